@@ -1,0 +1,1 @@
+//! HTTP for mite's journeys.

@@ -1,0 +1,270 @@
+//! One message on its way to the sinks: a map of its own fields and of where it came from.
+//!
+//! The own fields are packed by the sender; the rest stays plain numbers until a sink asks for the whole map, since the
+//! recorder, for one, never does.
+
+use std::sync::Arc;
+
+use crate::names::{KindId, Names, PathId};
+use crate::{pack, scan};
+
+/// The fields that mite adds; a user's own may not have these names.
+pub(crate) const RESERVED: [&str; 10] = [
+    "type",
+    "time",
+    "test",
+    "runner_id",
+    "journey",
+    "context_id",
+    "scenario_id",
+    "scenario_data_id",
+    "transaction",
+    "transaction_id",
+];
+
+/// The number of this process among the runners of a run; there is one.
+pub(crate) const RUNNER_ID: u64 = 1;
+
+/// Where a message came from, in numbers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Head {
+    pub(crate) kind: KindId,
+    /// Unix seconds.
+    pub(crate) time: f64,
+    /// `None` for the controller's own messages, which have no place in a journey.
+    pub(crate) place: Option<Place>,
+    /// How many own fields there are.
+    pub(crate) own: u32,
+    /// Where the own fields end in the batch's bytes.
+    pub(crate) end: usize,
+}
+
+/// The place in a journey.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) row: u32,
+    pub(crate) context_id: u64,
+    pub(crate) data_id: Option<u64>,
+    pub(crate) path: Option<PathId>,
+    pub(crate) transaction_id: u64,
+}
+
+/// Messages that a worker hands over together.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) heads: Vec<Head>,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Batch {
+    pub(crate) fn push(&mut self, mut head: Head, own: &[u8]) {
+        self.bytes.extend_from_slice(own);
+        head.end = self.bytes.len();
+        self.heads.push(head);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.heads.is_empty()
+    }
+
+    pub(crate) fn messages<'a>(&'a self, names: &'a Names) -> impl Iterator<Item = Message<'a>> {
+        let mut start = 0;
+        self.heads.iter().map(move |head| {
+            let own = &self.bytes[start..head.end];
+            start = head.end;
+            Message { head, own, names }
+        })
+    }
+}
+
+/// A message as a [`Sink`](crate::Sink) gets it.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'a> {
+    head: &'a Head,
+    own: &'a [u8],
+    names: &'a Names,
+}
+
+impl Message<'_> {
+    /// The message's `type`: `txn`, `data_created`, …
+    pub fn kind(&self) -> Arc<str> {
+        self.names.kind(self.head.kind)
+    }
+
+    /// When it was sent, in Unix seconds.
+    pub fn time(&self) -> f64 {
+        self.head.time
+    }
+
+    /// The name of the journey that sent it, `module:function`.
+    pub fn journey(&self) -> Option<&str> {
+        self.head.place.map(|place| self.names.journey(place.row))
+    }
+
+    /// The transaction that it was sent in: `__root__ :: Log in`.
+    pub fn transaction(&self) -> Option<Arc<str>> {
+        self.head.place.and_then(|place| place.path).map(|path| self.names.path(path).full)
+    }
+
+    /// The value of one of its own fields, as MessagePack.
+    pub fn field(&self, name: &str) -> Option<&[u8]> {
+        fields(self.own).find(|(key, _)| *key == name.as_bytes()).map(|(_, value)| value)
+    }
+
+    /// Appends the whole map as MessagePack: its own fields first, then `type`, `time` and where it came from.
+    pub fn pack(&self, out: &mut Vec<u8>) {
+        let added = if self.head.place.is_some() { RESERVED.len() as u32 } else { 3 };
+        pack::write_map_len(out, self.head.own + added);
+        out.extend_from_slice(self.own);
+        let mut text = |key: &str, value: &str| {
+            pack::write_str(out, key);
+            pack::write_str(out, value);
+        };
+        text("type", &self.kind());
+        pack::write_str(out, "time");
+        pack::write_f64(out, self.head.time);
+        pack::write_str(out, "test");
+        pack::write_str(out, &self.names.test);
+        let Some(place) = self.head.place else { return };
+        let optional = |out: &mut Vec<u8>, key: &str, value: Option<u64>| {
+            pack::write_str(out, key);
+            match value {
+                Some(value) => pack::write_uint(out, value),
+                None => pack::write_nil(out),
+            }
+        };
+        optional(out, "runner_id", Some(RUNNER_ID));
+        pack::write_str(out, "journey");
+        pack::write_str(out, self.names.journey(place.row));
+        optional(out, "context_id", Some(place.context_id));
+        optional(out, "scenario_id", Some(place.row.into()));
+        optional(out, "scenario_data_id", place.data_id);
+        pack::write_str(out, "transaction");
+        match place.path {
+            Some(path) => pack::write_str(out, &self.names.path(path).full),
+            None => pack::write_nil(out),
+        }
+        optional(out, "transaction_id", place.path.map(|_| place.transaction_id));
+    }
+}
+
+/// The fields of packed pairs of a text and any value. What is not of that form ends it: [`own_fields`] has checked.
+fn fields(mut pairs: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    std::iter::from_fn(move || {
+        let (key, rest) = split_text(pairs)?;
+        let (value, rest) = rest.split_at_checked(scan::value_len(rest).ok()?)?;
+        pairs = rest;
+        Some((key, value))
+    })
+}
+
+/// The text that `packed` begins with, and what comes after it.
+pub(crate) fn split_text(packed: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut rest = packed;
+    let len = rmp::decode::read_str_len(&mut rest).ok()?;
+    rest.split_at_checked(len as usize)
+}
+
+/// Why a value cannot be the own fields of a message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MessageError {
+    /// It cannot be packed.
+    #[error(transparent)]
+    Pack(#[from] pack::PackError),
+    /// Only a map with text as keys has fields: a struct, a map, `json!({…})`.
+    #[error("a message of type {kind:?} is a map with names as keys, which this value is not")]
+    NoMap {
+        /// The message's type.
+        kind: String,
+    },
+    /// The name is one of those that mite adds itself.
+    #[error("a message of type {kind:?} cannot have a field of its own named {field:?}: mite adds that one itself")]
+    Reserved {
+        /// The message's type.
+        kind: String,
+        /// The name of the field.
+        field: String,
+    },
+}
+
+/// Packs `value` and checks that it can be the own fields of a message: how many there are, and where in `out` they begin.
+pub(crate) fn own_fields<T: serde::Serialize + ?Sized>(
+    kind: &str,
+    value: &T,
+    out: &mut Vec<u8>,
+) -> Result<(u32, usize), MessageError> {
+    let start = out.len();
+    pack::write(out, value)?;
+    let no_map = || MessageError::NoMap { kind: kind.to_owned() };
+    let mut rest = &out[start..];
+    if rest == [0xc0] {
+        // `()` and `None`: a message without fields of its own.
+        return Ok((0, out.len()));
+    }
+    let own = rmp::decode::read_map_len(&mut rest).map_err(|_| no_map())?;
+    let pairs = out.len() - rest.len();
+    let mut seen = 0;
+    for (key, _) in fields(&out[pairs..]) {
+        seen += 1;
+        if let Some(field) = RESERVED.iter().find(|reserved| reserved.as_bytes() == key) {
+            return Err(MessageError::Reserved { kind: kind.to_owned(), field: (*field).to_owned() });
+        }
+    }
+    if seen == own { Ok((own, pairs)) } else { Err(no_map()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::names::NameCache;
+
+    #[test]
+    fn own_fields_come_first_and_all_others_follow() {
+        let names = Arc::new(Names::new("my_scenario".into(), vec!["setup".into(), "signup:signin".into()]));
+        let mut cache = NameCache::new(names.clone());
+        let path = cache.child(Names::root(1), "Log in");
+        let mut own = Vec::new();
+        let (count, start) = own_fields("data_created", &json!({"name": "users", "data": 7}), &mut own).unwrap();
+        let head = Head {
+            kind: cache.kind("data_created"),
+            time: 1.5,
+            place: Some(Place { row: 1, context_id: 3, data_id: None, path: Some(path), transaction_id: 2 }),
+            own: count,
+            end: 0,
+        };
+        let mut batch = Batch::default();
+        batch.push(head, &own[start..]);
+        batch.push(Head { place: None, kind: cache.kind("controller_report"), own: 0, ..head }, b"");
+        let mut packed = Vec::new();
+        let messages: Vec<_> = batch.messages(&names).collect();
+        messages[0].pack(&mut packed);
+        let value = rmpv::decode::read_value(&mut &packed[..]).unwrap();
+        assert_eq!(
+            value.to_string(),
+            "{\"data\": 7, \"name\": \"users\", \"type\": \"data_created\", \"time\": 1.5, \"test\": \"my_scenario\", \
+             \"runner_id\": 1, \"journey\": \"signup:signin\", \"context_id\": 3, \"scenario_id\": 1, \
+             \"scenario_data_id\": nil, \"transaction\": \"__root__ :: Log in\", \"transaction_id\": 2}"
+        );
+        assert_eq!(messages[0].field("name"), Some(&b"\xa5users"[..]));
+        assert_eq!(messages[0].field("type"), None);
+        packed.clear();
+        messages[1].pack(&mut packed);
+        let value = rmpv::decode::read_value(&mut &packed[..]).unwrap();
+        assert_eq!(value.to_string(), "{\"type\": \"controller_report\", \"time\": 1.5, \"test\": \"my_scenario\"}");
+    }
+
+    #[test]
+    fn what_is_no_map_or_takes_a_name_of_ours_is_refused() {
+        let refused = |value: serde_json::Value| own_fields("note", &value, &mut Vec::new()).unwrap_err().to_string();
+        assert_eq!(
+            refused(json!({"journey": 1})),
+            "a message of type \"note\" cannot have a field of its own named \"journey\": mite adds that one itself"
+        );
+        let no_map = "a message of type \"note\" is a map with names as keys, which this value is not";
+        assert_eq!(refused(json!([1])), no_map);
+        assert_eq!(own_fields("note", &std::collections::BTreeMap::from([(1, 2)]), &mut Vec::new()).unwrap_err().to_string(), no_map);
+        assert_eq!(own_fields("note", &(), &mut Vec::new()).unwrap().0, 0);
+    }
+}

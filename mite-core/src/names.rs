@@ -1,0 +1,205 @@
+//! The names of one run as small numbers: transaction paths, message types and journeys.
+//!
+//! What happens per request is keyed by numbers; the text is looked up where it is read. The numbers hold for the whole
+//! run, so that the workers' figures merge by them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The name of each journey's outermost transaction.
+pub(crate) const ROOT: &str = "__root__";
+/// What joins the names of nested transactions.
+pub(crate) const JOINT: &str = " :: ";
+/// Where names end up that came after too many others.
+pub(crate) const OVERFLOW: &str = "__overflow__";
+
+/// How many transaction paths, or message types, are told apart in one run: a name made from a user's id must not eat the
+/// memory.
+const MOST_NAMES: usize = 10_000;
+
+/// A transaction's place below its row: `__root__ :: Log in` of row 2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct PathId(pub(crate) u32);
+
+impl PathId {
+    pub(crate) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The type of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct KindId(pub(crate) u32);
+
+#[derive(Debug, Clone)]
+pub(crate) struct Path {
+    /// 0 for setup and teardown, from 1 for the scenario's rows.
+    pub(crate) row: u32,
+    /// With `__root__`.
+    pub(crate) full: Arc<str>,
+}
+
+impl Path {
+    /// Without `__root__ :: `, as reports tell it; the root is itself.
+    pub(crate) fn short(&self) -> &str {
+        self.full.strip_prefix(ROOT).and_then(|rest| rest.strip_prefix(JOINT)).unwrap_or(&self.full)
+    }
+}
+
+/// All names of a run, shared by its threads.
+#[derive(Debug)]
+pub(crate) struct Names {
+    /// The scenario's name: `test` in messages.
+    pub(crate) test: String,
+    /// Journeys by row.
+    pub(crate) journeys: Vec<String>,
+    tables: Mutex<Tables>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    paths: Vec<Path>,
+    children: HashMap<(PathId, Box<str>), PathId>,
+    kinds: Vec<Arc<str>>,
+    overflowed: bool,
+}
+
+impl Names {
+    /// `journeys` begins with the name that setup and teardown go by.
+    pub(crate) fn new(test: String, journeys: Vec<String>) -> Self {
+        let mut tables = Tables::default();
+        for row in 0..journeys.len() {
+            tables.paths.push(Path { row: row as u32, full: ROOT.into() });
+        }
+        Self { test, journeys, tables: Mutex::new(tables) }
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn root(row: u32) -> PathId {
+        PathId(row)
+    }
+
+    /// The transaction `name` within `parent`.
+    fn child(&self, parent: PathId, name: &str) -> PathId {
+        let mut tables = self.tables();
+        if let Some(id) = tables.children.get(&(parent, name.into())) {
+            return *id;
+        }
+        let row = tables.paths[parent.index()].row;
+        let (parent, name) = if tables.paths.len() < MOST_NAMES {
+            (parent, name)
+        } else {
+            tables.overflowed = true;
+            (Self::root(row), OVERFLOW)
+        };
+        if let Some(id) = tables.children.get(&(parent, name.into())) {
+            return *id;
+        }
+        let id = PathId(tables.paths.len() as u32);
+        let full = [&*tables.paths[parent.index()].full, JOINT, name].concat().into();
+        tables.paths.push(Path { row, full });
+        tables.children.insert((parent, name.into()), id);
+        id
+    }
+
+    pub(crate) fn path(&self, id: PathId) -> Path {
+        self.tables().paths[id.index()].clone()
+    }
+
+    fn kind_id(&self, kind: &str) -> KindId {
+        let mut tables = self.tables();
+        if let Some(id) = tables.kinds.iter().position(|known| **known == *kind) {
+            return KindId(id as u32);
+        }
+        let kind = if tables.kinds.len() < MOST_NAMES { kind } else { OVERFLOW };
+        tables.kinds.push(kind.into());
+        KindId(tables.kinds.len() as u32 - 1)
+    }
+
+    pub(crate) fn kind(&self, id: KindId) -> Arc<str> {
+        self.tables().kinds[id.0 as usize].clone()
+    }
+
+    pub(crate) fn journey(&self, row: u32) -> &str {
+        &self.journeys[row as usize]
+    }
+
+    /// Whether there were more names than are told apart.
+    pub(crate) fn overflowed(&self) -> bool {
+        self.tables().overflowed
+    }
+}
+
+/// One thread's view of the names: what it has seen once it finds without a lock.
+#[derive(Debug)]
+pub(crate) struct NameCache {
+    names: Arc<Names>,
+    children: Vec<HashMap<Box<str>, PathId>>,
+    kinds: HashMap<Box<str>, KindId>,
+}
+
+impl NameCache {
+    pub(crate) fn new(names: Arc<Names>) -> Self {
+        Self { names, children: Vec::new(), kinds: HashMap::new() }
+    }
+
+    pub(crate) fn child(&mut self, parent: PathId, name: &str) -> PathId {
+        if let Some(id) = self.children.get(parent.index()).and_then(|children| children.get(name)) {
+            return *id;
+        }
+        let id = self.names.child(parent, name);
+        if self.children.len() <= parent.index() {
+            self.children.resize_with(parent.index() + 1, HashMap::new);
+        }
+        // What overflowed is not remembered by its own name, or this cache would be what eats the memory.
+        if self.children[parent.index()].len() < MOST_NAMES {
+            self.children[parent.index()].insert(name.into(), id);
+        }
+        id
+    }
+
+    pub(crate) fn kind(&mut self, kind: &str) -> KindId {
+        if let Some(id) = self.kinds.get(kind) {
+            return *id;
+        }
+        let id = self.names.kind_id(kind);
+        if self.kinds.len() < MOST_NAMES {
+            self.kinds.insert(kind.into(), id);
+        }
+        id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Arc<Names> {
+        Arc::new(Names::new("test".into(), vec!["setup".into(), "a:b".into()]))
+    }
+
+    #[test]
+    fn nested_names_are_joined_and_the_same_for_each_thread() {
+        let names = names();
+        let (mut one, mut other) = (NameCache::new(names.clone()), NameCache::new(names.clone()));
+        let outer = one.child(Names::root(1), "Log in");
+        let inner = one.child(outer, "inner");
+        assert_eq!(other.child(other.names.child(Names::root(1), "Log in"), "inner"), inner);
+        assert_eq!(&*names.path(inner).full, "__root__ :: Log in :: inner");
+        assert_eq!(names.path(inner).short(), "Log in :: inner");
+        assert_eq!(names.path(Names::root(1)).short(), "__root__");
+    }
+
+    #[test]
+    fn too_many_names_end_in_one() {
+        let names = names();
+        let mut cache = NameCache::new(names.clone());
+        let ids: Vec<_> = (0..MOST_NAMES + 5).map(|user| cache.child(Names::root(1), &format!("user {user}"))).collect();
+        assert_eq!(names.path(ids[MOST_NAMES + 4]).short(), OVERFLOW);
+        assert_eq!(ids[MOST_NAMES + 3], ids[MOST_NAMES + 4]);
+        assert!(names.overflowed());
+    }
+}

@@ -1,0 +1,310 @@
+//! Where messages go: the trait of all receivers, and the bounded queues between them and the workers.
+//!
+//! Each sink has a thread of its own, so that a slow disk never holds a worker's thread; a worker that is ahead of it by a
+//! full queue waits.
+
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+use crate::message::{Batch, Head, Message};
+use crate::names::{KindId, NameCache, Names};
+
+/// What a sink fails with; the run ends with it.
+pub type SinkError = Box<dyn StdError + Send + Sync>;
+
+/// The types of messages that a sink takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wants {
+    /// Every message.
+    Everything,
+    /// Messages of these types: `Wants::Types(&["txn"])`.
+    Types(&'static [&'static str]),
+}
+
+impl Wants {
+    fn includes(&self, kind: &str) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Types(types) => types.contains(&kind),
+        }
+    }
+}
+
+/// Receives the messages of a run, each whole and in the order in which its worker sent it.
+///
+/// A sink runs on a thread of its own and may block. [`Recorder`](crate::Recorder) is one.
+///
+/// ```
+/// use mite_core::{Message, Sink, SinkError, Wants};
+///
+/// /// Counts failed transactions.
+/// struct Failures(u64);
+///
+/// impl Sink for Failures {
+///     fn name(&self) -> &str {
+///         "failures"
+///     }
+///
+///     fn wants(&self) -> Wants {
+///         Wants::Types(&["txn"])
+///     }
+///
+///     fn message(&mut self, message: &Message<'_>) -> Result<(), SinkError> {
+///         self.0 += u64::from(message.field("had_error") == Some(b"\xc3"));
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait Sink: Send + 'static {
+    /// What errors and threads name it by.
+    fn name(&self) -> &str;
+
+    /// Which messages it takes: asked once, before the run. A message that no sink wants is not even packed.
+    fn wants(&self) -> Wants;
+
+    /// Makes ready, before anything of the run has started.
+    ///
+    /// # Errors
+    /// The run is refused.
+    fn open(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// Takes one message.
+    ///
+    /// # Errors
+    /// The run ends with this error; this sink gets no more messages.
+    fn message(&mut self, message: &Message<'_>) -> Result<(), SinkError>;
+
+    /// Called when no message waits for the moment: the time to hand on what is buffered.
+    ///
+    /// # Errors
+    /// As for [`Sink::message`].
+    fn idle(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// Called once a second, and at the end: the time to make durable what was taken.
+    ///
+    /// # Errors
+    /// As for [`Sink::message`].
+    fn sync(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+/// A batch is handed over when it has this many bytes, and at its worker's next tick in any case.
+const BATCH_BYTES: usize = 32 * 1024;
+/// How many batches may wait for a sink before its senders do: with `BATCH_BYTES` about 2 MB.
+const QUEUED_BATCHES: usize = 64;
+/// How often a sink is asked to make durable what it took.
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// A sink's end that workers send to.
+#[derive(Debug, Clone)]
+pub(crate) struct SinkQueue {
+    name: Arc<str>,
+    wants: Wants,
+    sender: mpsc::Sender<Batch>,
+    failure: Arc<Mutex<Option<String>>>,
+}
+
+impl SinkQueue {
+    fn failed(&self) -> SinkGone {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        SinkGone { sink: self.name.clone(), cause: failure.unwrap_or_else(|| "it has stopped".into()) }
+    }
+}
+
+/// A sink takes no more messages.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the {sink} takes no more messages: {cause}")]
+pub(crate) struct SinkGone {
+    sink: Arc<str>,
+    cause: String,
+}
+
+/// Runs a sink on a thread of its own until all queues to it are dropped; `on_failure` is called at once when it fails.
+///
+/// # Errors
+/// No thread could be started.
+pub(crate) fn spawn(
+    mut sink: impl Sink,
+    names: Arc<Names>,
+    on_failure: impl FnOnce() + Send + 'static,
+) -> std::io::Result<(SinkQueue, JoinHandle<Result<(), SinkError>>)> {
+    let (sender, receiver) = mpsc::channel(QUEUED_BATCHES);
+    let failure = Arc::new(Mutex::new(None));
+    let queue =
+        SinkQueue { name: sink.name().into(), wants: sink.wants(), sender, failure: Arc::clone(&failure) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let thread = std::thread::Builder::new().name(format!("mite-{}", queue.name)).spawn(move || {
+        let served = runtime.block_on(serve(&mut sink, receiver, &names));
+        if let Err(error) = &served {
+            *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+            on_failure();
+        }
+        served
+    })?;
+    Ok((queue, thread))
+}
+
+async fn serve(sink: &mut impl Sink, mut batches: mpsc::Receiver<Batch>, names: &Names) -> Result<(), SinkError> {
+    let mut sync = tokio::time::interval(SYNC_EVERY);
+    sync.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            _ = sync.tick() => sink.sync()?,
+            batch = batches.recv() => {
+                let Some(batch) = batch else { break };
+                for message in batch.messages(names) {
+                    sink.message(&message)?;
+                }
+                if batches.is_empty() {
+                    sink.idle()?;
+                }
+            }
+        }
+    }
+    sink.sync()
+}
+
+/// One thread's messages on their way to the sinks.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    lanes: Vec<Lane>,
+    /// For each type of message the lanes that want it, as bits.
+    wanted: RefCell<HashMap<KindId, u64>>,
+}
+
+#[derive(Debug)]
+struct Lane {
+    queue: SinkQueue,
+    batch: RefCell<Batch>,
+    /// Messages that nobody waits for and that found the batch far over its size.
+    dropped: Cell<u64>,
+}
+
+/// Messages that nobody waits for are dropped, and counted, when so much waits already.
+const MOST_UNAWAITED_BYTES: usize = 8 * 1024 * 1024;
+/// `wanted` has a bit for each sink.
+pub(crate) const MOST_SINKS: usize = 64;
+
+impl Outbox {
+    pub(crate) fn new(queues: &[SinkQueue]) -> Self {
+        let lane =
+            |queue: &SinkQueue| Lane { queue: queue.clone(), batch: RefCell::default(), dropped: Cell::new(0) };
+        Self { lanes: queues.iter().map(lane).collect(), wanted: RefCell::default() }
+    }
+
+    /// The sinks that want messages of this type, as bits; 0 when none does.
+    pub(crate) fn wanted(&self, kind: KindId, name: &str) -> u64 {
+        if self.lanes.is_empty() {
+            return 0;
+        }
+        *self.wanted.borrow_mut().entry(kind).or_insert_with(|| {
+            let wants = |(index, lane): (usize, &Lane)| u64::from(lane.queue.wants.includes(name)) << index;
+            self.lanes.iter().enumerate().map(wants).sum()
+        })
+    }
+
+    fn lanes(&self, wanted: u64) -> impl Iterator<Item = &Lane> {
+        self.lanes.iter().enumerate().filter(move |(index, _)| wanted >> index & 1 == 1).map(|(_, lane)| lane)
+    }
+
+    /// Adds a message, having waited for room, and says how long that took.
+    ///
+    /// # Errors
+    /// A sink has failed; the run is about to end with its error.
+    pub(crate) async fn send(&self, wanted: u64, head: Head, own: &[u8]) -> Result<Duration, SinkGone> {
+        // A journey that records in a loop must not starve its worker.
+        tokio::task::coop::consume_budget().await;
+        let mut waited = Duration::ZERO;
+        for lane in self.lanes(wanted) {
+            waited += lane.make_room().await?;
+            lane.batch.borrow_mut().push(head, own);
+            lane.hand_over(BATCH_BYTES)?;
+        }
+        Ok(waited)
+    }
+
+    /// Adds a message that nobody waits for.
+    pub(crate) fn emit(&self, wanted: u64, head: Head, own: &[u8]) {
+        for lane in self.lanes(wanted) {
+            if lane.batch.borrow().bytes.len() > MOST_UNAWAITED_BYTES {
+                lane.dropped.set(lane.dropped.get() + 1);
+                continue;
+            }
+            lane.batch.borrow_mut().push(head, own);
+            // A sink that is gone has ended the run already.
+            let _ = lane.hand_over(BATCH_BYTES);
+        }
+    }
+
+    /// Hands over what there is, as far as the sinks have room: called at each tick.
+    pub(crate) fn tick(&self) {
+        for lane in &self.lanes {
+            let _ = lane.hand_over(1);
+        }
+    }
+
+    /// Hands over everything.
+    ///
+    /// # Errors
+    /// A sink has failed.
+    pub(crate) async fn flush(&self) -> Result<(), SinkGone> {
+        for lane in &self.lanes {
+            while !lane.batch.borrow().is_empty() {
+                let permit = lane.queue.sender.reserve().await.map_err(|_| lane.queue.failed())?;
+                permit.send(lane.batch.take());
+            }
+        }
+        Ok(())
+    }
+
+    /// For each sink how many messages were dropped.
+    pub(crate) fn dropped(&self) -> Vec<(String, u64)> {
+        self.lanes.iter().map(|lane| (lane.queue.name.to_string(), lane.dropped.get())).collect()
+    }
+}
+
+impl Lane {
+    /// Waits until the batch is under its size.
+    async fn make_room(&self) -> Result<Duration, SinkGone> {
+        if self.batch.borrow().bytes.len() < BATCH_BYTES {
+            return Ok(Duration::ZERO);
+        }
+        let started = Instant::now();
+        while self.batch.borrow().bytes.len() >= BATCH_BYTES {
+            let permit = self.queue.sender.reserve().await.map_err(|_| self.queue.failed())?;
+            // Others waited too: the batch may have gone meanwhile, and then the permit goes back.
+            if self.batch.borrow().bytes.len() >= BATCH_BYTES {
+                permit.send(self.batch.take());
+            }
+        }
+        Ok(started.elapsed())
+    }
+
+    /// Hands the batch over if it has `least` bytes and the queue has room.
+    fn hand_over(&self, least: usize) -> Result<(), SinkGone> {
+        if self.batch.borrow().bytes.len() < least {
+            return Ok(());
+        }
+        match self.queue.sender.try_reserve() {
+            Ok(permit) => permit.send(self.batch.take()),
+            Err(mpsc::error::TrySendError::Full(())) => {}
+            Err(mpsc::error::TrySendError::Closed(())) => return Err(self.queue.failed()),
+        }
+        Ok(())
+    }
+}

@@ -114,6 +114,12 @@ impl Error {
         text
     }
 
+    /// The same error, told as coming from `place`.
+    pub(crate) fn located(mut self, place: &'static Location<'static>) -> Self {
+        self.0.location = place;
+        self
+    }
+
     pub(crate) fn fields(&self) -> &[(String, Vec<u8>)] {
         &self.0.fields
     }

@@ -1,5 +1,54 @@
-#![doc = "core"]
-pub mod config; pub mod error; pub mod histogram; pub mod pack; pub mod volume; pub mod schedule;
-mod scan; mod names; mod message; mod datapool; mod sink; mod recorder; mod recorded;
-pub use config::{Config, ConfigError}; pub use error::{Error, Result}; pub use histogram::Histogram; pub use volume::Volume;
-pub use datapool::*; pub use message::*; pub use sink::*; pub use recorder::*; pub use recorded::*;
+//! What a load test run is, without HTTP.
+//!
+//! A *journey* is an async function of a [`Context`]; a [`Scenario`] says which journeys run, on which data
+//! ([`DataPool`]) and at what volume ([`volume`]); a [`Run`] carries it out and gives a [`Report`].
+//!
+//! Most users depend on `mite-load`, which puts this crate, HTTP and the command line together. Whoever brings another
+//! protocol to mite builds on this crate alone, as `mite-http` does: see [`Context::scope`], [`Context::set_extension`] and
+//! [`Context::worker_extension`].
+//!
+//! A journey's panic is caught, counted and told with its place. That needs unwinding: with `panic = "abort"` in a profile,
+//! a panic ends the process, and what the recorder had not yet written is lost.
+
+pub mod pack;
+pub mod schedule;
+pub mod volume;
+
+mod clock;
+mod config;
+mod context;
+mod controller;
+mod datapool;
+mod error;
+mod histogram;
+mod journey;
+mod message;
+mod names;
+mod panics;
+mod recorded;
+mod recorder;
+mod report;
+mod runner;
+mod scan;
+mod scenario;
+mod sink;
+mod stats;
+mod usage;
+
+pub use config::{Config, ConfigError};
+pub use context::{Context, Rng, Scope};
+pub use datapool::{Checkout, DataPool, IterableDataPool, NoData, RecyclableIterableDataPool, SingleRunDataPool};
+pub use error::{Error, Result};
+pub use histogram::Histogram;
+pub use journey::Journey;
+pub use message::{Message, MessageError};
+pub use recorded::{RecordedError, RecordedRows, recorded, recorded_rows};
+pub use recorder::{NameError, Recorder, RecorderError};
+pub use report::{
+    CheckReport, ErrorReport, Generator, JourneyReport, PerSecond, Report, RequestReport, TransactionReport, Verdict,
+};
+pub use runner::{Progress, Run, RunError, RunHandle, Stopper, run};
+pub use scenario::{IntoScenario, Overload, Row, RowError, Scenario};
+pub use sink::{Sink, SinkError, Wants};
+pub use stats::RequestSample;
+pub use volume::{Volume, VolumeError, VolumeModel};

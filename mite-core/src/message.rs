@@ -108,7 +108,7 @@ impl Message<'_> {
 
     /// The value of one of its own fields, as MessagePack.
     pub fn field(&self, name: &str) -> Option<&[u8]> {
-        fields(self.own).find(|(key, _)| *key == name.as_bytes()).map(|(_, value)| value)
+        field(self.own, name)
     }
 
     /// Appends the whole map as MessagePack: its own fields first, then `type`, `time` and where it came from.
@@ -156,6 +156,11 @@ fn fields(mut pairs: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
         pairs = rest;
         Some((key, value))
     })
+}
+
+/// The value of the field `name` among packed own fields.
+pub(crate) fn field<'a>(own: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    fields(own).find(|(key, _)| *key == name.as_bytes()).map(|(_, value)| value)
 }
 
 /// The text that `packed` begins with, and what comes after it.
@@ -264,7 +269,10 @@ mod tests {
         );
         let no_map = "a message of type \"note\" is a map with names as keys, which this value is not";
         assert_eq!(refused(json!([1])), no_map);
-        assert_eq!(own_fields("note", &std::collections::BTreeMap::from([(1, 2)]), &mut Vec::new()).unwrap_err().to_string(), no_map);
+        assert_eq!(
+            own_fields("note", &std::collections::BTreeMap::from([(1, 2)]), &mut Vec::new()).unwrap_err().to_string(),
+            no_map
+        );
         assert_eq!(own_fields("note", &(), &mut Vec::new()).unwrap().0, 0);
     }
 }

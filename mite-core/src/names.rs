@@ -197,7 +197,8 @@ mod tests {
     fn too_many_names_end_in_one() {
         let names = names();
         let mut cache = NameCache::new(names.clone());
-        let ids: Vec<_> = (0..MOST_NAMES + 5).map(|user| cache.child(Names::root(1), &format!("user {user}"))).collect();
+        let ids: Vec<_> =
+            (0..MOST_NAMES + 5).map(|user| cache.child(Names::root(1), &format!("user {user}"))).collect();
         assert_eq!(names.path(ids[MOST_NAMES + 4]).short(), OVERFLOW);
         assert_eq!(ids[MOST_NAMES + 3], ids[MOST_NAMES + 4]);
         assert!(names.overflowed());

@@ -160,7 +160,8 @@ mod tests {
             any::<f64>().prop_map(rmpv::Value::from),
             ".{0,300}".prop_map(rmpv::Value::from),
             prop::collection::vec(any::<u8>(), 0..300).prop_map(rmpv::Value::from),
-            (any::<i8>(), prop::collection::vec(any::<u8>(), 0..20)).prop_map(|(tag, data)| rmpv::Value::Ext(tag, data)),
+            (any::<i8>(), prop::collection::vec(any::<u8>(), 0..20))
+                .prop_map(|(tag, data)| rmpv::Value::Ext(tag, data)),
         ];
         leaf.prop_recursive(3, 40, 20, |inner| {
             prop_oneof![
@@ -200,7 +201,10 @@ mod tests {
     #[test]
     fn a_byte_that_is_no_marker_is_named() {
         assert!(matches!(value_len(b"\x92\x01\xc1"), Err(ScanError::Invalid { offset: 2 })));
-        assert!(matches!(read_value(&mut &b"\x92\x01\xc1"[..], &mut Vec::new()), Err(ScanError::Invalid { offset: 2 })));
+        assert!(matches!(
+            read_value(&mut &b"\x92\x01\xc1"[..], &mut Vec::new()),
+            Err(ScanError::Invalid { offset: 2 })
+        ));
         assert!(!read_value(&mut &b""[..], &mut Vec::new()).unwrap());
     }
 

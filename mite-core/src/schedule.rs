@@ -277,7 +277,7 @@ impl Stripe {
                     richest = index;
                 }
             }
-            credit[richest] -= period as i64;
+            credit[richest] -= period.cast_signed();
             stripes[richest].offsets.push(k);
         }
         stripes

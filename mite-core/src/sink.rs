@@ -3,11 +3,9 @@
 //! Each sink has a thread of its own, so that a slow disk never holds a worker's thread; a worker that is ahead of it by a
 //! full queue waits.
 
-use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::error::Error as StdError;
-use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -16,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use crate::message::{Batch, Head, Message};
-use crate::names::{KindId, NameCache, Names};
+use crate::names::{KindId, Names};
 
 /// What a sink fails with; the run ends with it.
 pub type SinkError = Box<dyn StdError + Send + Sync>;
@@ -144,8 +142,7 @@ pub(crate) fn spawn(
 ) -> std::io::Result<(SinkQueue, JoinHandle<Result<(), SinkError>>)> {
     let (sender, receiver) = mpsc::channel(QUEUED_BATCHES);
     let failure = Arc::new(Mutex::new(None));
-    let queue =
-        SinkQueue { name: sink.name().into(), wants: sink.wants(), sender, failure: Arc::clone(&failure) };
+    let queue = SinkQueue { name: sink.name().into(), wants: sink.wants(), sender, failure: Arc::clone(&failure) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let thread = std::thread::Builder::new().name(format!("mite-{}", queue.name)).spawn(move || {
         let served = runtime.block_on(serve(&mut sink, receiver, &names));
@@ -202,8 +199,7 @@ pub(crate) const MOST_SINKS: usize = 64;
 
 impl Outbox {
     pub(crate) fn new(queues: &[SinkQueue]) -> Self {
-        let lane =
-            |queue: &SinkQueue| Lane { queue: queue.clone(), batch: RefCell::default(), dropped: Cell::new(0) };
+        let lane = |queue: &SinkQueue| Lane { queue: queue.clone(), batch: RefCell::default(), dropped: Cell::new(0) };
         Self { lanes: queues.iter().map(lane).collect(), wanted: RefCell::default() }
     }
 

@@ -113,7 +113,9 @@ pub(crate) fn thousandths(volume: Volume) -> Result<Option<(Unit, u64)>, VolumeE
             }
             let thousandths = (rate * 1000.0).round() as u64;
             if thousandths == 0 && rate > 0.0 {
-                return Err(VolumeError::new(format_args!("a rate of {rate} is under a thousandth of a start per second")));
+                return Err(VolumeError::new(format_args!(
+                    "a rate of {rate} is under a thousandth of a start per second"
+                )));
             }
             Ok(Some((Unit::Rate, thousandths)))
         }
@@ -244,7 +246,9 @@ impl Stages {
 
     fn number(&self, volume: Volume, unit: &mut Option<Unit>) -> Result<u64, VolumeError> {
         let Some((mut own, number)) = thousandths(volume)? else {
-            return Err(VolumeError::new("`Volume::Stop` is for closures: a model put together from stages has a length"));
+            return Err(VolumeError::new(
+                "`Volume::Stop` is for closures: a model put together from stages has a length",
+            ));
         };
         if self.running && own == Unit::Rate {
             if number % 1000 != 0 {
@@ -369,7 +373,10 @@ mod tests {
         let model = constant(10, SECOND) + ramp(2 * SECOND) + constant(30, SECOND) + ramp(SECOND).to(0);
         let (unit, segments) = model.resolve().unwrap();
         assert_eq!(unit, Unit::Rate);
-        assert_eq!(segments, [segment(0, 1, 10, 10), segment(1, 3, 10, 30), segment(3, 4, 30, 30), segment(4, 5, 30, 0)]);
+        assert_eq!(
+            segments,
+            [segment(0, 1, 10, 10), segment(1, 3, 10, 30), segment(3, 4, 30, 30), segment(4, 5, 30, 0)]
+        );
     }
 
     #[test]

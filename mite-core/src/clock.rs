@@ -1,0 +1,86 @@
+//! The run's clocks: a monotonic one that everything is measured on, and what it was by the wall when the run began.
+
+use std::time::{Duration, Instant, SystemTime};
+
+/// Turns monotonic instants into Unix seconds. The wall clock is read once: if somebody sets it during the run, the
+/// messages of the run still follow each other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WallClock {
+    instant: Instant,
+    unix: Duration,
+}
+
+impl WallClock {
+    pub(crate) fn now() -> Self {
+        // A clock that stands before 1970 tells times from 1970 on.
+        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self { instant: Instant::now(), unix }
+    }
+
+    /// Unix seconds at `instant`.
+    pub(crate) fn unix_seconds(&self, instant: Instant) -> f64 {
+        match instant.checked_duration_since(self.instant) {
+            Some(after) => (self.unix + after).as_secs_f64(),
+            None => (self.unix.saturating_sub(self.instant - instant)).as_secs_f64(),
+        }
+    }
+
+    /// Unix time at which the clock was read.
+    pub(crate) fn start(&self) -> Duration {
+        self.unix
+    }
+}
+
+/// Nanoseconds from `origin` to `instant`; 0 when that is before.
+pub(crate) fn nanos_since(origin: Instant, instant: Instant) -> u64 {
+    // 584 years fit.
+    instant.saturating_duration_since(origin).as_nanos() as u64
+}
+
+/// A Unix time as RFC 3339 in UTC, to the millisecond.
+pub(crate) fn rfc3339(unix: Duration) -> String {
+    let (days, of_day) = (unix.as_secs() / 86_400, unix.as_secs() % 86_400);
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", unix.subsec_millis())
+}
+
+/// The Gregorian date that is so many days after 1970-01-01, by the algorithm `civil_from_days` of Howard Hinnant
+/// (<https://howardhinnant.github.io/date_algorithms.html>) for days that are not negative.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        let cases = [
+            (0, "1970-01-01T00:00:00.000Z"),
+            // The last second of a leap day in a year that is divided by 400.
+            (951_868_799, "2000-02-29T23:59:59.000Z"),
+            (951_868_800, "2000-03-01T00:00:00.000Z"),
+            (1_798_761_599, "2026-12-31T23:59:59.000Z"),
+            (4_107_542_400, "2100-03-01T00:00:00.000Z"),
+        ];
+        for (seconds, text) in cases {
+            assert_eq!(rfc3339(Duration::from_secs(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn instants_before_the_clock_was_read_are_before_it() {
+        let clock = WallClock::now();
+        let before = clock.instant - Duration::from_secs(2);
+        assert!((clock.unix.as_secs_f64() - clock.unix_seconds(before) - 2.0).abs() < 1e-3);
+    }
+}

@@ -1,0 +1,580 @@
+//! What a journey is handed: its config, transactions, messages, and what extensions attach.
+//!
+//! A [`Context`] belongs to one run of a journey and stands at one place in its tree of transactions; a [`Scope`] is an
+//! owned handle on such a place, for what outlives a borrow.
+
+use std::any::{Any, TypeId};
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::panic::Location;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::SeedableRng;
+use serde::Serialize;
+
+use crate::message::{self, Head, Place, RESERVED};
+use crate::names::PathId;
+use crate::panics::Panic;
+use crate::recorder::{self, DATA_CREATED, PURGE_DATA};
+use crate::runner::env::Env;
+use crate::stats::{ErrorKey, RequestSample};
+use crate::{Config, Error, Result, pack};
+
+/// The random numbers of a journey: xoshiro256++, seeded for the run and the start, so that a run can be repeated.
+pub type Rng = Xoshiro256PlusPlus;
+
+/// One run of a journey, as the journey sees it.
+///
+/// It is not `Send`: a journey stays on its worker's thread, and may hold things that are not `Send` either.
+pub struct Context {
+    scope: Scope,
+    /// Time spent waiting for the recorder: it is taken out of the journey's times.
+    paused: Cell<Duration>,
+    rng: Option<Box<Rng>>,
+}
+
+/// An owned, cheap handle on the place where a context stood when it was taken: what it sends and measures belongs to
+/// that transaction.
+///
+/// Extensions hold one, so that two requests can be under way while the context is borrowed.
+#[derive(Clone)]
+pub struct Scope {
+    visit: Rc<Visit>,
+    path: PathId,
+    transaction_id: u64,
+}
+
+/// What all contexts and scopes of one run of a journey share.
+pub(crate) struct Visit {
+    pub(crate) env: Rc<Env>,
+    pub(crate) ids: VisitIds,
+    transactions: Cell<u64>,
+    extensions: RefCell<Extensions>,
+    /// The innermost transaction that a panic or a timeout cut off.
+    cut_off: Cell<Option<(PathId, u64)>>,
+}
+
+/// The numbers of one run of a journey.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct VisitIds {
+    pub(crate) row: u32,
+    pub(crate) context_id: u64,
+    pub(crate) data_id: Option<u64>,
+    pub(crate) start_index: u64,
+}
+
+/// Values by their type.
+#[derive(Default)]
+pub(crate) struct Extensions(Vec<(TypeId, Rc<dyn Any>)>);
+
+impl Extensions {
+    pub(crate) fn get<T: 'static>(&self) -> Option<Rc<T>> {
+        let (_, value) = self.0.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
+        Rc::clone(value).downcast().ok()
+    }
+
+    pub(crate) fn set<T: 'static>(&mut self, value: Option<Rc<T>>) -> Option<Rc<T>> {
+        let before =
+            self.0.iter().position(|(id, _)| *id == TypeId::of::<T>()).map(|index| self.0.swap_remove(index).1);
+        if let Some(value) = value {
+            self.0.push((TypeId::of::<T>(), value));
+        }
+        before.and_then(|before| before.downcast().ok())
+    }
+}
+
+impl Context {
+    pub(crate) fn new(env: Rc<Env>, ids: VisitIds, path: PathId) -> Self {
+        let visit =
+            Visit { env, ids, transactions: Cell::new(0), extensions: RefCell::default(), cut_off: Cell::new(None) };
+        let scope = Scope { visit: Rc::new(visit), path, transaction_id: 0 };
+        Self { scope, paused: Cell::new(Duration::ZERO), rng: None }
+    }
+
+    /// The configuration of the run.
+    pub fn config(&self) -> &Config {
+        self.scope.config()
+    }
+
+    /// Runs `body` as a named, timed part of the journey. Transactions nest: within `Create user`, `inner` is told as
+    /// `Create user :: inner`.
+    ///
+    /// The body is given the context anew; `return` within it returns from it alone. Names should be few: what differs from
+    /// user to user belongs into a message.
+    ///
+    /// # Errors
+    /// What the body returns, once it has been reported by the innermost transaction that it passes through.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result};
+    /// async fn journey(ctx: &mut Context) -> Result {
+    ///     let total = ctx
+    ///         .transaction("Add up", async |ctx| {
+    ///             let items: u32 = ctx.config().get("items")?;
+    ///             Ok(items * 3)
+    ///         })
+    ///         .await?;
+    ///     mite_core::ensure!(total > 0, "nothing to pay");
+    ///     Ok(())
+    /// }
+    /// ```
+    pub async fn transaction<T>(&mut self, name: &str, body: impl AsyncFnOnce(&mut Context) -> Result<T>) -> Result<T> {
+        let mut transaction = Transaction::begin(self, name);
+        let result = body(transaction.context()).await;
+        transaction.end(result)
+    }
+
+    /// Sends a message of a type of one's own, or `data_created` and `purge_data` for the recorder. `fields` is anything
+    /// that serde makes a map of.
+    ///
+    /// It waits while the recorder is behind; that time is taken out of the times of the journey and its transactions.
+    ///
+    /// # Errors
+    /// `fields` is no map, or has a name that mite adds itself (`type`, `time`, `journey`, …); for recorded data: the run has
+    /// no recorder, the name is none for a file, or the recorder has failed.
+    #[must_use = "a message is only sent when this is awaited"]
+    #[track_caller]
+    pub fn send<'a>(&'a self, kind: &'a str, fields: impl Serialize + 'a) -> impl Future<Output = Result> + 'a {
+        let place = Location::caller();
+        async move {
+            self.send_packed(kind, |own| message::own_fields(kind, &fields, own).map_err(Error::from))
+                .await
+                .map_err(|error| error.located(place))
+        }
+    }
+
+    /// Records `data` under `name`: the short form of sending `data_created`. It is on its way to
+    /// `recorder-data/NAME.msgpack` when this returns.
+    ///
+    /// # Errors
+    /// As [`Context::send`].
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result};
+    /// #[derive(serde::Serialize)]
+    /// struct User<'a> {
+    ///     username: &'a str,
+    /// }
+    ///
+    /// async fn create_user(ctx: &mut Context) -> Result {
+    ///     ctx.record("users", &User { username: "ann" }).await
+    /// }
+    /// ```
+    #[must_use = "data is only recorded when this is awaited"]
+    #[track_caller]
+    pub fn record<'a>(&'a self, name: &'a str, data: impl Serialize + 'a) -> impl Future<Output = Result> + 'a {
+        let place = Location::caller();
+        let pack = move |own: &mut Vec<u8>| {
+            pack::write_str(own, "name");
+            pack::write_str(own, name);
+            pack::write_str(own, "data");
+            pack::write(own, &data)?;
+            Ok((2, 0))
+        };
+        async move { self.send_packed(DATA_CREATED, pack).await.map_err(|error| error.located(place)) }
+    }
+
+    async fn send_packed(&self, kind: &str, pack: impl FnOnce(&mut Vec<u8>) -> Result<(u32, usize)>) -> Result {
+        let env = &self.scope.visit.env;
+        let (kind_id, wanted) = env.wanted(kind);
+        let mut own = env.scratch();
+        let (count, start) = pack(&mut own)?;
+        if kind == DATA_CREATED || kind == PURGE_DATA {
+            check_record(kind, &own[start..], wanted)?;
+        }
+        if wanted == 0 {
+            return Ok(());
+        }
+        let head = self.scope.head(kind_id, count);
+        let waited = env.outbox.send(wanted, head, &own[start..]).await?;
+        self.paused.set(self.paused.get() + waited);
+        env.put_back(own);
+        Ok(())
+    }
+
+    /// Whether the row of this journey has stopped: a journey that goes on for long should end soon.
+    pub fn should_stop(&self) -> bool {
+        self.scope.visit.env.should_stop(self.scope.visit.ids.row)
+    }
+
+    /// Counts how often something held, without failing when it did not.
+    pub fn check(&self, name: &str, holds: bool) -> bool {
+        self.scope.visit.env.stats.borrow_mut().check(self.scope.path, name, holds);
+        holds
+    }
+
+    /// Random numbers that are the same for this start in each run with the same seed.
+    pub fn rng(&mut self) -> &mut Rng {
+        let visit = &self.scope.visit;
+        self.rng.get_or_insert_with(|| {
+            let seed = visit.env.shared.seed ^ u64::from(visit.ids.row).rotate_left(32) ^ visit.ids.start_index;
+            Box::new(Rng::seed_from_u64(seed))
+        })
+    }
+
+    /// The number of this start among those of its row, from 0: the k of the schedule.
+    pub fn start_index(&self) -> u64 {
+        self.scope.visit.ids.start_index
+    }
+
+    /// An owned context at the same place in the tree of transactions, for transactions that go on side by side.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result};
+    /// async fn journey(ctx: &mut Context) -> Result {
+    ///     let (mut left, mut right) = (ctx.fork(), ctx.fork());
+    ///     let (left, right) = futures::join!(
+    ///         left.transaction("left", async |_| Ok(1)),
+    ///         right.transaction("right", async |_| Ok(2)),
+    ///     );
+    ///     mite_core::ensure!(left? + right? == 3);
+    ///     Ok(())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn fork(&self) -> Context {
+        // Each fork draws numbers of its own, from its place among the transactions, which repeats with the run.
+        let rng = self.rng.as_ref().map(|rng| {
+            let mut rng = rng.clone();
+            rng.jump();
+            rng
+        });
+        Self { scope: self.scope.clone(), paused: Cell::new(Duration::ZERO), rng }
+    }
+
+    /// Runs `body` and then waits until `separation` has passed since it began: for pacing within a journey.
+    ///
+    /// The wait is part of the journey's times; it is not made when the body took longer.
+    pub async fn ensure_fixed_separation<T>(
+        &mut self,
+        separation: Duration,
+        body: impl AsyncFnOnce(&mut Context) -> T,
+    ) -> T {
+        let started = tokio::time::Instant::now();
+        let result = body(self).await;
+        tokio::time::sleep_until(started + separation).await;
+        result
+    }
+
+    /// As [`Context::ensure_fixed_separation`], with a separation that is drawn evenly from `mean` ± `plus_minus`; `None` is
+    /// a quarter of the mean.
+    pub async fn ensure_average_separation<T>(
+        &mut self,
+        mean: Duration,
+        plus_minus: impl Into<Option<Duration>>,
+        body: impl AsyncFnOnce(&mut Context) -> T,
+    ) -> T {
+        use rand::RngExt as _;
+        let plus_minus = plus_minus.into().unwrap_or(mean / 4);
+        let shift = plus_minus.mul_f64(2.0 * self.rng().random::<f64>());
+        self.ensure_fixed_separation((mean + shift).saturating_sub(plus_minus), body).await
+    }
+
+    /// A handle on this place, for extensions.
+    pub fn scope(&self) -> Scope {
+        self.scope.clone()
+    }
+
+    /// What an extension has attached to this run of the journey under the type `T`.
+    pub fn extension<T: 'static>(&self) -> Option<Rc<T>> {
+        self.scope.visit.extensions.borrow().get()
+    }
+
+    /// Attaches a value to this run of the journey, or detaches it with `None`; gives what was attached before. What is
+    /// attached is dropped when the journey has ended.
+    pub fn set_extension<T: 'static>(&self, value: Option<Rc<T>>) -> Option<Rc<T>> {
+        self.scope.visit.extensions.borrow_mut().set(value)
+    }
+
+    /// What belongs to the worker's thread and outlives the journey, such as a pool of connections; made when it is first
+    /// asked for, dropped with the worker.
+    pub fn worker_extension<T: 'static>(&self, init: impl FnOnce() -> T) -> Rc<T> {
+        let env = &self.scope.visit.env;
+        if let Some(value) = env.extensions.borrow().get() {
+            return value;
+        }
+        let value = Rc::new(init());
+        env.extensions.borrow_mut().set(Some(Rc::clone(&value)));
+        value
+    }
+
+    pub(crate) fn paused(&self) -> Duration {
+        self.paused.get()
+    }
+
+    pub(crate) fn visit(&self) -> &Rc<Visit> {
+        &self.scope.visit
+    }
+}
+
+/// Checks what the recorder will be given, so that the journey that got it wrong is told.
+fn check_record(kind: &str, own: &[u8], wanted: u64) -> Result {
+    let field = |name| message::field(own, name);
+    let name = field("name").and_then(message::split_text).and_then(|(name, _)| std::str::from_utf8(name).ok());
+    let name =
+        name.ok_or_else(|| Error::msg(format_args!("a message of type {kind:?} needs a `name` that is text")))?;
+    recorder::check_name(name)?;
+    if kind == DATA_CREATED && field("data").is_none() {
+        return Err(Error::msg("a message of type \"data_created\" needs `data`"));
+    }
+    if wanted == 0 {
+        return Err(Error::msg(format_args!(
+            "{name:?} cannot be recorded: this run has no recorder. Activate it with `Run::recorder(\"recorder-data\")`"
+        )));
+    }
+    Ok(())
+}
+
+impl Visit {
+    /// Drops what extensions attached, sessions first of all.
+    pub(crate) fn close(&self) {
+        // Taken out first: dropping a session may look for another extension.
+        let extensions = self.extensions.take();
+        drop(extensions);
+    }
+
+    fn cut_off_at(&self, path: PathId, transaction_id: u64) {
+        if self.cut_off.get().is_none() {
+            self.cut_off.set(Some((path, transaction_id)));
+        }
+    }
+}
+
+impl Scope {
+    /// The configuration of the run.
+    pub fn config(&self) -> &Config {
+        &self.visit.env.shared.config
+    }
+
+    /// Whether any sink wants messages of this type: if none does, there is no need to build one.
+    pub fn wants(&self, kind: &str) -> bool {
+        self.visit.env.wanted(kind).1 != 0
+    }
+
+    /// Sends a message that nobody waits for, such as a metric. Where no sink wants it, nothing is done.
+    ///
+    /// A value that cannot be a message (no map, or a field with a name that mite adds itself) is reported as an error of the
+    /// journey.
+    pub fn emit<T: Serialize + ?Sized>(&self, kind: &str, fields: &T) {
+        let env = &self.visit.env;
+        let (kind_id, wanted) = env.wanted(kind);
+        if wanted == 0 {
+            return;
+        }
+        let mut own = env.scratch();
+        match message::own_fields(kind, fields, &mut own) {
+            Ok((count, start)) => env.outbox.emit(wanted, self.head(kind_id, count), &own[start..]),
+            Err(error) => self.report(&mut error.into()),
+        }
+        env.put_back(own);
+    }
+
+    /// Counts one request among the report's requests.
+    pub fn request(&self, sample: &RequestSample<'_>) {
+        self.visit.env.stats.borrow_mut().request(self.path, sample);
+    }
+
+    /// A monotonic instant in Unix seconds, on the run's clock.
+    pub fn unix_time(&self, at: Instant) -> f64 {
+        self.visit.env.shared.wall.unix_seconds(at)
+    }
+
+    /// Whether the row of this journey has stopped.
+    pub fn should_stop(&self) -> bool {
+        self.visit.env.should_stop(self.visit.ids.row)
+    }
+
+    fn head(&self, kind: crate::names::KindId, own: u32) -> Head {
+        self.head_at(kind, own, self.path, self.transaction_id)
+    }
+
+    fn head_at(&self, kind: crate::names::KindId, own: u32, path: PathId, transaction_id: u64) -> Head {
+        let VisitIds { row, context_id, data_id, .. } = self.visit.ids;
+        let time = self.unix_time(Instant::now());
+        let place = Some(Place { row, context_id, data_id, path: Some(path), transaction_id });
+        Head { kind, time, place, own, end: 0 }
+    }
+
+    /// Reports an error of the journey here, unless it has been.
+    pub(crate) fn report(&self, error: &mut Error) {
+        if error.is_reported() {
+            return;
+        }
+        error.set_reported();
+        let (path, id) = (self.path, self.transaction_id);
+        let location = error.location();
+        let place = format!("{}:{}", location.file(), location.line());
+        let message = format!("{}: {}", error.type_name(), error.chain());
+        self.report_at(path, id, "error", error.type_name(), message, &place, |own| {
+            for (key, value) in error.fields() {
+                // A field must not replace one that the message has.
+                let taken = ["message", "ex_type", "location"].contains(&&**key) || RESERVED.contains(&&**key);
+                pack::write_str(own, &if taken { format!("{key}_") } else { key.clone() });
+                own.extend_from_slice(value);
+            }
+            error.fields().len() as u32
+        });
+    }
+
+    /// Reports a panic of the journey, in the transaction that it cut off.
+    pub(crate) fn report_panic(&self, text: &str, panic: Option<&Panic>) {
+        let (path, id) = self.visit.cut_off.take().unwrap_or((self.path, self.transaction_id));
+        let place = panic.map_or("unknown:0", |panic| &panic.place);
+        self.report_at(path, id, "exception", "panic", format!("panic: {text}"), place, |own| {
+            pack::write_str(own, "stacktrace");
+            match panic {
+                Some(panic) => pack::write_str(own, &panic.stack()),
+                None => pack::write_str(own, ""),
+            }
+            1
+        });
+    }
+
+    /// Reports that the journey was cut off by its row's timeout.
+    pub(crate) fn report_timeout(&self, error: &mut Error) {
+        let (path, transaction_id) = self.visit.cut_off.take().unwrap_or((self.path, self.transaction_id));
+        Scope { visit: Rc::clone(&self.visit), path, transaction_id }.report(error);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one message, in their order")]
+    fn report_at(
+        &self,
+        path: PathId,
+        transaction_id: u64,
+        kind: &'static str,
+        ex_type: &str,
+        message: String,
+        place: &str,
+        more: impl FnOnce(&mut Vec<u8>) -> u32,
+    ) {
+        let env = &self.visit.env;
+        let journey = env.shared.names.journey(self.visit.ids.row);
+        let function = journey.rsplit(':').next().unwrap_or(journey);
+        let location = format!("{place}:{function}");
+        let (kind_id, wanted) = env.wanted(kind);
+        if wanted != 0 {
+            let mut own = env.scratch();
+            for (key, value) in [("message", &*message), ("ex_type", ex_type), ("location", &*location)] {
+                pack::write_str(&mut own, key);
+                pack::write_str(&mut own, value);
+            }
+            let count = 3 + more(&mut own);
+            env.outbox.emit(wanted, self.head_at(kind_id, count, path, transaction_id), &own);
+            env.put_back(own);
+        }
+        tracing::debug!(journey, location, "{message}");
+        env.stats.borrow_mut().error(ErrorKey { path, ex_type: ex_type.to_owned(), message, location });
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.scope.fmt(f)
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let env = &self.visit.env;
+        f.debug_struct("Context")
+            .field("journey", &env.shared.names.journey(self.visit.ids.row))
+            .field("transaction", &env.shared.names.path(self.path).full)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A transaction that is open: whatever way it ends, it is counted and the context stands outside of it again.
+pub(crate) struct Transaction<'a> {
+    context: &'a mut Context,
+    outer: (PathId, u64),
+    started: Instant,
+    paused_before: Duration,
+    ended: bool,
+}
+
+impl<'a> Transaction<'a> {
+    fn begin(context: &'a mut Context, name: &str) -> Self {
+        let path = context.scope.visit.env.names.borrow_mut().child(context.scope.path, name);
+        Self::begin_at(context, path)
+    }
+
+    /// The outermost transaction of a journey.
+    pub(crate) fn root(context: &'a mut Context, started: Instant) -> Self {
+        let path = context.scope.path;
+        let mut root = Self::begin_at(context, path);
+        root.started = started;
+        root
+    }
+
+    fn begin_at(context: &'a mut Context, path: PathId) -> Self {
+        let scope = &mut context.scope;
+        let outer = (scope.path, scope.transaction_id);
+        let id = scope.visit.transactions.get() + 1;
+        scope.visit.transactions.set(id);
+        (scope.path, scope.transaction_id) = (path, id);
+        let paused_before = context.paused.get();
+        Self { context, outer, started: Instant::now(), paused_before, ended: false }
+    }
+
+    pub(crate) fn context(&mut self) -> &mut Context {
+        self.context
+    }
+
+    /// Ends it with the body's result: an error is reported here, unless a transaction within has done so.
+    pub(crate) fn end<T>(mut self, mut result: Result<T>) -> Result<T> {
+        if let Err(error) = &mut result {
+            self.context.scope.report(error);
+        }
+        self.close(result.is_err(), true);
+        result
+    }
+
+    /// Ends it after a panic within, which has been reported.
+    pub(crate) fn end_panicked(mut self) {
+        self.close(true, true);
+    }
+
+    fn close(&mut self, had_error: bool, timed: bool) {
+        self.ended = true;
+        let scope = &self.context.scope;
+        let ended = Instant::now();
+        let paused = self.context.paused.get().saturating_sub(self.paused_before);
+        let time = timed.then(|| (ended - self.started).saturating_sub(paused));
+        let env = &scope.visit.env;
+        env.stats.borrow_mut().transaction(scope.path, had_error, time);
+        let (kind, wanted) = env.wanted("txn");
+        if wanted != 0 {
+            let mut own = env.scratch();
+            pack::write_str(&mut own, "start_time");
+            pack::write_f64(&mut own, env.shared.wall.unix_seconds(self.started));
+            pack::write_str(&mut own, "end_time");
+            pack::write_f64(&mut own, env.shared.wall.unix_seconds(ended));
+            pack::write_str(&mut own, "had_error");
+            pack::write_bool(&mut own, had_error);
+            let mut count = 3;
+            if !paused.is_zero() {
+                pack::write_str(&mut own, "paused_time");
+                pack::write_f64(&mut own, paused.as_secs_f64());
+                count += 1;
+            }
+            env.outbox.emit(wanted, scope.head(kind, count), &own);
+            env.put_back(own);
+        }
+        let scope = &mut self.context.scope;
+        (scope.path, scope.transaction_id) = self.outer;
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        // A panic or a cancellation: the innermost comes first, and is where a panic is reported.
+        let scope = &self.context.scope;
+        scope.visit.cut_off_at(scope.path, scope.transaction_id);
+        self.close(true, false);
+    }
+}

@@ -1,0 +1,676 @@
+//! The thread that carries a run out: it works out the plan, asks closures for theirs second by second, starts and ends the
+//! workers and sinks, and makes the report of what they hand over.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use crate::clock::WallClock;
+use crate::message::Head;
+use crate::names::{NameCache, Names};
+use crate::recorder::Records;
+use crate::report::{self, Facts, Generator, Report, RowFacts};
+use crate::runner::env::RunFacts;
+use crate::runner::worker::{self, Command, Event, RowId, WorkerPlan, WorkerResult, WorkerRowPlan};
+use crate::runner::{Progress, RunError};
+use crate::scenario::{CheckedRow, Hook, Plan};
+use crate::schedule::{Schedule, Stripe};
+use crate::sink::{self, Outbox, Sink, SinkError, SinkQueue};
+use crate::stats::{RowSecond, Second, Stats};
+use crate::usage::Usage;
+use crate::volume::{AskVolume, Segment, Unit, thousandths};
+use crate::{Config, pack, panics};
+
+const SECOND: u64 = 1_000_000_000;
+/// From all being ready to the first start: for the workers to be told.
+const LEAD: Duration = Duration::from_millis(5);
+/// A closure is asked this long before the second that it is asked about.
+const ASK_AHEAD: u64 = SECOND / 2;
+/// How long after it should have ended a worker is taken to be blocked.
+const BLOCKED_AFTER: Duration = Duration::from_secs(3);
+
+/// Setup and teardown go by this name where a journey's is told.
+const HOOKS: &str = "__setup__";
+
+/// What a run is made of, checked.
+pub(crate) struct Control {
+    pub(crate) name: String,
+    pub(crate) config: Config,
+    pub(crate) rows: Vec<CheckedRow>,
+    pub(crate) setup: Option<Hook>,
+    pub(crate) teardown: Option<Hook>,
+    pub(crate) workers: u32,
+    pub(crate) sinks: Vec<Box<dyn Sink>>,
+    pub(crate) records: Option<Records>,
+    pub(crate) warnings: Option<Arc<Mutex<Vec<String>>>>,
+    /// Nanoseconds since the start of the run.
+    pub(crate) stop_after: Option<u64>,
+    pub(crate) graceful_stop: Duration,
+    pub(crate) seed: u64,
+    pub(crate) events: mpsc::UnboundedSender<Event>,
+    pub(crate) received: mpsc::UnboundedReceiver<Event>,
+    pub(crate) progress: Arc<Mutex<Progress>>,
+}
+
+/// Carries a run out on this thread.
+pub(crate) fn run(control: Control) -> Result<Report, RunError> {
+    panics::install();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(RunError::Thread)?;
+    runtime.block_on(carry_out(control))
+}
+
+/// One row as the controller sees it.
+struct Row {
+    name: String,
+    unit: Unit,
+    schedule: Schedule,
+    ask: Option<AskVolume>,
+    /// Whether a closure has said which unit it means.
+    unit_known: bool,
+    complete: bool,
+    /// The row's data ran out.
+    exhausted: bool,
+    pool: Box<dyn crate::runner::visit::RowSpec>,
+}
+
+struct Worker {
+    number: u32,
+    commands: mpsc::UnboundedSender<Command>,
+    thread: JoinHandle<Option<WorkerResult>>,
+    /// Disconnected when the thread has done its work.
+    ended: std::sync::mpsc::Receiver<()>,
+    finished: bool,
+}
+
+struct Sinks {
+    queues: Vec<SinkQueue>,
+    threads: Vec<(String, JoinHandle<Result<(), SinkError>>)>,
+}
+
+async fn carry_out(control: Control) -> Result<Report, RunError> {
+    let mut journeys = vec![HOOKS.to_owned()];
+    journeys.extend(control.rows.iter().map(|row| row.name.clone()));
+    let names = Arc::new(Names::new(control.name, journeys));
+    let facts = Arc::new(RunFacts {
+        names: Arc::clone(&names),
+        config: control.config,
+        wall: WallClock::now(),
+        seed: control.seed,
+        workers: control.workers,
+        graceful_stop: control.graceful_stop,
+    });
+    let sinks = start_sinks(control.sinks, &names, &control.events)?;
+    let mut row_plans = Vec::new();
+    let mut rows = Vec::new();
+    for row in control.rows {
+        let (unit, segments, ask) = match row.plan {
+            Plan::Known(unit, segments) => (unit, segments, None),
+            Plan::Asked(ask) => (Unit::Rate, Vec::new(), Some(ask)),
+        };
+        let mut schedule = Schedule::new(segments.iter().copied());
+        if let Some(cut) = control.stop_after {
+            schedule.cut(cut);
+        }
+        row_plans.push((segments, row.timeout, row.max_running, row.overload));
+        rows.push(Row {
+            name: row.name,
+            unit,
+            schedule,
+            complete: ask.is_none(),
+            unit_known: ask.is_none(),
+            ask,
+            exhausted: false,
+            pool: row.spec,
+        });
+    }
+    let mut run = Controller {
+        outbox: Outbox::new(&sinks.queues),
+        names: NameCache::new(Arc::clone(&names)),
+        facts,
+        rows,
+        workers: Vec::new(),
+        received: control.received,
+        stop_after: control.stop_after,
+        progress: control.progress,
+        origin: Instant::now(),
+        stopped: None,
+        seconds: Seconds { rows: Vec::new() },
+    };
+    let started = run.start_workers(&row_plans, &sinks, &control.events);
+    // From here on the workers are told to end, whatever happens.
+    let outcome = match started {
+        Ok(()) => run.conduct(control.setup, control.teardown).await,
+        Err(error) => Err(error),
+    };
+    drop(run.outbox);
+    let (results, joined) = join_workers(run.workers, outcome.is_err());
+    let served = finish_sinks(sinks);
+    // The first cause is told: a failed sink makes journeys fail, and not the other way round.
+    served?;
+    let ended = outcome?;
+    joined?;
+    Ok(make_report(&run.facts, run.rows, run.seconds, results, ended, run.stopped, control.records, control.warnings))
+}
+
+fn start_sinks(
+    sinks: Vec<Box<dyn Sink>>,
+    names: &Arc<Names>,
+    events: &mpsc::UnboundedSender<Event>,
+) -> Result<Sinks, RunError> {
+    let mut started = Sinks { queues: Vec::new(), threads: Vec::new() };
+    for sink in sinks {
+        let name = sink.name().to_owned();
+        let events = events.clone();
+        let on_failure = move || {
+            let _ = events.send(Event::SinkFailed);
+        };
+        let (queue, thread) = sink::spawn(sink, Arc::clone(names), on_failure).map_err(RunError::Thread)?;
+        started.queues.push(queue);
+        started.threads.push((name, thread));
+    }
+    Ok(started)
+}
+
+/// Lets the sinks take what is queued and end.
+fn finish_sinks(sinks: Sinks) -> Result<(), RunError> {
+    drop(sinks.queues);
+    let mut outcome = Ok(());
+    for (sink, thread) in sinks.threads {
+        let served = thread.join().unwrap_or_else(|payload| Err(panics::text(&*payload).into()));
+        if let Err(cause) = served
+            && outcome.is_ok()
+        {
+            outcome = Err(RunError::Sink { sink, cause });
+        }
+    }
+    outcome
+}
+
+/// Tells the workers to exit and takes their figures; a worker that does not answer is left behind.
+fn join_workers(workers: Vec<Worker>, failed: bool) -> (Vec<WorkerResult>, Result<(), RunError>) {
+    let mut results = Vec::new();
+    let mut outcome = Ok(());
+    for worker in &workers {
+        if failed {
+            let _ = worker.commands.send(Command::Abort);
+        }
+        let _ = worker.commands.send(Command::Exit);
+    }
+    for worker in workers {
+        // Nothing is ever sent: that its end was dropped tells that the thread's work is done.
+        if worker.ended.recv_timeout(BLOCKED_AFTER) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!(worker = worker.number, "the worker is blocked and was left behind");
+            outcome = Err(RunError::Blocked { worker: worker.number });
+            continue;
+        }
+        match worker.thread.join() {
+            Ok(Some(result)) => results.push(result),
+            Ok(None) => {}
+            Err(payload) => outcome = Err(RunError::Panicked { message: panics::text(&*payload) }),
+        }
+    }
+    (results, outcome)
+}
+
+/// Why a run ended before its plan did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    Gracefully,
+    AtOnce,
+}
+
+/// How a run ended, when it could be carried out.
+#[derive(Debug)]
+struct Ended {
+    duration: Duration,
+    usage: Usage,
+}
+
+struct Controller {
+    facts: Arc<RunFacts>,
+    rows: Vec<Row>,
+    workers: Vec<Worker>,
+    received: mpsc::UnboundedReceiver<Event>,
+    stop_after: Option<u64>,
+    progress: Arc<Mutex<Progress>>,
+    outbox: Outbox,
+    names: NameCache,
+    origin: Instant,
+    stopped: Option<Stopped>,
+    seconds: Seconds,
+}
+
+/// The limits of a row and its known segments.
+type RowPlan = (Vec<Segment>, Option<Duration>, u64, crate::scenario::Overload);
+
+impl Controller {
+    fn start_workers(
+        &mut self,
+        row_plans: &[RowPlan],
+        sinks: &Sinks,
+        events: &mpsc::UnboundedSender<Event>,
+    ) -> Result<(), RunError> {
+        let stripes = Stripe::by_weights(&vec![1; self.facts.workers as usize]);
+        for (number, stripe) in stripes.into_iter().enumerate() {
+            let (commands, receiver) = mpsc::unbounded_channel();
+            let rows = self.rows.iter().zip(row_plans).map(|(row, (segments, timeout, max_running, overload))| {
+                WorkerRowPlan {
+                    spec: row.pool.for_worker(),
+                    segments: segments.clone(),
+                    unit: row.unit,
+                    complete: row.complete,
+                    cut: self.stop_after,
+                    timeout: *timeout,
+                    // At least one each, or a row could never start on some worker.
+                    max_running: stripe.share(*max_running).max(1),
+                    overload: *overload,
+                }
+            });
+            let plan = WorkerPlan {
+                number: number as u32,
+                facts: Arc::clone(&self.facts),
+                rows: rows.collect(),
+                stripe,
+                queues: sinks.queues.clone(),
+                commands: receiver,
+                events: events.clone(),
+            };
+            let events = events.clone();
+            let (at_end, ended) = std::sync::mpsc::channel();
+            let body = move || {
+                let _at_end = at_end;
+                catch_unwind(AssertUnwindSafe(|| worker::run(plan))).unwrap_or_else(|payload| {
+                    let _ = events.send(Event::Died(panics::text(&*payload)));
+                    None
+                })
+            };
+            let builder = std::thread::Builder::new().name(format!("mite-worker-{number}"));
+            let thread = builder.spawn(body).map_err(RunError::Thread)?;
+            self.workers.push(Worker { number: number as u32, commands, thread, ended, finished: false });
+        }
+        Ok(())
+    }
+
+    fn tell_all(&self, command: impl Fn() -> Command) {
+        for worker in &self.workers {
+            // A worker that has gone has told why.
+            let _ = worker.commands.send(command());
+        }
+    }
+
+    /// From the workers being ready to the end of teardown.
+    async fn conduct(&mut self, setup: Option<Hook>, teardown: Option<Hook>) -> Result<Ended, RunError> {
+        for _ in 0..self.workers.len() {
+            self.wait_ready().await?;
+        }
+        if let Some(setup) = setup {
+            self.hook(setup).await?.map_err(|message| RunError::Setup { message })?;
+        }
+        let usage = Usage::now();
+        let before = self.stopped;
+        let ran = if before.is_some() { Ok(()) } else { self.go().await };
+        let ended = Ended { duration: self.origin.elapsed(), usage: Usage::now().since(&usage) };
+        if let Some(teardown) = teardown {
+            let torn_down = self.hook(teardown).await?;
+            ran?;
+            torn_down.map_err(|message| RunError::Teardown { message })?;
+            return Ok(ended);
+        }
+        ran.map(|()| ended)
+    }
+
+    async fn event(&mut self) -> Event {
+        // The controller keeps no sender itself, but each worker and the handle do.
+        self.received.recv().await.unwrap_or(Event::Abort)
+    }
+
+    async fn wait_ready(&mut self) -> Result<(), RunError> {
+        loop {
+            match self.event().await {
+                Event::Ready(outcome) => return outcome.map_err(RunError::Worker),
+                Event::Died(message) => return Err(RunError::Panicked { message }),
+                Event::Stop => self.stopped = self.stopped.or(Some(Stopped::Gracefully)),
+                Event::Abort => self.stopped = Some(Stopped::AtOnce),
+                Event::SinkFailed => return Err(self.sink_failed()),
+                Event::HookDone(_) | Event::Seconds(..) | Event::Exhausted(_) | Event::Finished(_) => {}
+            }
+        }
+    }
+
+    /// Told in full by the sink's thread when it is joined.
+    fn sink_failed(&self) -> RunError {
+        RunError::Sink { sink: "sink".to_owned(), cause: "it has stopped".into() }
+    }
+
+    /// Runs setup or teardown on the first worker; the inner error is the hook's own.
+    async fn hook(&mut self, hook: Hook) -> Result<Result<(), String>, RunError> {
+        let _ = self.workers[0].commands.send(Command::Hook(hook));
+        loop {
+            match self.event().await {
+                Event::HookDone(outcome) => return Ok(outcome.map_err(|error| format!("{error:?}"))),
+                Event::Died(message) => return Err(RunError::Panicked { message }),
+                Event::SinkFailed => return Err(self.sink_failed()),
+                Event::Stop | Event::Abort => {
+                    self.stopped = Some(Stopped::AtOnce);
+                    let _ = self.workers[0].commands.send(Command::Abort);
+                }
+                Event::Seconds(seconds) => self.seconds.add(seconds),
+                Event::Ready(_) | Event::Exhausted(_) | Event::Finished(_) => {}
+            }
+        }
+    }
+
+    /// The run proper: until all workers have finished.
+    async fn go(&mut self) -> Result<(), RunError> {
+        let mut asked = 0;
+        self.ask(asked)?;
+        self.origin = Instant::now() + LEAD;
+        let origin = self.origin;
+        self.tell_all(|| Command::Go(origin));
+        let mut told = 0;
+        // A worker that has not ended by then is blocked.
+        let mut give_up: Option<Instant> = None;
+        while self.workers.iter().any(|worker| !worker.finished) {
+            let next_ask = self.rows.iter().any(Row::asks).then(|| (asked + 1) * SECOND - ASK_AHEAD);
+            let next_tell = (told + 1) * SECOND + SECOND / 4;
+            let wake = origin + Duration::from_nanos(next_ask.unwrap_or(u64::MAX).min(next_tell));
+            let wake = give_up.map_or(wake, |give_up| wake.min(give_up));
+            tokio::select! {
+                event = self.event() => self.handle(event)?,
+                () = tokio::time::sleep_until(wake.into()) => {}
+            }
+            let now = crate::clock::nanos_since(origin, Instant::now());
+            while next_ask.is_some() && self.rows.iter().any(Row::asks) && now >= (asked + 1) * SECOND - ASK_AHEAD {
+                asked += 1;
+                self.ask(asked)?;
+            }
+            while now >= (told + 1) * SECOND + SECOND / 4 {
+                self.tell_second(told).await;
+                told += 1;
+            }
+            if give_up.is_none()
+                && let Some(end) = self.last_end(now)
+            {
+                give_up = Some(origin + Duration::from_nanos(end) + self.facts.graceful_stop + BLOCKED_AFTER);
+            }
+            if self.stopped == Some(Stopped::AtOnce) {
+                give_up =
+                    Some(give_up.unwrap_or_else(|| Instant::now() + BLOCKED_AFTER).min(Instant::now() + BLOCKED_AFTER));
+            }
+            if let Some(worker) = self.workers.iter().find(|worker| !worker.finished)
+                && give_up.is_some_and(|give_up| Instant::now() >= give_up)
+            {
+                return Err(RunError::Blocked { worker: worker.number });
+            }
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, event: Event) -> Result<(), RunError> {
+        match event {
+            Event::Finished(number) => self.workers[number as usize].finished = true,
+            Event::Seconds(seconds) => self.seconds.add(seconds),
+            Event::Exhausted(row) => {
+                self.rows[row.0 as usize - 1].exhausted = true;
+                self.tell_all(|| Command::Exhausted(row));
+            }
+            Event::Stop => {
+                self.stopped = self.stopped.or(Some(Stopped::Gracefully));
+                self.end_rows();
+                self.tell_all(|| Command::Stop);
+            }
+            Event::Abort => {
+                self.stopped = Some(Stopped::AtOnce);
+                self.end_rows();
+                self.tell_all(|| Command::Abort);
+            }
+            Event::Died(message) => return Err(RunError::Panicked { message }),
+            Event::SinkFailed => return Err(self.sink_failed()),
+            Event::Ready(_) | Event::HookDone(_) => {}
+        }
+        Ok(())
+    }
+
+    fn end_rows(&mut self) {
+        let now = crate::clock::nanos_since(self.origin, Instant::now());
+        for row in &mut self.rows {
+            row.complete = true;
+            row.schedule.cut(now + 1);
+        }
+    }
+
+    /// The end of the last row, once all of them have ended.
+    fn last_end(&self, now: u64) -> Option<u64> {
+        self.rows
+            .iter()
+            .map(|row| match (row.exhausted, row.complete) {
+                (true, _) => Some(now),
+                (false, true) => Some(row.schedule.end()).filter(|end| now >= *end),
+                (false, false) => None,
+            })
+            .try_fold(0, |latest, end| end.map(|end| latest.max(end)))
+    }
+
+    /// Asks the closures for one second to come.
+    fn ask(&mut self, second: u64) -> Result<(), RunError> {
+        let (start, end) = (second * SECOND, (second + 1) * SECOND);
+        for index in 0..self.rows.len() {
+            if !self.rows[index].asks() {
+                continue;
+            }
+            let id = RowId(index as u32 + 1);
+            let row = &mut self.rows[index];
+            let wrong = |message: String| RunError::Volume { row: id.0, journey: row.name.clone(), second, message };
+            let Some(ask) = &row.ask else { continue };
+            let answer = catch_unwind(AssertUnwindSafe(|| {
+                panics::watched(|| ask(Duration::from_nanos(start), Duration::from_nanos(end)))
+            }));
+            let answer =
+                answer.map_err(|payload| wrong(format!("the closure panicked: {}", panics::text(&*payload))))?;
+            let answer = thousandths(answer).map_err(|error| wrong(error.to_string()))?;
+            let past_the_cut = self.stop_after.is_some_and(|cut| start >= cut);
+            let Some((unit, volume)) = answer.filter(|_| !past_the_cut) else {
+                row.complete = true;
+                self.tell_all(|| Command::Complete(id));
+                continue;
+            };
+            // Zero is zero in either unit.
+            if volume > 0 && row.unit_known && unit != row.unit {
+                return Err(wrong(
+                    "it was a rate before and is a number running now, or the other way round".to_owned(),
+                ));
+            }
+            if volume > 0 && !row.unit_known {
+                (row.unit, row.unit_known) = (unit, true);
+            }
+            let segment = Segment { start, end, from: volume, to: volume };
+            row.schedule.push(segment);
+            if let Some(cut) = self.stop_after {
+                row.schedule.cut(cut);
+                row.complete = end >= cut;
+            }
+            let unit = row.unit;
+            self.tell_all(|| Command::Extend(id, unit, segment));
+        }
+        Ok(())
+    }
+
+    /// Tells what became of one second: progress, and the `controller_report` message.
+    async fn tell_second(&mut self, second: u64) {
+        let rows = self.seconds.rows(second, self.rows.len() + 1);
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.seconds = second + 1;
+        progress.running = 0;
+        for (row, of_row) in self.rows.iter().zip(&rows[1..]) {
+            progress.planned += row.planned_in(second, of_row);
+            progress.started += of_row.started;
+            progress.completed += of_row.completed;
+            progress.failed += of_row.failed;
+            progress.running += of_row.running;
+        }
+        drop(progress);
+        let kind = self.names.kind("controller_report");
+        let wanted = self.outbox.wanted(kind, "controller_report");
+        if wanted == 0 {
+            return;
+        }
+        let mut own = Vec::new();
+        let figures = |row: &Row, of_row: &RowSecond| match row.unit {
+            Unit::Rate => (row.planned_in(second, of_row) as f64, of_row.started as f64),
+            Unit::Running => (row.schedule.running_at(second * SECOND + SECOND - 1) as f64, of_row.running as f64),
+        };
+        let figures: Vec<(f64, f64)> =
+            self.rows.iter().zip(&rows[1..]).map(|(row, of_row)| figures(row, of_row)).collect();
+        for (name, of) in [("required", 0), ("actual", 1)] {
+            pack::write_str(&mut own, name);
+            pack::write_map_len(&mut own, figures.len() as u32);
+            for (index, (required, actual)) in figures.iter().enumerate() {
+                pack::write_uint(&mut own, index as u64 + 1);
+                pack::write_f64(&mut own, if of == 0 { *required } else { *actual });
+            }
+        }
+        pack::write_str(&mut own, "num_runners");
+        pack::write_uint(&mut own, 1);
+        let time = self.facts.wall.unix_seconds(Instant::now());
+        self.outbox.emit(wanted, Head { kind, time, place: None, own: 3, end: 0 }, &own);
+        self.outbox.tick();
+    }
+}
+
+impl Row {
+    fn asks(&self) -> bool {
+        self.ask.is_some() && !self.complete && !self.exhausted
+    }
+
+    /// Starts planned in one second: by the schedule, or, in the closed model, as slots became free.
+    fn planned_in(&self, second: u64, counted: &RowSecond) -> u64 {
+        match self.unit {
+            Unit::Running => counted.planned,
+            // What is due after the data ran out is not planned.
+            Unit::Rate if self.exhausted => counted.started,
+            Unit::Rate => self.schedule.before((second + 1) * SECOND) - self.schedule.before(second * SECOND),
+        }
+    }
+}
+
+/// What the workers have told, by second.
+#[derive(Debug)]
+struct Seconds {
+    rows: Vec<Vec<RowSecond>>,
+}
+
+impl Seconds {
+    fn add(&mut self, seconds: Vec<Second>) {
+        for second in seconds {
+            let index = second.index as usize;
+            if self.rows.len() <= index {
+                self.rows.resize_with(index + 1, Vec::new);
+            }
+            let rows = &mut self.rows[index];
+            if rows.len() < second.rows.len() {
+                rows.resize(second.rows.len(), RowSecond::default());
+            }
+            for (sum, row) in rows.iter_mut().zip(&second.rows) {
+                sum.planned += row.planned;
+                sum.started += row.started;
+                sum.completed += row.completed;
+                sum.failed += row.failed;
+                sum.running += row.running;
+            }
+        }
+    }
+
+    fn rows(&self, second: u64, rows: usize) -> Vec<RowSecond> {
+        let mut found = self.rows.get(second as usize).cloned().unwrap_or_default();
+        found.resize(rows, RowSecond::default());
+        found
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "all that a run has left behind")]
+fn make_report(
+    facts: &RunFacts,
+    rows: Vec<Row>,
+    mut seconds: Seconds,
+    results: Vec<WorkerResult>,
+    ended: Ended,
+    stopped: Option<Stopped>,
+    records: Option<Records>,
+    warnings: Option<Arc<Mutex<Vec<String>>>>,
+) -> Report {
+    let mut stats = Stats::new(rows.len() + 1);
+    let mut warnings = warnings.map_or_else(Vec::new, |warnings| {
+        std::mem::take(&mut *warnings.lock().unwrap_or_else(PoisonError::into_inner))
+    });
+    let mut dropped = BTreeMap::new();
+    let mut bugs = Vec::new();
+    for result in results {
+        stats.merge(&result.stats);
+        seconds.add(result.seconds);
+        for (sink, count) in result.dropped_messages {
+            *dropped.entry(sink).or_insert(0) += count;
+        }
+        for (row, planned, passed) in result.miscounted {
+            bugs.push(format!("row {row}: a worker planned {planned} starts and passed over {passed}"));
+        }
+    }
+    for (sink, count) in dropped.into_iter().filter(|(_, count)| *count > 0) {
+        warnings.push(format!("{count} messages were dropped, since the {sink} did not keep up"));
+    }
+    if facts.names.overflowed() {
+        warnings.push(
+            "there were over 10000 different transaction names: those that came later are told as `__overflow__`. \
+             A name should not hold what differs from user to user"
+                .to_owned(),
+        );
+    }
+    let last = ended.duration.as_nanos() as u64 / SECOND;
+    let per_second = (0..=last)
+        .map(|second| {
+            let of_rows = seconds.rows(second, rows.len() + 1);
+            let mut sum = report::PerSecond { t: second, ..report::PerSecond::default() };
+            for (row, of_row) in rows.iter().zip(&of_rows[1..]) {
+                sum.planned += row.planned_in(second, of_row);
+                sum.started += of_row.started;
+                sum.completed += of_row.completed;
+                sum.failed += of_row.failed;
+                sum.running += of_row.running;
+            }
+            sum
+        })
+        .collect();
+    let row_facts = rows
+        .into_iter()
+        .map(|row| {
+            // A pool that ends and did not: how much of it was not used.
+            let unused = row.pool.left().filter(|left| *left > 0 && row.pool.ends());
+            RowFacts { journey: row.name, unused_items: unused }
+        })
+        .collect();
+    report::make(
+        &facts.names,
+        stats,
+        Facts {
+            scenario: facts.names.test.clone(),
+            started_at: facts.wall.start(),
+            duration: ended.duration,
+            rows: row_facts,
+            stopped,
+            bugs,
+            warnings,
+            records: records.map(|records| records.counts()).unwrap_or_default(),
+            per_second,
+            generator: Generator {
+                workers: facts.workers,
+                cpu_percent: ended.usage.cpu_percent(ended.duration),
+                peak_rss_bytes: ended.usage.peak_rss_bytes(),
+                start_lag_p99_us: 0,
+            },
+        },
+    )
+}

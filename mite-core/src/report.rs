@@ -1,0 +1,530 @@
+//! What a run has found: figures by journey, transaction and request, its errors, and a verdict.
+//!
+//! The JSON is a contract (`"schema": "mite.report/1"`, times in whole microseconds); the text is for people.
+
+mod text;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use crate::clock::rfc3339;
+use crate::controller::Stopped;
+use crate::histogram::Histogram;
+use crate::names::{Names, PathId};
+use crate::stats::Stats;
+
+/// The report of a run.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// `mite.report/1`.
+    pub schema: &'static str,
+    /// The scenario's name.
+    pub scenario: String,
+    /// When the run began, in RFC 3339.
+    pub started_at: String,
+    /// From the first start to the end of the last journey.
+    #[serde(rename = "duration_us", serialize_with = "micros")]
+    pub duration: Duration,
+    /// Whether the system kept its promises.
+    pub verdict: Verdict,
+    /// Why the verdict is not `passed`.
+    pub reasons: Vec<String>,
+    /// One for each row of the scenario.
+    pub journeys: Vec<JourneyReport>,
+    /// One for each transaction of each journey.
+    pub transactions: Vec<TransactionReport>,
+    /// One for each method and outcome in each transaction.
+    pub requests: Vec<RequestReport>,
+    /// One for each different error, the most frequent first.
+    pub errors: Vec<ErrorReport>,
+    /// One for each name that was checked.
+    pub checks: Vec<CheckReport>,
+    /// How many records each name got, counted where they were written.
+    pub records: BTreeMap<String, u64>,
+    /// One for each second of the run.
+    pub per_second: Vec<PerSecond>,
+    /// How the load generator itself did.
+    pub generator: Generator,
+    /// What the reader should know besides.
+    pub warnings: Vec<String>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Without any error.
+    Passed,
+    /// With errors, or with starts that could not be made.
+    Failed,
+    /// The generator could not keep up with the plan.
+    GeneratorLimited,
+    /// It was stopped before its end.
+    Aborted,
+}
+
+/// The figures of one row. Both sums hold in each report: `planned = started + dropped + starved + unstarted`, and
+/// `started = completed + failed + cancelled`.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct JourneyReport {
+    /// The row's number, from 1.
+    pub row: u32,
+    /// The journey's name, `module:function`.
+    pub journey: String,
+    /// Starts that the plan had: for a rate its integral, in the closed model one each time that a slot was free.
+    pub planned: u64,
+    /// Starts that were made.
+    pub started: u64,
+    /// Journeys that returned `Ok`.
+    pub completed: u64,
+    /// Journeys that returned an error, panicked or took longer than their row's timeout.
+    pub failed: u64,
+    /// Journeys that were still running when the graceful stop ran out.
+    pub cancelled: u64,
+    /// Starts left out at `max_running`.
+    pub dropped: u64,
+    /// Starts for which the data pool had no item.
+    pub starved: u64,
+    /// Starts that were still waiting when the row ended.
+    pub unstarted: u64,
+    /// Due to ended, of the journeys that completed.
+    pub response_time: Histogram,
+    /// Started to ended, of the journeys that completed.
+    pub service_time: Histogram,
+    /// How late mite itself was.
+    pub start_lag: Histogram,
+    /// How long starts waited at `max_running`.
+    pub queue_wait: Histogram,
+    /// How long starts waited for data.
+    pub data_wait: Histogram,
+    /// Due to ended, of the journeys that failed.
+    pub failed_time: Histogram,
+    /// Items that the pool still had when the row ended, where it knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unused_items: Option<u64>,
+}
+
+/// The figures of one transaction.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct TransactionReport {
+    /// The journey's name.
+    pub journey: String,
+    /// The transaction's name without `__root__ :: `.
+    pub transaction: String,
+    /// How often it ended, cut off or not.
+    pub count: u64,
+    /// How often with an error.
+    pub errors: u64,
+    /// How long it took, with or without an error; not of those that were cut off.
+    pub time: Histogram,
+}
+
+/// The figures of one kind of request.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct RequestReport {
+    /// The journey's name.
+    pub journey: String,
+    /// The transaction's name without `__root__ :: `.
+    pub transaction: String,
+    /// `POST`.
+    pub method: String,
+    /// The response's code; 0 when there was none.
+    pub code: u16,
+    /// Without a response, the class of its error: `connect`, `timeout`, …
+    pub error: Option<String>,
+    /// How many there were.
+    pub count: u64,
+    /// Bytes of body received.
+    pub bytes: u64,
+    /// From the start of the request to the end of its body, or to its failure.
+    pub time: Histogram,
+    /// Finding the address, of the requests that had to.
+    pub dns: Histogram,
+    /// Connecting, of the requests that had to.
+    pub connect: Histogram,
+    /// The handshake of TLS, of the requests that had one.
+    pub tls: Histogram,
+    /// From the request having been sent to the first byte of the response.
+    pub first_byte: Histogram,
+}
+
+/// One kind of error.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct ErrorReport {
+    /// The journey's name.
+    pub journey: String,
+    /// The innermost transaction that the error passed through, without `__root__ :: `.
+    pub transaction: String,
+    /// The bare name of the error's type; `panic` for a panic.
+    pub ex_type: String,
+    /// The type, then what it said.
+    pub message: String,
+    /// `file:line:function`.
+    pub location: String,
+    /// How often it happened.
+    pub count: u64,
+}
+
+/// One name that was checked with [`Context::check`](crate::Context::check).
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct CheckReport {
+    /// The journey's name.
+    pub journey: String,
+    /// What was checked.
+    pub name: String,
+    /// How often it held.
+    pub passed: u64,
+    /// How often it did not.
+    pub failed: u64,
+}
+
+/// One second of the run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PerSecond {
+    /// The second, from 0.
+    pub t: u64,
+    /// Starts that were due in it.
+    pub planned: u64,
+    /// Journeys started in it.
+    pub started: u64,
+    /// Journeys that completed in it.
+    pub completed: u64,
+    /// Journeys that failed in it.
+    pub failed: u64,
+    /// Journeys under way at its end.
+    pub running: u64,
+}
+
+/// How the load generator itself did.
+#[derive(Debug, Clone, Default, Serialize)]
+#[non_exhaustive]
+pub struct Generator {
+    /// Worker threads.
+    pub workers: u32,
+    /// CPU time of the whole process during the run, in per cent of one core.
+    pub cpu_percent: f64,
+    /// The most memory that the process had so far; 0 where the system does not tell.
+    pub peak_rss_bytes: u64,
+    /// How late mite itself started the slowest hundredth of all journeys.
+    pub start_lag_p99_us: u64,
+}
+
+fn micros<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(duration.as_micros() as u64)
+}
+
+impl Report {
+    /// The row of the journey with this name: `signup:signin`, or `signin` alone; the first one where there are several.
+    ///
+    /// # Panics
+    /// When no journey has this name: the message names those that there are.
+    #[track_caller]
+    pub fn journey(&self, name: &str) -> &JourneyReport {
+        let is_named = |full: &str| full == name || full.rsplit(':').next() == Some(name);
+        self.journeys.iter().find(|row| is_named(&row.journey)).unwrap_or_else(|| {
+            let known: Vec<&str> = self.journeys.iter().map(|row| row.journey.as_str()).collect();
+            panic!("the report has no journey {name:?}, only {}", known.join(", "))
+        })
+    }
+
+    /// The transaction with this name, in whichever journey comes first.
+    ///
+    /// # Panics
+    /// When no transaction has this name: the message names those that there are.
+    #[track_caller]
+    pub fn transaction(&self, name: &str) -> &TransactionReport {
+        self.transactions.iter().find(|row| row.transaction == name).unwrap_or_else(|| {
+            let known: Vec<&str> = self.transactions.iter().map(|row| row.transaction.as_str()).collect();
+            panic!("the report has no transaction {name:?}, only {}", known.join(", "))
+        })
+    }
+
+    /// Checks that no journey reported an error.
+    ///
+    /// # Panics
+    /// When there was one: the message is the whole report.
+    #[track_caller]
+    pub fn assert_no_errors(&self) {
+        assert!(self.errors.is_empty(), "the run had errors\n\n{self}");
+    }
+
+    /// Whether the verdict is *passed*.
+    pub fn passed(&self) -> bool {
+        self.verdict == Verdict::Passed
+    }
+
+    /// The report as JSON.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a report has only text keys and numbers")
+    }
+}
+
+/// What a run has left behind besides its statistics.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) scenario: String,
+    /// Unix time.
+    pub(crate) started_at: Duration,
+    pub(crate) duration: Duration,
+    pub(crate) rows: Vec<RowFacts>,
+    pub(crate) stopped: Option<Stopped>,
+    /// What does not add up in mite itself.
+    pub(crate) bugs: Vec<String>,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) records: BTreeMap<String, u64>,
+    pub(crate) per_second: Vec<PerSecond>,
+    pub(crate) generator: Generator,
+}
+
+#[derive(Debug)]
+pub(crate) struct RowFacts {
+    pub(crate) journey: String,
+    pub(crate) unused_items: Option<u64>,
+}
+
+/// Makes the report of the merged statistics.
+pub(crate) fn make(names: &Names, stats: Stats, facts: Facts) -> Report {
+    let mut start_lag = Histogram::new();
+    let mut journeys = Vec::new();
+    for ((index, row), facts) in stats.rows.into_iter().enumerate().skip(1).zip(facts.rows) {
+        start_lag.merge(&row.start_lag);
+        journeys.push(JourneyReport {
+            row: index as u32,
+            journey: facts.journey,
+            planned: row.planned,
+            started: row.started,
+            completed: row.completed,
+            failed: row.failed,
+            cancelled: row.cancelled,
+            dropped: row.dropped,
+            starved: row.starved,
+            unstarted: row.unstarted,
+            response_time: row.response_time,
+            service_time: row.service_time,
+            start_lag: row.start_lag,
+            queue_wait: row.queue_wait,
+            data_wait: row.data_wait,
+            failed_time: row.failed_time,
+            unused_items: facts.unused_items,
+        });
+    }
+    let place = |path: PathId| {
+        let path = names.path(path);
+        (path.row, names.journey(path.row).to_owned(), path.short().to_owned())
+    };
+    let mut bugs = facts.bugs;
+    bugs.extend(journeys.iter().flat_map(broken_sums));
+    let mut generator = facts.generator;
+    generator.start_lag_p99_us = start_lag.percentile(99.0).as_micros() as u64;
+    let mut report = Report {
+        schema: "mite.report/1",
+        scenario: facts.scenario,
+        started_at: rfc3339(facts.started_at),
+        duration: facts.duration,
+        verdict: Verdict::Passed,
+        reasons: Vec::new(),
+        transactions: transactions(&stats.transactions, place),
+        requests: requests(&stats.requests, place),
+        errors: errors(&stats.errors, place),
+        checks: checks(&stats.checks, place),
+        records: facts.records,
+        per_second: facts.per_second,
+        generator,
+        warnings: facts.warnings,
+        journeys,
+    };
+    (report.verdict, report.reasons) = judge(&report, facts.stopped, bugs);
+    report
+}
+
+/// Rows of the same name, as when a journey stands in two rows of the scenario, are told as one.
+type Named<T> = BTreeMap<(u32, String, String, T), usize>;
+
+fn merged<T: Ord, R>(
+    rows: &mut Vec<R>,
+    index: &mut Named<T>,
+    key: (u32, String, String, T),
+    merge: impl FnOnce(&mut R),
+    make: impl FnOnce() -> R,
+) {
+    match index.get(&key) {
+        Some(at) => merge(&mut rows[*at]),
+        None => {
+            index.insert(key, rows.len());
+            rows.push(make());
+        }
+    }
+}
+
+fn transactions(
+    stats: &[crate::stats::TransactionStats],
+    place: impl Fn(PathId) -> (u32, String, String),
+) -> Vec<TransactionReport> {
+    let (mut rows, mut index) = (Vec::new(), Named::new());
+    for (path, stats) in stats.iter().enumerate().filter(|(_, stats)| stats.count > 0) {
+        let (row, journey, transaction) = place(PathId(path as u32));
+        merged(
+            &mut rows,
+            &mut index,
+            (u32::from(row > 0), journey.clone(), transaction.clone(), ()),
+            |told: &mut TransactionReport| {
+                told.count += stats.count;
+                told.errors += stats.errors;
+                told.time.merge(&stats.time);
+            },
+            || TransactionReport {
+                journey,
+                transaction,
+                count: stats.count,
+                errors: stats.errors,
+                time: stats.time.clone(),
+            },
+        );
+    }
+    rows
+}
+
+fn requests(
+    stats: &[Vec<crate::stats::RequestStats>],
+    place: impl Fn(PathId) -> (u32, String, String),
+) -> Vec<RequestReport> {
+    let (mut rows, mut index) = (Vec::new(), Named::new());
+    for (path, stats) in stats.iter().enumerate() {
+        for stats in stats {
+            let (row, journey, transaction) = place(PathId(path as u32));
+            let kind = (stats.method.to_string(), stats.code, stats.error);
+            merged(
+                &mut rows,
+                &mut index,
+                (u32::from(row > 0), journey.clone(), transaction.clone(), kind),
+                |told: &mut RequestReport| {
+                    told.count += stats.count;
+                    told.bytes += stats.bytes;
+                    told.time.merge(&stats.time);
+                    told.dns.merge(&stats.dns);
+                    told.connect.merge(&stats.connect);
+                    told.tls.merge(&stats.tls);
+                    told.first_byte.merge(&stats.first_byte);
+                },
+                || RequestReport {
+                    journey,
+                    transaction,
+                    method: stats.method.to_string(),
+                    code: stats.code,
+                    error: stats.error.map(str::to_owned),
+                    count: stats.count,
+                    bytes: stats.bytes,
+                    time: stats.time.clone(),
+                    dns: stats.dns.clone(),
+                    connect: stats.connect.clone(),
+                    tls: stats.tls.clone(),
+                    first_byte: stats.first_byte.clone(),
+                },
+            );
+        }
+    }
+    rows
+}
+
+fn errors(
+    stats: &std::collections::HashMap<crate::stats::ErrorKey, u64>,
+    place: impl Fn(PathId) -> (u32, String, String),
+) -> Vec<ErrorReport> {
+    let mut rows: Vec<ErrorReport> = stats
+        .iter()
+        .map(|(key, count)| {
+            let (_, journey, transaction) = place(key.path);
+            ErrorReport {
+                journey,
+                transaction,
+                ex_type: key.ex_type.clone(),
+                message: key.message.clone(),
+                location: key.location.clone(),
+                count: *count,
+            }
+        })
+        .collect();
+    rows.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| (&a.journey, &a.message).cmp(&(&b.journey, &b.message))));
+    rows
+}
+
+fn checks(
+    stats: &std::collections::HashMap<(PathId, String), crate::stats::CheckStats>,
+    place: impl Fn(PathId) -> (u32, String, String),
+) -> Vec<CheckReport> {
+    let mut rows = BTreeMap::new();
+    for ((path, name), stats) in stats {
+        let (_, journey, _) = place(*path);
+        let told = rows.entry((journey.clone(), name.clone()));
+        let told = told.or_insert_with(|| CheckReport { journey, name: name.clone(), passed: 0, failed: 0 });
+        told.passed += stats.passed;
+        told.failed += stats.failed;
+    }
+    rows.into_values().collect()
+}
+
+/// The two sums that must hold for each row; where one does not, mite has lost count.
+fn broken_sums(row: &JourneyReport) -> Vec<String> {
+    let mut broken = Vec::new();
+    let became = row.started + row.dropped + row.starved + row.unstarted;
+    if row.planned != became {
+        broken.push(format!("row {}: {} starts were planned, and {became} are accounted for", row.row, row.planned));
+    }
+    let ended = row.completed + row.failed + row.cancelled;
+    if row.started != ended {
+        broken.push(format!("row {}: {} journeys were started, and {ended} are accounted for", row.row, row.started));
+    }
+    broken
+}
+
+/// The verdict, and its reasons in words.
+fn judge(report: &Report, stopped: Option<Stopped>, bugs: Vec<String>) -> (Verdict, Vec<String>) {
+    let mut reasons = Vec::new();
+    let errors: u64 = report.errors.iter().map(|error| error.count).sum();
+    if errors > 0 {
+        let kinds = report.errors.len();
+        reasons.push(format!("{} of {}", counted(errors, "error"), counted(kinds as u64, "kind")));
+    }
+    for row in &report.journeys {
+        let name = &row.journey;
+        if row.starved > 0 {
+            reasons.push(format!("{name}: its data pool had no item for {}", counted(row.starved, "start")));
+        }
+        if row.dropped > 0 {
+            reasons.push(format!("{name}: {} dropped at max_running", counted(row.dropped, "start")));
+        }
+        if row.unstarted > 0 && stopped.is_none() {
+            reasons.push(format!("{name}: {} still waiting at the end", counted(row.unstarted, "start")));
+        }
+        if row.cancelled > 0 && stopped != Some(Stopped::AtOnce) {
+            reasons.push(format!(
+                "{name}: {} still running when the graceful stop ran out",
+                counted(row.cancelled, "journey")
+            ));
+        }
+    }
+    reasons.extend(bugs.into_iter().map(|bug| format!("{bug} (a bug of mite)")));
+    let verdict = if stopped.is_some() {
+        reasons.insert(0, "stopped before its end".to_owned());
+        Verdict::Aborted
+    } else if reasons.is_empty() {
+        Verdict::Passed
+    } else {
+        Verdict::Failed
+    };
+    (verdict, reasons)
+}
+
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}

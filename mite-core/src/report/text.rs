@@ -1,0 +1,251 @@
+//! The report for people: aligned tables, units that fit, errors with their places.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{Report, Verdict};
+use crate::histogram::Histogram;
+use crate::names::ROOT;
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::GeneratorLimited => "generator limited",
+            Self::Aborted => "aborted",
+        })
+    }
+}
+
+/// A test log's report: the verdict first, then the tables that have rows.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} in {}", self.scenario, self.verdict, time(self.duration))?;
+        for (index, reason) in self.reasons.iter().enumerate() {
+            write!(f, "{}{reason}", if index == 0 { ": " } else { "; " })?;
+        }
+        writeln!(f)?;
+        journeys(self).write(f)?;
+        transactions(self).write(f)?;
+        requests(self).write(f)?;
+        errors(self, f)?;
+        let mut checks = Table::new(["check", "passed", "failed"]);
+        for row in &self.checks {
+            checks.row([format!("{} · {}", row.journey, row.name), row.passed.to_string(), row.failed.to_string()]);
+        }
+        checks.write(f)?;
+        let mut records = Table::new(["recorded", "records"]);
+        for (name, count) in &self.records {
+            records.row([name.clone(), count.to_string()]);
+        }
+        records.write(f)?;
+        for row in &self.journeys {
+            if let Some(unused) = row.unused_items {
+                writeln!(f, "\n{}: {unused} items of its data pool were not used", row.journey)?;
+            }
+        }
+        for warning in &self.warnings {
+            writeln!(f, "\nwarning: {warning}")?;
+        }
+        let generator = &self.generator;
+        writeln!(
+            f,
+            "\ngenerator: {} worker{}, {} % of a core, {} at its peak, start lag p99 {}",
+            generator.workers,
+            if generator.workers == 1 { "" } else { "s" },
+            generator.cpu_percent,
+            bytes(generator.peak_rss_bytes),
+            time(Duration::from_micros(generator.start_lag_p99_us)),
+        )
+    }
+}
+
+fn journeys(report: &Report) -> Table {
+    let mut table = Table::new(["journey", "planned", "started", "completed", "failed", "p50", "p95", "p99", "max"]);
+    let mut others = [("cancelled", false), ("dropped", false), ("starved", false), ("unstarted", false)];
+    let other = |row: &super::JourneyReport| [row.cancelled, row.dropped, row.starved, row.unstarted];
+    for row in &report.journeys {
+        for (shown, count) in others.iter_mut().zip(other(row)) {
+            shown.1 |= count > 0;
+        }
+    }
+    // Columns that are all zero say nothing.
+    let extra: Vec<&str> = others.iter().filter(|(_, shown)| *shown).map(|(name, _)| *name).collect();
+    table.insert(5, &extra);
+    for row in &report.journeys {
+        let mut cells = vec![row.journey.clone()];
+        cells.extend([row.planned, row.started, row.completed, row.failed].map(|count| count.to_string()));
+        let shown = others.iter().zip(other(row)).filter(|((_, shown), _)| *shown);
+        cells.extend(shown.map(|(_, count)| count.to_string()));
+        cells.extend(quantiles(&row.response_time));
+        table.row(cells);
+    }
+    table
+}
+
+fn transactions(report: &Report) -> Table {
+    let mut table = Table::new(["transaction", "count", "errors", "p50", "p95", "p99", "max"]);
+    // The root's time is the journey's service time: it would only repeat the table above.
+    for row in report.transactions.iter().filter(|row| row.transaction != ROOT) {
+        let mut cells = vec![row.transaction.clone(), row.count.to_string(), row.errors.to_string()];
+        cells.extend(quantiles(&row.time));
+        table.row(cells);
+    }
+    table
+}
+
+fn requests(report: &Report) -> Table {
+    let mut table = Table::new(["request", "result", "count", "per second", "p50", "p95", "p99", "max", "received"]);
+    let seconds = report.duration.as_secs_f64().max(f64::MIN_POSITIVE);
+    for row in &report.requests {
+        let place = if row.transaction == ROOT { &row.journey } else { &row.transaction };
+        let result = row.error.clone().unwrap_or_else(|| row.code.to_string());
+        let mut cells = vec![format!("{} · {place}", row.method), result, row.count.to_string()];
+        cells.push(format!("{:.1}", row.count as f64 / seconds));
+        cells.extend(quantiles(&row.time));
+        cells.push(bytes(row.bytes));
+        table.row(cells);
+    }
+    table
+}
+
+fn errors(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    const SHOWN: usize = 20;
+    if report.errors.is_empty() {
+        return Ok(());
+    }
+    writeln!(f, "\nerrors")?;
+    for error in report.errors.iter().take(SHOWN) {
+        writeln!(f, "{:>8} × {}", error.count, error.message)?;
+        let place = if error.transaction == ROOT { String::new() } else { format!(" in {:?}", error.transaction) };
+        writeln!(f, "           at {}{place}", error.location)?;
+    }
+    if report.errors.len() > SHOWN {
+        writeln!(f, "           and {} kinds more", report.errors.len() - SHOWN)?;
+    }
+    Ok(())
+}
+
+fn quantiles(histogram: &Histogram) -> [String; 4] {
+    if histogram.count() == 0 {
+        return ["-"; 4].map(str::to_owned);
+    }
+    let percentile = |percent| time(histogram.percentile(percent));
+    [percentile(50.0), percentile(95.0), percentile(99.0), time(histogram.max())]
+}
+
+/// Three significant digits in the unit that fits: `873 µs`, `1.24 ms`, `12.3 s`.
+fn time(duration: Duration) -> String {
+    let micros = duration.as_secs_f64() * 1e6;
+    // The limits are where rounding to three digits reaches the next unit.
+    let (value, unit) = match micros {
+        0.0..999.5 => (micros, "µs"),
+        999.5..999_500.0 => (micros / 1e3, "ms"),
+        _ => (micros / 1e6, "s"),
+    };
+    digits(value, unit)
+}
+
+fn bytes(bytes: u64) -> String {
+    let bytes = bytes as f64;
+    match bytes {
+        0.0..1024.0 => format!("{bytes} B"),
+        1024.0..1_048_576.0 => digits(bytes / 1024.0, "KiB"),
+        1_048_576.0..1_073_741_824.0 => digits(bytes / 1_048_576.0, "MiB"),
+        _ => digits(bytes / 1_073_741_824.0, "GiB"),
+    }
+}
+
+fn digits(value: f64, unit: &str) -> String {
+    let decimals = if value < 9.995 && unit != "µs" {
+        2
+    } else if value < 99.95 && unit != "µs" {
+        1
+    } else {
+        0
+    };
+    format!("{value:.decimals$} {unit}")
+}
+
+/// Columns as wide as their widest cell; the first to the left, the others to the right.
+struct Table {
+    head: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    fn new<const N: usize>(head: [&str; N]) -> Self {
+        Self { head: head.map(str::to_owned).to_vec(), rows: Vec::new() }
+    }
+
+    fn insert(&mut self, at: usize, columns: &[&str]) {
+        self.head.splice(at..at, columns.iter().map(|&column| column.to_owned()));
+    }
+
+    fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(cells.into_iter().collect());
+    }
+
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        let mut widths = vec![0; self.head.len()];
+        for row in std::iter::once(&self.head).chain(&self.rows) {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        writeln!(f)?;
+        for row in std::iter::once(&self.head).chain(&self.rows) {
+            let mut line = String::new();
+            for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+                let gap = " ".repeat(width - cell.chars().count());
+                match column {
+                    0 => line.extend([cell.as_str(), &gap]),
+                    _ => line.extend(["  ", &gap, cell]),
+                }
+            }
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_fit_and_have_three_digits() {
+        let cases = [
+            (0, "0 µs"),
+            (873, "873 µs"),
+            (1_240, "1.24 ms"),
+            (12_345, "12.3 ms"),
+            (999_499, "999 ms"),
+            (999_500, "1.00 s"),
+            (12_300_000, "12.3 s"),
+        ];
+        for (micros, text) in cases {
+            assert_eq!(time(Duration::from_micros(micros)), text);
+        }
+        assert_eq!(bytes(0), "0 B");
+        assert_eq!(bytes(1536), "1.50 KiB");
+        assert_eq!(bytes(64 << 20), "64.0 MiB");
+    }
+
+    #[test]
+    fn columns_are_aligned() {
+        let mut table = Table::new(["journey", "n"]);
+        table.row(["ä".to_owned(), "100".to_owned()]);
+        struct Shown(Table);
+        impl fmt::Display for Shown {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.write(f)
+            }
+        }
+        assert_eq!(Shown(table).to_string(), "\njourney    n\nä        100\n");
+    }
+}

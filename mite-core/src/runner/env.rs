@@ -1,0 +1,126 @@
+//! What the journeys on one worker's thread share: its figures, its messages, its names, and the run's facts.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use crate::Config;
+use crate::clock::{WallClock, nanos_since};
+use crate::context::Extensions;
+use crate::names::{KindId, NameCache, Names};
+use crate::sink::Outbox;
+use crate::stats::Stats;
+
+/// The facts of a run that all its threads share and none changes.
+#[derive(Debug)]
+pub(crate) struct RunFacts {
+    pub(crate) names: Arc<Names>,
+    pub(crate) config: Config,
+    pub(crate) wall: WallClock,
+    pub(crate) seed: u64,
+    pub(crate) workers: u32,
+    pub(crate) graceful_stop: Duration,
+}
+
+/// One worker's surroundings.
+pub(crate) struct Env {
+    pub(crate) shared: Arc<RunFacts>,
+    pub(crate) outbox: Outbox,
+    pub(crate) names: RefCell<NameCache>,
+    pub(crate) stats: RefCell<Stats>,
+    pub(crate) extensions: RefCell<Extensions>,
+    /// When the run started; until then, when this worker was made.
+    origin: Cell<Instant>,
+    stopping: Vec<Cell<bool>>,
+    /// Wakes slots of the closed model that wait for data when their row stops.
+    pub(crate) stopped: Notify,
+    next_context: Cell<u64>,
+    scratch: RefCell<Vec<Vec<u8>>>,
+}
+
+/// Buffers that were used for a large message are given back to the system.
+const LARGEST_SCRATCH: usize = 64 * 1024;
+const MOST_SCRATCH: usize = 16;
+
+impl Env {
+    pub(crate) fn new(shared: Arc<RunFacts>, outbox: Outbox, worker: u32) -> Rc<Self> {
+        let rows = shared.names.journeys.len();
+        Rc::new(Self {
+            outbox,
+            names: RefCell::new(NameCache::new(Arc::clone(&shared.names))),
+            stats: RefCell::new(Stats::new(rows)),
+            extensions: RefCell::default(),
+            origin: Cell::new(Instant::now()),
+            stopping: vec![Cell::new(false); rows],
+            stopped: Notify::new(),
+            next_context: Cell::new(u64::from(worker) + 1),
+            scratch: RefCell::default(),
+            shared,
+        })
+    }
+
+    pub(crate) fn set_origin(&self, origin: Instant) {
+        self.origin.set(origin);
+    }
+
+    /// The instant that is so many nanoseconds after the start of the run.
+    pub(crate) fn instant(&self, nanos: u64) -> Instant {
+        self.origin.get() + Duration::from_nanos(nanos)
+    }
+
+    /// Nanoseconds from the start of the run to `instant`.
+    pub(crate) fn nanos(&self, instant: Instant) -> u64 {
+        nanos_since(self.origin.get(), instant)
+    }
+
+    /// Nanoseconds since the start of the run.
+    pub(crate) fn now(&self) -> u64 {
+        self.nanos(Instant::now())
+    }
+
+    /// A number that no other run of a journey in this process has: from 1, and each worker has its own.
+    pub(crate) fn next_context_id(&self) -> u64 {
+        let id = self.next_context.get();
+        self.next_context.set(id + u64::from(self.shared.workers));
+        id
+    }
+
+    /// The number of a message type, and which sinks want it, as bits.
+    pub(crate) fn wanted(&self, kind: &str) -> (KindId, u64) {
+        let id = self.names.borrow_mut().kind(kind);
+        (id, self.outbox.wanted(id, kind))
+    }
+
+    pub(crate) fn should_stop(&self, row: u32) -> bool {
+        self.stopping[row as usize].get()
+    }
+
+    pub(crate) fn stop_row(&self, row: u32) {
+        if !self.stopping[row as usize].replace(true) {
+            self.stopped.notify_waiters();
+        }
+    }
+
+    /// An empty buffer to pack into.
+    pub(crate) fn scratch(&self) -> Vec<u8> {
+        self.scratch.borrow_mut().pop().unwrap_or_default()
+    }
+
+    pub(crate) fn put_back(&self, mut buffer: Vec<u8>) {
+        let mut scratch = self.scratch.borrow_mut();
+        if buffer.capacity() <= LARGEST_SCRATCH && scratch.len() < MOST_SCRATCH {
+            buffer.clear();
+            scratch.push(buffer);
+        }
+    }
+}
+
+impl fmt::Debug for Env {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Env").field("shared", &self.shared).finish_non_exhaustive()
+    }
+}

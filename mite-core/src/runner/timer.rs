@@ -1,0 +1,70 @@
+//! A worker's timer: wakes within tens of microseconds where the system lets it, without burning a core.
+//!
+//! tokio's own timer ticks in whole milliseconds. On Linux a `timerfd` watched by the runtime's reactor does better; on
+//! other systems tokio's timer stands in, and starts are up to 2 ms late.
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) use elsewhere::Timer;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::Timer;
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::io;
+    use std::os::fd::OwnedFd;
+    use std::time::Instant;
+
+    use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
+    use tokio::io::unix::AsyncFd;
+
+    #[derive(Debug)]
+    pub(crate) struct Timer {
+        fd: AsyncFd<OwnedFd>,
+    }
+
+    impl Timer {
+        /// Must be called within a runtime that has I/O.
+        pub(crate) fn new() -> io::Result<Self> {
+            let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+            let fd = rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags)?;
+            #[expect(deprecated, reason = "its successor is unsafe; an `OwnedFd` is the same descriptor until it is dropped")]
+            let fd = AsyncFd::new(fd)?;
+            Ok(Self { fd })
+        }
+
+        /// Waits until `at`; at once when that is past. Can be dropped and called again at any time.
+        pub(crate) async fn sleep_until(&self, at: Instant) -> io::Result<()> {
+            loop {
+                let left = at.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Ok(());
+                }
+                let value = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+                let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
+                // Setting it also takes back an expiry that nobody has read.
+                rustix::time::timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &once)?;
+                self.fd.readable().await?.clear_ready();
+            }
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod elsewhere {
+    use std::io;
+    use std::time::Instant;
+
+    #[derive(Debug)]
+    pub(crate) struct Timer;
+
+    impl Timer {
+        pub(crate) fn new() -> io::Result<Self> {
+            Ok(Self)
+        }
+
+        pub(crate) async fn sleep_until(&self, at: Instant) -> io::Result<()> {
+            tokio::time::sleep_until(at.into()).await;
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,678 @@
+//! A worker: one thread with a runtime of its own, which starts its part of each row's journeys on time and lets them end.
+//!
+//! This is the only place that spawns, sleeps and cancels. What is due when comes from [`Schedule`]; what becomes of a start
+//! is the matter of [`visit`](super::visit).
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::AbortHandle;
+
+use super::env::{Env, RunFacts};
+use super::timer::Timer;
+use super::visit::{Slot, Start, WorkerRow, watched};
+use crate::context::{Transaction, VisitIds};
+use crate::names::Names;
+use crate::scenario::{Hook, Overload};
+use crate::schedule::{Cursor, Schedule, Stripe};
+use crate::sink::{Outbox, SinkQueue};
+use crate::stats::{Second, Stats};
+use crate::volume::{Segment, Unit};
+use crate::{Context, Error, panics};
+
+/// A row's number: 0 for setup and teardown, from 1 for the scenario's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RowId(pub(crate) u32);
+
+/// What the controller tells a worker.
+pub(crate) enum Command {
+    /// Calls setup or teardown.
+    Hook(Hook),
+    /// The run starts at this instant.
+    Go(Instant),
+    /// A row that is asked second by second goes on.
+    Extend(RowId, Unit, Segment),
+    /// A row that is asked second by second has no more.
+    Complete(RowId),
+    /// A row has used up its data, on another worker.
+    Exhausted(RowId),
+    /// No new starts; what runs may finish within the graceful stop.
+    Stop,
+    /// No new starts, and what runs is cancelled.
+    Abort,
+    /// All is done: hand over the figures.
+    Exit,
+}
+
+/// What a worker, or another thread of the run, tells the controller.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// Ready to start, or why not.
+    Ready(io::Result<()>),
+    HookDone(Result<(), Error>),
+    Seconds(Vec<Second>),
+    Exhausted(RowId),
+    /// All rows have ended and nothing runs any more.
+    Finished(u32),
+    /// A worker's own code has panicked.
+    Died(String),
+    SinkFailed,
+    /// The run's handle asks for a graceful stop.
+    Stop,
+    /// The run's handle asks for an end now, or was dropped.
+    Abort,
+}
+
+/// What a worker is made of.
+pub(crate) struct WorkerPlan {
+    pub(crate) number: u32,
+    pub(crate) facts: Arc<RunFacts>,
+    pub(crate) stripe: Stripe,
+    pub(crate) rows: Vec<WorkerRowPlan>,
+    pub(crate) queues: Vec<SinkQueue>,
+    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
+    pub(crate) events: mpsc::UnboundedSender<Event>,
+}
+
+/// One row as a worker gets it.
+pub(crate) struct WorkerRowPlan {
+    pub(crate) spec: Box<dyn WorkerRow + Send>,
+    /// The segments that are known from the start.
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) unit: Unit,
+    /// Whether there may be more.
+    pub(crate) complete: bool,
+    /// Where the plan is cut, in nanoseconds since the start of the run.
+    pub(crate) cut: Option<u64>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) max_running: u64,
+    pub(crate) overload: Overload,
+}
+
+/// What a worker hands over at its end.
+#[derive(Debug)]
+pub(crate) struct WorkerResult {
+    pub(crate) stats: Stats,
+    /// The seconds that were not told yet.
+    pub(crate) seconds: Vec<Second>,
+    /// For each sink the messages that nobody waited for and that were dropped.
+    pub(crate) dropped_messages: Vec<(String, u64)>,
+    /// Rows, by number, whose starts do not add up: planned by the schedule, and passed over by the worker.
+    pub(crate) miscounted: Vec<(u32, u64, u64)>,
+}
+
+/// How many starts are made before the journeys get a turn.
+const BATCH: usize = 128;
+/// How often messages are handed over and seconds are told.
+const TICK: Duration = Duration::from_millis(100);
+/// How long after a row's end starts that were due before it are still made, when mite was late.
+const CATCH_UP: u64 = 1_000_000_000;
+
+/// One row on this worker.
+struct Row {
+    id: RowId,
+    spec: Rc<dyn WorkerRow>,
+    timeout: Option<Duration>,
+    max_running: u64,
+    overload: Overload,
+    plan: RefCell<Plan>,
+    /// Tasks of the open model that are alive.
+    alive: Cell<u64>,
+    /// When a start last had to wait for room and got it.
+    room_since: Cell<u64>,
+    /// Slots of the closed model: which numbers are alive, and how many are wanted.
+    slots: RefCell<Vec<bool>>,
+    wanted_slots: Cell<u64>,
+    closed_starts: Cell<u64>,
+    not_planned: Cell<u64>,
+}
+
+struct Plan {
+    schedule: Schedule,
+    unit: Unit,
+    complete: bool,
+    cut: Option<u64>,
+    cursor: Cursor,
+    ended: Option<Ended>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// The plan was carried out, up to its end or its cut.
+    ByPlan,
+    /// The data ran out: what was not started by then is not planned.
+    ByData,
+}
+
+/// What a look at all rows has found.
+struct Look {
+    /// More is due now than was started.
+    more: bool,
+    /// The next time, in nanoseconds since the start of the run, at which there is something to do.
+    next: Option<u64>,
+}
+
+/// A worker's rows and tasks, as its journeys see them.
+pub(crate) struct WorkerState {
+    env: Rc<Env>,
+    number: u32,
+    rows: Vec<Row>,
+    tasks: RefCell<Slab<AbortHandle>>,
+    /// Wakes the dispatcher when room was made that somebody waits for, or the last task has ended.
+    wake: Notify,
+    waiting_for_room: Cell<bool>,
+    events: mpsc::UnboundedSender<Event>,
+}
+
+impl fmt::Debug for WorkerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerState").field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
+/// What journeys and slots ask of their worker.
+impl WorkerState {
+    pub(crate) fn env(&self) -> &Rc<Env> {
+        &self.env
+    }
+
+    fn row(&self, row: RowId) -> &Row {
+        &self.rows[row.0 as usize - 1]
+    }
+
+    pub(crate) fn timeout(&self, row: RowId) -> Option<Duration> {
+        self.row(row).timeout
+    }
+
+    pub(crate) fn wants_slot(&self, slot: Slot) -> bool {
+        slot.number < self.row(slot.row).wanted_slots.get()
+    }
+
+    /// Counts a start of the closed model, and numbers it.
+    pub(crate) fn next_closed_start(&self, row: RowId) -> u64 {
+        let starts = &self.row(row).closed_starts;
+        let own = starts.get();
+        starts.set(own + 1);
+        let now = self.env.now();
+        self.env.stats.borrow_mut().second(now, row.0).planned += 1;
+        own * u64::from(self.env.shared.workers) + u64::from(self.number)
+    }
+
+    /// Awaits `future` unless the row stops before.
+    pub(crate) async fn or_stopped<T>(&self, row: RowId, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = std::pin::pin!(future);
+        while !self.env.should_stop(row.0) {
+            // This thread alone stops rows, so that nothing is missed between the look and the wait.
+            tokio::select! {
+                value = &mut future => return Some(value),
+                // Another row may be the one that has stopped.
+                () = self.env.stopped.notified() => {}
+            }
+        }
+        None
+    }
+
+    /// The row's data ran out.
+    pub(crate) fn exhausted(&self, row: RowId) {
+        if self.end_by_data(row) {
+            // The controller is gone only when the run is over.
+            let _ = self.events.send(Event::Exhausted(row));
+        }
+    }
+
+    fn end_by_data(&self, id: RowId) -> bool {
+        let row = self.row(id);
+        let mut plan = row.plan.borrow_mut();
+        if plan.ended.is_some() {
+            return false;
+        }
+        plan.ended = Some(Ended::ByData);
+        row.wanted_slots.set(0);
+        self.env.stop_row(id.0);
+        self.wake.notify_one();
+        true
+    }
+
+    pub(crate) fn not_planned(&self, row: RowId) {
+        let count = &self.row(row).not_planned;
+        count.set(count.get() + 1);
+    }
+
+    pub(crate) fn task_ended(&self, id: RowId, task: usize) {
+        self.tasks.borrow_mut().try_remove(task);
+        let row = self.row(id);
+        let before = row.alive.get();
+        row.alive.set(before - 1);
+        if before == row.max_running {
+            row.room_since.set(self.env.now());
+        }
+        self.wake_if_waited_for();
+    }
+
+    pub(crate) fn slot_ended(&self, slot: Slot) {
+        self.tasks.borrow_mut().try_remove(slot.task);
+        self.row(slot.row).slots.borrow_mut()[slot.number as usize] = false;
+        self.wake_if_waited_for();
+    }
+
+    fn wake_if_waited_for(&self) {
+        if self.waiting_for_room.get() || self.tasks.borrow().is_empty() {
+            self.wake.notify_one();
+        }
+    }
+}
+
+/// What the dispatcher does.
+impl WorkerState {
+    fn new(plan: WorkerPlan, outbox: Outbox) -> (Rc<Self>, mpsc::UnboundedReceiver<Command>) {
+        let env = Env::new(plan.facts, outbox, plan.number);
+        let stripe = plan.stripe;
+        let rows = plan.rows.into_iter().enumerate().map(|(index, row)| {
+            let mut schedule = Schedule::new(row.segments);
+            if let Some(cut) = row.cut {
+                schedule.cut(cut);
+            }
+            Row {
+                id: RowId(index as u32 + 1),
+                spec: row.spec.into_rc(),
+                timeout: row.timeout,
+                max_running: row.max_running,
+                overload: row.overload,
+                plan: RefCell::new(Plan {
+                    schedule,
+                    unit: row.unit,
+                    complete: row.complete,
+                    cut: row.cut,
+                    cursor: Cursor::new(stripe.clone()),
+                    ended: None,
+                }),
+                alive: Cell::new(0),
+                room_since: Cell::new(0),
+                slots: RefCell::default(),
+                wanted_slots: Cell::new(0),
+                closed_starts: Cell::new(0),
+                not_planned: Cell::new(0),
+            }
+        });
+        let state = Self {
+            env,
+            number: plan.number,
+            rows: rows.collect(),
+            tasks: RefCell::default(),
+            wake: Notify::new(),
+            waiting_for_room: Cell::new(false),
+            events: plan.events,
+        };
+        (Rc::new(state), plan.commands)
+    }
+
+    /// Starts what is due at `now`.
+    fn look(self: &Rc<Self>, now: u64) -> Look {
+        let mut look = Look { more: false, next: None };
+        self.waiting_for_room.set(false);
+        for row in &self.rows {
+            let unit = row.plan.borrow().unit;
+            match unit {
+                Unit::Rate => self.look_at_open(row, now, &mut look),
+                Unit::Running => self.look_at_closed(row, now, &mut look),
+            }
+        }
+        look
+    }
+
+    fn look_at_open(self: &Rc<Self>, row: &Row, now: u64, look: &mut Look) {
+        let mut plan = row.plan.borrow_mut();
+        if plan.ended.is_some() {
+            return;
+        }
+        let Plan { schedule, cursor, complete, .. } = &mut *plan;
+        let end = complete.then(|| schedule.end());
+        let (mut left, mut full) = (BATCH, false);
+        let next = loop {
+            let Some((index, due)) = cursor.next(schedule) else { break None };
+            if due > now {
+                break Some(due);
+            }
+            if left == 0 {
+                look.more = true;
+                break None;
+            }
+            left -= 1;
+            let over = end.is_some_and(|end| now >= end);
+            if row.alive.get() >= row.max_running {
+                if row.overload == Overload::Drop {
+                    self.env.stats.borrow_mut().rows[row.id.0 as usize].dropped += 1;
+                    cursor.advance();
+                    continue;
+                }
+                if !over {
+                    full = true;
+                    break None;
+                }
+            }
+            if let Some(end) = end
+                && (now >= end + CATCH_UP || (over && row.alive.get() >= row.max_running))
+            {
+                let unstarted = cursor.skip_before(schedule, end);
+                self.env.stats.borrow_mut().rows[row.id.0 as usize].unstarted += unstarted;
+                break None;
+            }
+            cursor.advance();
+            let room = due.max(row.room_since.get());
+            let vacant = self.tasks.borrow().vacant_key();
+            let start = Start { row: row.id, index, due, room, task: vacant };
+            row.alive.set(row.alive.get() + 1);
+            let task = Rc::clone(&row.spec).spawn_start(self, start);
+            self.tasks.borrow_mut().insert(task);
+        };
+        if full {
+            self.waiting_for_room.set(true);
+        }
+        if let Some(next) = next {
+            look.at(next);
+        } else if let Some(end) = end {
+            if now < end {
+                look.at(end);
+            } else if cursor.next(schedule).is_none() {
+                plan.ended = Some(Ended::ByPlan);
+                drop(plan);
+                self.env.stop_row(row.id.0);
+            }
+        }
+    }
+
+    fn look_at_closed(self: &Rc<Self>, row: &Row, now: u64, look: &mut Look) {
+        let mut plan = row.plan.borrow_mut();
+        if plan.ended.is_some() {
+            return;
+        }
+        if plan.complete && now >= plan.schedule.end() {
+            plan.ended = Some(Ended::ByPlan);
+            row.wanted_slots.set(0);
+            drop(plan);
+            self.env.stop_row(row.id.0);
+            return;
+        }
+        let wanted = plan.cursor.stripe().share(plan.schedule.running_at(now));
+        if let Some(next) = plan.schedule.next_change(now) {
+            look.at(next);
+        }
+        drop(plan);
+        row.wanted_slots.set(wanted);
+        let mut slots = row.slots.borrow_mut();
+        if slots.len() < wanted as usize {
+            slots.resize(wanted as usize, false);
+        }
+        let mut left = BATCH;
+        for number in 0..wanted {
+            if slots[number as usize] {
+                continue;
+            }
+            if left == 0 {
+                look.more = true;
+                break;
+            }
+            left -= 1;
+            slots[number as usize] = true;
+            let slot = Slot { row: row.id, number, task: self.tasks.borrow().vacant_key() };
+            let task = Rc::clone(&row.spec).spawn_slot(self, slot);
+            self.tasks.borrow_mut().insert(task);
+        }
+    }
+
+    /// Ends all rows now: what is due and not started is counted as unstarted.
+    fn stop(&self) {
+        let now = self.env.now();
+        for row in &self.rows {
+            let mut plan = row.plan.borrow_mut();
+            if plan.ended.is_some() {
+                continue;
+            }
+            let Plan { schedule, cursor, .. } = &mut *plan;
+            if cursor.handled() < cursor.stripe().before(schedule.before(now + 1)) {
+                let unstarted = cursor.skip_before(schedule, now + 1);
+                self.env.stats.borrow_mut().rows[row.id.0 as usize].unstarted += unstarted;
+            }
+            schedule.cut(now + 1);
+            plan.complete = true;
+            plan.ended = Some(Ended::ByPlan);
+            row.wanted_slots.set(0);
+            drop(plan);
+            self.env.stop_row(row.id.0);
+        }
+    }
+
+    fn cancel_all(&self) {
+        for (_, task) in self.tasks.borrow().iter() {
+            task.abort();
+        }
+    }
+
+    fn all_ended(&self) -> bool {
+        self.rows.iter().all(|row| row.plan.borrow().ended.is_some())
+    }
+
+    fn is_idle(&self) -> bool {
+        self.tasks.borrow().is_empty()
+    }
+
+    fn extend(&self, id: RowId, unit: Unit, segment: Segment) {
+        let mut plan = self.row(id).plan.borrow_mut();
+        if plan.complete || plan.ended.is_some() {
+            return;
+        }
+        plan.unit = unit;
+        plan.schedule.push(segment);
+        if let Some(cut) = plan.cut {
+            plan.schedule.cut(cut);
+            plan.complete = segment.end >= cut;
+        }
+    }
+
+    /// Moves what was counted beside the statistics into them, and finds rows that do not add up.
+    fn settle(&self) -> Vec<(u32, u64, u64)> {
+        let mut stats = self.env.stats.borrow_mut();
+        let mut miscounted = Vec::new();
+        for row in &self.rows {
+            let plan = row.plan.borrow();
+            let passed = plan.cursor.handled() + row.closed_starts.get();
+            let planned = if plan.ended == Some(Ended::ByPlan) && plan.unit == Unit::Rate {
+                // Counted by the closed form, not by what was passed over: the two must agree.
+                plan.cursor.stripe().before(plan.schedule.planned())
+            } else {
+                passed
+            };
+            if planned != passed {
+                miscounted.push((row.id.0, planned, passed));
+            }
+            stats.rows[row.id.0 as usize].planned = planned.saturating_sub(row.not_planned.get());
+        }
+        miscounted
+    }
+}
+
+impl Look {
+    fn at(&mut self, next: u64) {
+        self.next = Some(self.next.map_or(next, |earlier| earlier.min(next)));
+    }
+}
+
+/// Runs a worker on this thread until it is told to exit; `None` when it could not be made.
+pub(crate) fn run(plan: WorkerPlan) -> Option<WorkerResult> {
+    let events = plan.events.clone();
+    let ready = |outcome| {
+        // The controller is gone only when the run is over.
+        let _ = events.send(Event::Ready(outcome));
+    };
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default());
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            ready(Err(error));
+            return None;
+        }
+    };
+    panics::install();
+    runtime.block_on(async {
+        let timer = match Timer::new() {
+            Ok(timer) => timer,
+            Err(error) => {
+                ready(Err(error));
+                return None;
+            }
+        };
+        ready(Ok(()));
+        let outbox = Outbox::new(&plan.queues);
+        let (state, mut commands) = WorkerState::new(plan, outbox);
+        serve(&state, &mut commands, &timer).await;
+        // A sink that has failed has ended the run; its error is told there.
+        let _ = state.env.outbox.flush().await;
+        let miscounted = state.settle();
+        let mut stats = state.env.stats.replace(Stats::new(0));
+        let mut seconds = stats.take_seconds();
+        seconds.push(stats.last_second());
+        Some(WorkerResult { stats, seconds, dropped_messages: state.env.outbox.dropped(), miscounted })
+    })
+}
+
+/// Carries out commands until the exit.
+async fn serve(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<Command>, timer: &Timer) {
+    // All senders are dropped only when the controller is gone: that is an exit too.
+    while let Some(command) = commands.recv().await {
+        match command {
+            Command::Hook(hook) => {
+                let done = tokio::select! {
+                    done = run_hook(state, hook) => done,
+                    () = aborted(commands) => Err(Error::msg("the run was aborted")),
+                };
+                let _ = state.env.outbox.flush().await;
+                let _ = state.events.send(Event::HookDone(done));
+            }
+            Command::Go(origin) => {
+                state.env.set_origin(origin);
+                // Not to start before the others do. A timer that fails here is told by `drive`.
+                let _ = timer.sleep_until(origin).await;
+                drive(state, commands, timer).await;
+                let _ = state.events.send(Event::Finished(state.number));
+            }
+            Command::Exit => return,
+            // Before the start there is nothing to stop, and after the end nothing more.
+            Command::Stop | Command::Abort | Command::Exhausted(_) | Command::Complete(_) => {}
+            Command::Extend(row, unit, segment) => state.extend(row, unit, segment),
+        }
+    }
+}
+
+async fn aborted(commands: &mut mpsc::UnboundedReceiver<Command>) {
+    loop {
+        match commands.recv().await {
+            Some(Command::Abort | Command::Exit) | None => return,
+            Some(_) => {}
+        }
+    }
+}
+
+async fn run_hook(state: &Rc<WorkerState>, hook: Hook) -> Result<(), Error> {
+    let ids = VisitIds { row: 0, context_id: state.env.next_context_id(), data_id: None, start_index: 0 };
+    let mut ctx = Context::new(Rc::clone(&state.env), ids, Names::root(0));
+    let visit = Rc::clone(ctx.visit());
+    let mut root = Transaction::root(&mut ctx, Instant::now());
+    let result = match watched(hook(root.context())).await {
+        Ok(result) => root.end(result),
+        Err(payload) => {
+            let panic = panics::take_last();
+            let place = panic.map_or_else(String::new, |panic| format!(" at {}", panic.place));
+            root.end(Err(Error::msg(format_args!("it panicked{place}: {}", panics::text(&*payload)))))
+        }
+    };
+    visit.close();
+    result
+}
+
+/// Runs all rows to their ends.
+async fn drive(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<Command>, timer: &Timer) {
+    let env = &state.env;
+    let tick = TICK.as_nanos() as u64;
+    let mut next_tick = tick;
+    let mut cancel_at: Option<Instant> = None;
+    let mut cancelled = false;
+    loop {
+        let now = env.now();
+        let look = state.look(now);
+        if now >= next_tick {
+            next_tick = now - now % tick + tick;
+            env.outbox.tick();
+            tell_seconds(state, now);
+        }
+        if state.all_ended() {
+            if state.is_idle() {
+                break;
+            }
+            let deadline = *cancel_at.get_or_insert_with(|| env.instant(now) + env.shared.graceful_stop);
+            if !cancelled && Instant::now() >= deadline {
+                cancelled = true;
+                state.cancel_all();
+            }
+        }
+        if look.more {
+            // Journeys get a turn; commands are looked at all the same.
+            tokio::task::yield_now().await;
+            while let Ok(command) = commands.try_recv() {
+                obey(state, command, &mut cancel_at);
+            }
+            continue;
+        }
+        let mut wake_at = env.instant(look.next.map_or(next_tick, |next| next.min(next_tick)));
+        if let Some(deadline) = cancel_at.filter(|_| !cancelled) {
+            wake_at = wake_at.min(deadline);
+        }
+        tokio::select! {
+            biased;
+            command = commands.recv() => match command {
+                Some(command) => obey(state, command, &mut cancel_at),
+                None => obey(state, Command::Abort, &mut cancel_at),
+            },
+            () = state.wake.notified() => {}
+            slept = timer.sleep_until(wake_at) => if let Err(error) = slept {
+                // Not known to happen once the timer could be made; starts are late then, and counted as that.
+                tracing::warn!(%error, "the worker's timer failed");
+                tokio::time::sleep_until(wake_at.into()).await;
+            },
+        }
+    }
+    let now = env.now();
+    tell_seconds(state, now);
+}
+
+fn tell_seconds(state: &WorkerState, now: u64) {
+    let mut stats = state.env.stats.borrow_mut();
+    stats.roll(now);
+    let seconds = stats.take_seconds();
+    if !seconds.is_empty() {
+        let _ = state.events.send(Event::Seconds(seconds));
+    }
+}
+
+fn obey(state: &Rc<WorkerState>, command: Command, cancel_at: &mut Option<Instant>) {
+    match command {
+        Command::Extend(row, unit, segment) => state.extend(row, unit, segment),
+        Command::Complete(row) => state.row(row).plan.borrow_mut().complete = true,
+        Command::Exhausted(row) => {
+            state.end_by_data(row);
+        }
+        Command::Stop => state.stop(),
+        Command::Abort => {
+            state.stop();
+            *cancel_at = Some(Instant::now());
+        }
+        // These come before the start and after the end.
+        Command::Go(_) | Command::Hook(_) | Command::Exit => {}
+    }
+}

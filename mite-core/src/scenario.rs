@@ -1,0 +1,301 @@
+//! What is run: rows of a journey, the pool of its data, and how much of it is wanted.
+//!
+//! Mistakes in a row are kept with their place until the run is started, so that building one is a single expression.
+
+use std::fmt;
+use std::panic::Location;
+use std::time::Duration;
+
+use futures::future::LocalBoxFuture;
+
+use crate::datapool::DataPool;
+use crate::journey::{self, Journey};
+use crate::runner::visit::{RowSpec, TypedRow};
+use crate::volume::{IntoModel, Model, Segment, Unit, VolumeModel};
+use crate::{Context, Error, Result};
+
+/// How many journeys of one row run at once at the most, unless the row says otherwise.
+const MAX_RUNNING: u64 = 100_000;
+
+/// Which journeys run, on what data, at what volume.
+///
+/// ```
+/// use mite_core::volume::{constant, SECOND};
+/// use mite_core::{Context, NoData, Result, Scenario};
+///
+/// async fn browse(_ctx: &mut Context) -> Result {
+///     Ok(())
+/// }
+///
+/// let scenario = Scenario::new().journey(browse, NoData, constant(50, 10 * SECOND));
+/// ```
+#[derive(Default)]
+#[must_use = "a scenario does nothing until it is run"]
+pub struct Scenario {
+    pub(crate) name: Option<String>,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) setup: Option<Hook>,
+    pub(crate) teardown: Option<Hook>,
+}
+
+/// What is done once, before or after all journeys.
+pub(crate) type Hook = Box<dyn for<'a> FnOnce(&'a mut Context) -> LocalBoxFuture<'a, Result> + Send>;
+
+impl Scenario {
+    /// A scenario without rows.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The scenario's name: `test` in messages. Without one it is that of its function in `main!`, or `scenario`.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Adds a row: a journey, the pool of its data, and a volume model.
+    ///
+    /// The pool's items are tuples of the journey's data arguments; [`NoData`](crate::NoData) goes with a journey that takes
+    /// none. A plain number from a volume model is a rate. [`Row`] has what else can be said of a row.
+    #[track_caller]
+    pub fn journey<Args, J, P, V>(self, journey: J, data: P, volume: V) -> Self
+    where
+        J: Journey<Args>,
+        P: DataPool<Item = Args>,
+        V: VolumeModel,
+        Args: 'static,
+    {
+        self.row(Row::new(journey, data, volume))
+    }
+
+    /// Adds a row with its options.
+    pub fn row(mut self, row: Row) -> Self {
+        self.rows.push(row);
+        self
+    }
+
+    /// What is done once before any journey starts, on the first worker's thread. If it fails, nothing is started and the
+    /// run fails with its error.
+    ///
+    /// ```
+    /// # use mite_core::Scenario;
+    /// let scenario = Scenario::new().setup(async |ctx| {
+    ///     ctx.send("purge_data", serde_json::json!({"name": "users"})).await
+    /// });
+    /// ```
+    pub fn setup(mut self, setup: impl AsyncFnOnce(&mut Context) -> Result + Send + 'static) -> Self {
+        self.setup = Some(hook(setup));
+        self
+    }
+
+    /// What is done once after all journeys have ended, whatever became of them; not when setup failed. If it fails, the run
+    /// fails with its error.
+    pub fn teardown(mut self, teardown: impl AsyncFnOnce(&mut Context) -> Result + Send + 'static) -> Self {
+        self.teardown = Some(hook(teardown));
+        self
+    }
+}
+
+fn hook(hook: impl AsyncFnOnce(&mut Context) -> Result + Send + 'static) -> Hook {
+    Box::new(move |ctx| Box::pin(async move { hook(ctx).await }))
+}
+
+impl fmt::Debug for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scenario").field("name", &self.name).field("rows", &self.rows).finish_non_exhaustive()
+    }
+}
+
+/// What happens to a start for which there is no room below [`Row::max_running`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overload {
+    /// It waits, and is counted from when it was due; what still waits at the row's end is counted as *unstarted*.
+    #[default]
+    Queue,
+    /// It is left out, and counted as *dropped*.
+    Drop,
+}
+
+/// One row of a scenario, with its options.
+///
+/// ```
+/// use std::time::Duration;
+/// use mite_core::volume::{constant, SECOND};
+/// use mite_core::{Context, NoData, Row, Scenario};
+///
+/// let browse = async |_ctx: &mut Context| Ok(());
+/// let row = Row::new(browse, NoData, constant(5, SECOND)).named("browse").timeout(Duration::from_secs(2));
+/// let scenario = Scenario::new().row(row);
+/// ```
+#[must_use = "a row does nothing until it is added to a scenario"]
+pub struct Row {
+    pub(crate) name: Option<String>,
+    pub(crate) spec: Box<dyn RowSpec>,
+    pub(crate) volume: std::result::Result<Model, String>,
+    pub(crate) place: &'static Location<'static>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) max_running: u64,
+    pub(crate) overload: Overload,
+}
+
+impl Row {
+    /// A row of a journey, the pool of its data, and a volume model; see [`Scenario::journey`].
+    #[track_caller]
+    pub fn new<Args, J, P, V>(journey: J, data: P, volume: V) -> Self
+    where
+        J: Journey<Args>,
+        P: DataPool<Item = Args>,
+        V: VolumeModel,
+        Args: 'static,
+    {
+        Self {
+            name: journey::name_of(std::any::type_name::<J>()),
+            spec: Box::new(TypedRow::new(journey, data)),
+            volume: volume.into_model().map(|IntoModel(model)| model).map_err(|error| error.to_string()),
+            place: Location::caller(),
+            timeout: None,
+            max_running: MAX_RUNNING,
+            overload: Overload::default(),
+        }
+    }
+
+    /// The journey's name in messages and reports; needed for a closure, which has none of its own.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Cancels a journey that has run for so long; it is counted as failed with an error that says so.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// How many of the row's journeys may run at once in the open model (100 000 unless told otherwise), shared out among the
+    /// workers. What then happens is [`Row::overload`].
+    pub fn max_running(mut self, journeys: u64) -> Self {
+        self.max_running = journeys;
+        self
+    }
+
+    /// What happens to a start that would exceed [`Row::max_running`].
+    pub fn overload(mut self, overload: Overload) -> Self {
+        self.overload = overload;
+        self
+    }
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Row").field("name", &self.name).field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+/// A row that has been checked.
+pub(crate) struct CheckedRow {
+    pub(crate) name: String,
+    pub(crate) spec: Box<dyn RowSpec>,
+    pub(crate) plan: Plan,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) max_running: u64,
+    pub(crate) overload: Overload,
+}
+
+/// How a row's volume is known.
+pub(crate) enum Plan {
+    /// All of it, from the start.
+    Known(Unit, Vec<Segment>),
+    /// A second at a time.
+    Asked(crate::volume::AskVolume),
+}
+
+/// A mistake in a row, with its place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("row {row} ({journey}, at {file}:{line}): {message}")]
+pub struct RowError {
+    /// The row's number in its scenario, from 1.
+    pub row: usize,
+    /// The journey's name, or `a closure`.
+    pub journey: String,
+    /// Where the row was made.
+    pub file: &'static str,
+    /// The line in it.
+    pub line: u32,
+    /// What is wrong, and the mend.
+    pub message: String,
+}
+
+impl Row {
+    /// Whether the row ends by itself.
+    pub(crate) fn ends(&self) -> bool {
+        // A model that makes no sense ends the run before it starts.
+        !matches!(self.volume, Ok(Model::Asked(_))) || self.spec.ends()
+    }
+
+    /// Checks what can be known before the run starts; `endless_ok` is whether something else ends the run.
+    pub(crate) fn check(self, row: usize, endless_ok: bool) -> std::result::Result<CheckedRow, RowError> {
+        let (place, named, ends) = (self.place, self.name.clone(), self.ends());
+        let wrong = |message: String| RowError {
+            row,
+            journey: named.unwrap_or_else(|| "a closure".to_owned()),
+            file: place.file(),
+            line: place.line(),
+            message,
+        };
+        let Some(name) = self.name else {
+            return Err(wrong("a closure has no name: give its row one with `Row::new(…).named(\"…\")`".into()));
+        };
+        let plan = match self.volume {
+            Err(message) => return Err(wrong(message)),
+            Ok(Model::Resolved(unit, segments)) => Plan::Known(unit, segments),
+            Ok(Model::Asked(_)) if !endless_ok && !ends => {
+                return Err(wrong(
+                    "nothing says when this ends: its volume model is a closure, and its data pool has no end. \
+                     Give the run `.stop_after(…)`, or the row stages with a length"
+                        .into(),
+                ));
+            }
+            Ok(Model::Asked(ask)) => Plan::Asked(ask),
+        };
+        if self.max_running == 0 {
+            return Err(wrong("`max_running(0)` lets no journey run".into()));
+        }
+        if self.timeout == Some(Duration::ZERO) {
+            return Err(wrong("a timeout of zero lets no journey run".into()));
+        }
+        if let Err(error) = self.spec.check() {
+            return Err(wrong(error.to_string()));
+        }
+        Ok(CheckedRow {
+            name,
+            spec: self.spec,
+            plan,
+            timeout: self.timeout,
+            max_running: self.max_running,
+            overload: self.overload,
+        })
+    }
+}
+
+/// What a scenario function may return.
+///
+/// You need not implement this: [`Scenario`] and `Result<Scenario>` have it.
+pub trait IntoScenario {
+    /// The scenario, or why there is none.
+    ///
+    /// # Errors
+    /// What the scenario function returned.
+    fn into_scenario(self) -> Result<Scenario>;
+}
+
+impl IntoScenario for Scenario {
+    fn into_scenario(self) -> Result<Scenario> {
+        Ok(self)
+    }
+}
+
+impl<E: Into<Error>> IntoScenario for std::result::Result<Scenario, E> {
+    fn into_scenario(self) -> Result<Scenario> {
+        self.map_err(Into::into)
+    }
+}

@@ -3,7 +3,9 @@
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{FnArg, Ident, Pat, PatIdent, PatType, Path, Result, parse_quote, spanned::Spanned};
+use syn::{
+    FnArg, Ident, Lifetime, Pat, PatIdent, PatType, Path, Result, parse_quote, spanned::Spanned,
+};
 
 use crate::{
     ast::{Body, Function},
@@ -22,20 +24,22 @@ pub(crate) fn mite_http(options: TokenStream, item: TokenStream) -> TokenStream 
 
 fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let mut function: Function = syn::parse2(item)?;
-    let context = valid::context(&function.signature)?.clone();
-    let options: Options = syn::parse2(options)?;
-    let library = match &options.library {
-        Some(path) => path.clone(),
-        None => library::path()?,
-    };
+    let context = valid::context(&function.signature)?;
+    let mut options: Options = syn::parse2(options)?;
+    let library = options.library.take().map_or_else(library::path, Ok)?;
 
-    let argument = argument(&context);
-    let session = session(&context, &argument, &options, &library);
+    let argument = argument(context);
+    let session = session(context, &argument, &options, &library);
     let Body {
         attrs: body_attrs,
         block,
     } = &function.body;
-    let mut body = Group::new(Delimiter::Brace, quote! { #(#body_attrs)* #session #block });
+    // Without a label, the braces of a body on one line are superfluous to the compiler.
+    let label = Lifetime::new("'__mite_body", block.span());
+    let mut body = Group::new(
+        Delimiter::Brace,
+        quote! { #(#body_attrs)* #session #label: #block },
+    );
     body.set_span(added_at(block.span()));
 
     if let Some(FnArg::Typed(first)) = function.signature.inputs.first_mut() {
@@ -109,7 +113,7 @@ mod tests {
                         .timeout(::core::time::Duration::from_nanos(5000000000))
                 );
                 let ctx = &mut *__mite_session;
-                { ctx.http().get("/").await?; Ok(()) }
+                '__mite_body: { ctx.http().get("/").await?; Ok(()) }
             }
         };
         assert_eq!(expansion, expected.to_string());
@@ -141,7 +145,7 @@ mod tests {
                 let mut __mite_session = mite::__private::attach(ctx, mite::__private::Settings::new());
                 #[expect(unused_mut)]
                 let mut _visit = &mut *__mite_session;
-                { Ok(()) }
+                '__mite_body: { Ok(()) }
             }
         };
         assert_eq!(expansion, expected.to_string());

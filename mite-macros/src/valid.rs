@@ -19,7 +19,7 @@ fn asynchronous(signature: &Signature) -> Result<()> {
         return Ok(());
     }
     Err(Error::new_spanned(
-        signature.fn_token,
+        &signature.fn_token,
         format!(
             "a journey is asynchronous: write `async fn {}`",
             signature.ident

@@ -18,8 +18,8 @@ fn asynchronous(signature: &Signature) -> Result<()> {
     if signature.asyncness.is_some() {
         return Ok(());
     }
-    Err(Error::new_spanned(
-        &signature.fn_token,
+    Err(Error::new(
+        signature.fn_token.span,
         format!(
             "a journey is asynchronous: write `async fn {}`",
             signature.ident

@@ -1,1 +1,67 @@
-//! mite.
+#![doc = include_str!("../README.md")]
+
+// So that `#[mite_http]` can say `::mite` within this package too.
+extern crate self as mite;
+
+pub use mite_core::*;
+pub use mite_http as http;
+pub use mite_http::{HttpContext, mite_http};
+
+#[cfg(feature = "cli")]
+pub use mite_cli as cli;
+
+/// What nearly every journey and scenario needs.
+pub mod prelude {
+    pub use mite_core::volume::{HOUR, MINUTE, SECOND, constant, nothing, ramp};
+    pub use mite_core::{
+        Config, Context, DataPool, Error, IterableDataPool, NoData, RecyclableIterableDataPool, Report, Result, Row, Run,
+        Scenario, SingleRunDataPool, Volume, bail, ensure, recorded, recorded_rows,
+    };
+    pub use mite_http::{HttpContext, mite_http};
+}
+
+/// For what `#[mite_http]` expands to.
+#[doc(hidden)]
+pub mod __private {
+    pub use mite_http::__private::*;
+}
+
+/// Makes `main` of scenario functions: the program then runs them by name, as in
+/// `cargo run --release -- scenario test my_scenario --set app_url=http://localhost:8080`.
+///
+/// A scenario function may take `&mut Config`, be `async`, and return `Scenario` or `Result<Scenario>`. It is called when its
+/// scenario is run, and its name is the scenario's. [`cli::run`] is the same as a function, for a program that has a `main`
+/// of its own.
+///
+/// ```no_run
+/// use mite::prelude::*;
+///
+/// async fn browse(ctx: &mut Context) -> Result {
+///     ctx.http().get("http://localhost:8080/").await?.error_for_status()?;
+///     Ok(())
+/// }
+///
+/// fn browsing() -> Scenario {
+///     Scenario::new().journey(browse, NoData, constant(50, MINUTE))
+/// }
+///
+/// mite::main!(browsing);
+/// ```
+#[cfg(feature = "cli")]
+#[macro_export]
+macro_rules! main {
+    ($($scenario:path),+ $(,)?) => {
+        fn main() -> ::std::process::ExitCode {
+            $crate::cli::run($crate::scenarios!($($scenario),+))
+        }
+    };
+}
+
+/// The scenario functions of a program, each by its name, for [`cli::run`].
+#[cfg(feature = "cli")]
+#[macro_export]
+macro_rules! scenarios {
+    ($($scenario:path),+ $(,)?) => {
+        $crate::cli::Scenarios::new()$(.add(::std::stringify!($scenario), $scenario))+
+    };
+}

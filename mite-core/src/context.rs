@@ -225,7 +225,7 @@ impl Context {
     /// # use mite_core::{Context, Result};
     /// async fn journey(ctx: &mut Context) -> Result {
     ///     let (mut left, mut right) = (ctx.fork(), ctx.fork());
-    ///     let (left, right) = futures::join!(
+    ///     let (left, right) = tokio::join!(
     ///         left.transaction("left", async |_| Ok(1)),
     ///         right.transaction("right", async |_| Ok(2)),
     ///     );

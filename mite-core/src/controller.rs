@@ -224,8 +224,13 @@ pub(crate) enum Stopped {
     AtOnce,
 }
 
+/// Ends the run; the cause is told by the sink's thread when it is joined.
+fn sink_failed() -> RunError {
+    RunError::Sink { sink: "sink".to_owned(), cause: "it has stopped".into() }
+}
+
 /// How a run ended, when it could be carried out.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Ended {
     duration: Duration,
     usage: Usage,
@@ -336,15 +341,10 @@ impl Controller {
                 Event::Died(message) => return Err(RunError::Panicked { message }),
                 Event::Stop => self.stopped = self.stopped.or(Some(Stopped::Gracefully)),
                 Event::Abort => self.stopped = Some(Stopped::AtOnce),
-                Event::SinkFailed => return Err(self.sink_failed()),
+                Event::SinkFailed => return Err(sink_failed()),
                 Event::HookDone(_) | Event::Seconds(..) | Event::Exhausted(_) | Event::Finished(_) => {}
             }
         }
-    }
-
-    /// Told in full by the sink's thread when it is joined.
-    fn sink_failed(&self) -> RunError {
-        RunError::Sink { sink: "sink".to_owned(), cause: "it has stopped".into() }
     }
 
     /// Runs setup or teardown on the first worker; the inner error is the hook's own.
@@ -354,7 +354,7 @@ impl Controller {
             match self.event().await {
                 Event::HookDone(outcome) => return Ok(outcome.map_err(|error| format!("{error:?}"))),
                 Event::Died(message) => return Err(RunError::Panicked { message }),
-                Event::SinkFailed => return Err(self.sink_failed()),
+                Event::SinkFailed => return Err(sink_failed()),
                 Event::Stop | Event::Abort => {
                     self.stopped = Some(Stopped::AtOnce);
                     let _ = self.workers[0].commands.send(Command::Abort);
@@ -390,7 +390,7 @@ impl Controller {
                 self.ask(asked)?;
             }
             while now >= (told + 1) * SECOND + SECOND / 4 {
-                self.tell_second(told).await;
+                self.tell_second(told);
                 told += 1;
             }
             if give_up.is_none()
@@ -430,7 +430,7 @@ impl Controller {
                 self.tell_all(|| Command::Abort);
             }
             Event::Died(message) => return Err(RunError::Panicked { message }),
-            Event::SinkFailed => return Err(self.sink_failed()),
+            Event::SinkFailed => return Err(sink_failed()),
             Event::Ready(_) | Event::HookDone(_) => {}
         }
         Ok(())
@@ -501,7 +501,7 @@ impl Controller {
     }
 
     /// Tells what became of one second: progress, and the `controller_report` message.
-    async fn tell_second(&mut self, second: u64) {
+    fn tell_second(&mut self, second: u64) {
         let rows = self.seconds.rows(second, self.rows.len() + 1);
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         progress.seconds = second + 1;

@@ -31,6 +31,7 @@ mod report;
 mod runner;
 mod scan;
 mod scenario;
+mod scenario_function;
 mod sink;
 mod stats;
 mod usage;
@@ -49,6 +50,7 @@ pub use report::{
 };
 pub use runner::{Progress, Run, RunError, RunHandle, Stopper, run};
 pub use scenario::{IntoScenario, Overload, Row, RowError, Scenario};
+pub use scenario_function::ScenarioFunction;
 pub use sink::{Sink, SinkError, Wants};
 pub use stats::RequestSample;
 pub use volume::{Volume, VolumeError, VolumeModel};

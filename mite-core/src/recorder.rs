@@ -254,7 +254,7 @@ fn cut_torn_tail(file: &File, path: &Path) -> Result<Option<String>, RecorderErr
 }
 
 impl Sink for Recorder {
-    fn name(&self) -> &str {
+    fn name(&self) -> &'static str {
         "recorder"
     }
 

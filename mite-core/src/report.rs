@@ -263,9 +263,12 @@ impl Report {
         self.verdict == Verdict::Passed
     }
 
-    /// The report as JSON.
+    /// The report as JSON, indented.
+    ///
+    /// # Panics
+    /// Never: a report has only text as keys.
     pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("a report has only text keys and numbers")
+        serde_json::to_string_pretty(self).expect("a report has only text as keys")
     }
 }
 
@@ -357,12 +360,11 @@ fn merged<T: Ord, R>(
     merge: impl FnOnce(&mut R),
     make: impl FnOnce() -> R,
 ) {
-    match index.get(&key) {
-        Some(at) => merge(&mut rows[*at]),
-        None => {
-            index.insert(key, rows.len());
-            rows.push(make());
-        }
+    if let Some(at) = index.get(&key) {
+        merge(&mut rows[*at]);
+    } else {
+        index.insert(key, rows.len());
+        rows.push(make());
     }
 }
 

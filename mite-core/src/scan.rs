@@ -41,11 +41,10 @@ fn length_of(marker: Marker) -> Option<Length> {
     Some(match marker {
         Marker::FixPos(_) | Marker::FixNeg(_) | Marker::Null | Marker::True | Marker::False => plain(0),
         Marker::U8 | Marker::I8 => plain(1),
-        Marker::U16 | Marker::I16 => plain(2),
+        Marker::U16 | Marker::I16 | Marker::FixExt1 => plain(2),
         Marker::U32 | Marker::I32 | Marker::F32 => plain(4),
         Marker::U64 | Marker::I64 | Marker::F64 => plain(8),
         Marker::FixStr(len) => plain(len.into()),
-        Marker::FixExt1 => plain(2),
         Marker::FixExt2 => plain(3),
         Marker::FixExt4 => plain(5),
         Marker::FixExt8 => plain(9),

@@ -53,6 +53,12 @@ impl Scenario {
         self
     }
 
+    /// Names the scenario unless it has a name: after the function that made it.
+    pub fn named_if_unnamed(mut self, name: &str) -> Self {
+        self.name.get_or_insert_with(|| name.to_owned());
+        self
+    }
+
     /// Adds a row: a journey, the pool of its data, and a volume model.
     ///
     /// The pool's items are tuples of the journey's data arguments; [`NoData`](crate::NoData) goes with a journey that takes

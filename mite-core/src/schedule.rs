@@ -468,7 +468,7 @@ mod tests {
         let Segment { start, end, from, to } = piece.segment;
         let (length, elapsed) = (i128::from(end - start), i128::from(elapsed));
         let slope = i128::from(to) - i128::from(from);
-        2 * i128::from(from) * elapsed * length + slope * elapsed * elapsed >= parts as i128 * length
+        2 * i128::from(from) * elapsed * length + slope * elapsed * elapsed >= parts.cast_signed() * length
     }
 
     fn stages() -> impl Strategy<Value = Vec<(u64, u64, u64)>> {
@@ -489,7 +489,7 @@ mod tests {
         fn areas_compare_as_exact_rationals(stages in stages(), at in 0.0f64..=1.0, off in -2i64..=2) {
             for piece in build(&stages).pieces {
                 let elapsed = (piece.length() as f64 * at) as u64;
-                let parts = (piece.area(elapsed) as i128 + i128::from(off)).max(0) as u128;
+                let parts = (piece.area(elapsed).cast_signed() + i128::from(off)).max(0) as u128;
                 prop_assert_eq!(piece.area(elapsed) >= parts, exact_area_reached(&piece, elapsed, parts));
             }
         }

@@ -315,7 +315,7 @@ impl Stats {
 
     fn errors_of(&mut self, mut key: ErrorKey, count: u64) {
         if self.errors.len() >= MOST_DISTINCT && !self.errors.contains_key(&key) {
-            key.message = OVERFLOW.to_owned();
+            OVERFLOW.clone_into(&mut key.message);
             key.location = String::new();
         }
         *self.errors.entry(key).or_default() += count;

@@ -158,12 +158,11 @@ fn bytes(bytes: u64) -> String {
 }
 
 fn digits(value: f64, unit: &str) -> String {
-    let decimals = if value < 9.995 && unit != "µs" {
-        2
-    } else if value < 99.95 && unit != "µs" {
-        1
-    } else {
-        0
+    let decimals = match value {
+        _ if unit == "µs" => 0,
+        ..9.995 => 2,
+        ..99.95 => 1,
+        _ => 0,
     };
     format!("{value:.decimals$} {unit}")
 }
@@ -236,16 +235,18 @@ mod tests {
         assert_eq!(bytes(64 << 20), "64.0 MiB");
     }
 
+    struct Shown(Table);
+
+    impl fmt::Display for Shown {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.write(f)
+        }
+    }
+
     #[test]
     fn columns_are_aligned() {
         let mut table = Table::new(["journey", "n"]);
         table.row(["ä".to_owned(), "100".to_owned()]);
-        struct Shown(Table);
-        impl fmt::Display for Shown {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.write(f)
-            }
-        }
         assert_eq!(Shown(table).to_string(), "\njourney    n\nä        100\n");
     }
 }

@@ -39,7 +39,7 @@ mod linux {
                 if left.is_zero() {
                     return Ok(());
                 }
-                let value = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+                let value = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
                 let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
                 // Setting it also takes back an expiry that nobody has read.
                 rustix::time::timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &once)?;

@@ -167,6 +167,8 @@ pub(crate) struct WorkerState {
     /// Wakes the dispatcher when room was made that somebody waits for, or the last task has ended.
     wake: Notify,
     waiting_for_room: Cell<bool>,
+    /// The controller has nothing more to say.
+    exiting: Cell<bool>,
     events: mpsc::UnboundedSender<Event>,
 }
 
@@ -307,6 +309,7 @@ impl WorkerState {
             tasks: RefCell::default(),
             wake: Notify::new(),
             waiting_for_room: Cell::new(false),
+            exiting: Cell::new(false),
             events: plan.events,
         };
         (Rc::new(state), plan.commands)
@@ -545,12 +548,14 @@ pub(crate) fn run(plan: WorkerPlan) -> Option<WorkerResult> {
 /// Carries out commands until the exit.
 async fn serve(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<Command>, timer: &Timer) {
     // All senders are dropped only when the controller is gone: that is an exit too.
-    while let Some(command) = commands.recv().await {
+    while !state.exiting.get()
+        && let Some(command) = commands.recv().await
+    {
         match command {
             Command::Hook(hook) => {
                 let done = tokio::select! {
                     done = run_hook(state, hook) => done,
-                    () = aborted(commands) => Err(Error::msg("the run was aborted")),
+                    () = aborted(state, commands) => Err(Error::msg("the run was aborted")),
                 };
                 let _ = state.env.outbox.flush().await;
                 let _ = state.events.send(Event::HookDone(done));
@@ -570,10 +575,11 @@ async fn serve(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
     }
 }
 
-async fn aborted(commands: &mut mpsc::UnboundedReceiver<Command>) {
+async fn aborted(state: &WorkerState, commands: &mut mpsc::UnboundedReceiver<Command>) {
     loop {
         match commands.recv().await {
-            Some(Command::Abort | Command::Exit) | None => return,
+            Some(Command::Abort) => return,
+            Some(Command::Exit) | None => return state.exiting.set(true),
             Some(_) => {}
         }
     }
@@ -637,7 +643,7 @@ async fn drive(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
             biased;
             command = commands.recv() => match command {
                 Some(command) => obey(state, command, &mut cancel_at),
-                None => obey(state, Command::Abort, &mut cancel_at),
+                None => obey(state, Command::Exit, &mut cancel_at),
             },
             () = state.wake.notified() => {}
             slept = timer.sleep_until(wake_at) => if let Err(error) = slept {
@@ -660,6 +666,7 @@ fn tell_seconds(state: &WorkerState, now: u64) {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a command is carried out once")]
 fn obey(state: &Rc<WorkerState>, command: Command, cancel_at: &mut Option<Instant>) {
     match command {
         Command::Extend(row, unit, segment) => state.extend(row, unit, segment),
@@ -668,11 +675,12 @@ fn obey(state: &Rc<WorkerState>, command: Command, cancel_at: &mut Option<Instan
             state.end_by_data(row);
         }
         Command::Stop => state.stop(),
-        Command::Abort => {
+        Command::Abort | Command::Exit => {
+            state.exiting.set(state.exiting.get() || matches!(command, Command::Exit));
             state.stop();
             *cancel_at = Some(Instant::now());
         }
         // These come before the start and after the end.
-        Command::Go(_) | Command::Hook(_) | Command::Exit => {}
+        Command::Go(_) | Command::Hook(_) => {}
     }
 }

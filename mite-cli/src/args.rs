@@ -1,0 +1,130 @@
+//! The arguments that the command line takes.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, Command, value_parser};
+
+use crate::scenarios::Scenarios;
+
+/// The whole command line, with the names of the scenarios in it.
+pub(crate) fn command(scenarios: &Scenarios) -> Command {
+    let name = Arg::new("name")
+        .value_name("NAME")
+        .required(true)
+        .help("The scenario")
+        .value_parser(PossibleValuesParser::new(scenarios.names().map(str::to_owned).collect::<Vec<_>>()));
+    let set = Arg::new("set")
+        .long("set")
+        .value_name("KEY=VALUE")
+        .action(ArgAction::Append)
+        .value_parser(|text: &str| key_value(text, '='))
+        .help("Sets a key of the config; may be given several times");
+    let add = Arg::new("add-to-config")
+        .long("add-to-config")
+        .value_name("KEY:VALUE")
+        .action(ArgAction::Append)
+        .value_parser(|text: &str| key_value(text, ':'))
+        .help("The same in the form that Python's mite has");
+    let json = Arg::new("json")
+        .long("json")
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .help("Writes the report as JSON");
+    let workers = Arg::new("workers")
+        .long("workers")
+        .value_name("N")
+        .value_parser(value_parser!(u16).range(1..=1024))
+        .help("Worker threads [default: one for each core]");
+    let recorder = Arg::new("recorder-dir")
+        .long("recorder-dir")
+        .value_name("DIR")
+        .default_value("recorder-data")
+        .value_parser(value_parser!(PathBuf))
+        .help("Where journeys' data is recorded");
+    let duration = Arg::new("duration")
+        .long("duration")
+        .value_name("TIME")
+        .value_parser(duration)
+        .help("Ends the run after so long: `30s`, `5m`, `1h`");
+    let graceful = Arg::new("graceful-stop")
+        .long("graceful-stop")
+        .value_name("TIME")
+        .value_parser(duration_or_zero)
+        .default_value("30s")
+        .help("How long journeys may go on after the last start");
+    let test = Command::new("test")
+        .about("Runs a scenario and prints its report")
+        .args([name, set, add, json, workers, recorder, duration, graceful]);
+    let list = Command::new("list").about("Lists the scenarios");
+    let scenario = Command::new("scenario")
+        .about("Runs or lists scenarios")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands([test, list]);
+    Command::new("mite")
+        .about("Runs this program's load test scenarios")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(scenario)
+}
+
+fn key_value(text: &str, separator: char) -> Result<(String, String), String> {
+    match text.split_once(separator) {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("write it as KEY{separator}VALUE")),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match duration_or_zero(text)? {
+        Duration::ZERO => Err("it is zero".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+/// `250ms`, `30s`, `1.5m`, `2h`, or plain seconds.
+fn duration_or_zero(text: &str) -> Result<Duration, String> {
+    let wrong = || "write it as a number and a unit: `250ms`, `30s`, `5m`, `1h`".to_owned();
+    let digits = text.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    let seconds = match unit {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(wrong()),
+    };
+    Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        command(&Scenarios::new()).debug_assert();
+    }
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(duration("1.5m"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("2"), Ok(Duration::from_secs(2)));
+        assert_eq!(duration_or_zero("0s"), Ok(Duration::ZERO));
+        for wrong in ["", "s", "1d", "-1s", "1..s", "0s", "99999999999999999999h"] {
+            assert!(duration(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_may_hold_the_separator() {
+        assert_eq!(key_value("url=http://a/?b=c", '='), Ok(("url".into(), "http://a/?b=c".into())));
+        assert_eq!(key_value("url:http://a", ':'), Ok(("url".into(), "http://a".into())));
+        assert!(key_value("url", '=').is_err());
+        assert!(key_value("=x", '=').is_err());
+    }
+}

@@ -1,0 +1,115 @@
+//! `scenario test NAME`: runs a scenario and prints its report.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ArgMatches;
+use mite_core::{Config, Report, Run, RunError, Verdict};
+
+use crate::interrupt::stop_on_interrupt;
+use crate::{FAILED, GENERATOR_LIMITED, INTERRUPTED, PASSED, Scenarios, USAGE};
+
+/// Runs the scenario that the arguments name; an error is one of usage or configuration.
+pub(crate) fn run(scenarios: &Scenarios, arguments: &ArgMatches) -> Result<u8, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("failed to start the runtime: {error}"))?;
+    runtime.block_on(test(scenarios, arguments))
+}
+
+async fn test(scenarios: &Scenarios, arguments: &ArgMatches) -> Result<u8, String> {
+    let name = arguments.get_one::<String>("name").ok_or("which scenario?")?;
+    let mut config = config(arguments);
+    let scenario = scenarios
+        .make(name, &mut config)
+        .await
+        .ok_or_else(|| format!("there is no scenario {name:?}"))?
+        .map_err(|error| format!("scenario {name}: {error:?}"))?;
+    // Opened before the run: an hour's figures must not be lost to a folder that is not there.
+    let json = arguments.get_one::<PathBuf>("json").map(|path| {
+        File::create(path).map(|file| (path, file)).map_err(|error| format!("failed to create {}: {error}", path.display()))
+    });
+    let json = json.transpose()?;
+
+    let workers = arguments.get_one::<u16>("workers").map_or_else(cores, |workers| usize::from(*workers));
+    let mut run = Run::new(scenario).with_config(config).workers(workers);
+    if let Some(folder) = arguments.get_one::<PathBuf>("recorder-dir") {
+        run = run.recorder(folder);
+    }
+    if let Some(duration) = arguments.get_one::<Duration>("duration") {
+        run = run.stop_after(*duration);
+    }
+    if let Some(duration) = arguments.get_one::<Duration>("graceful-stop") {
+        run = run.graceful_stop(*duration);
+    }
+    if run.ends() {
+        eprintln!("running {name}");
+    } else {
+        eprintln!("running {name} until Ctrl-C");
+        run = run.until_stopped();
+    }
+    let handle = match run.start() {
+        Ok(handle) => handle,
+        Err(error) => return Err(error.to_string()),
+    };
+    let (stopper, interrupted) = (handle.stopper(), Cell::new(false));
+    let outcome = tokio::select! {
+        outcome = handle => outcome,
+        never = stop_on_interrupt(&stopper, &interrupted) => match never {},
+    };
+    let report = match outcome {
+        Ok(report) => report,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return Ok(if interrupted.get() { INTERRUPTED } else { code_of(&error) });
+        }
+    };
+    print!("{report}");
+    if let Some((path, mut file)) = json {
+        let written = file.write_all(report.to_json().as_bytes()).and_then(|()| file.write_all(b"\n"));
+        written.map_err(|error| format!("failed to write {}: {error}", path.display()))?;
+    }
+    Ok(if interrupted.get() { INTERRUPTED } else { verdict(&report) })
+}
+
+/// What a run that was refused, or broke off, exits with.
+fn code_of(error: &RunError) -> u8 {
+    match error {
+        RunError::Empty | RunError::Row(_) | RunError::Workers { .. } | RunError::StopAfter => USAGE,
+        _ => FAILED,
+    }
+}
+
+fn verdict(report: &Report) -> u8 {
+    match report.verdict {
+        Verdict::Passed => PASSED,
+        Verdict::GeneratorLimited => GENERATOR_LIMITED,
+        _ => FAILED,
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// The environment's `MITE_CONF_key` first, then `--add-to-config` and `--set`: the later wins.
+fn config(arguments: &ArgMatches) -> Config {
+    let mut config = Config::new();
+    for (key, value) in std::env::vars_os() {
+        // What is no Unicode is none of ours.
+        let (Some(key), Some(value)) = (key.to_str(), value.to_str()) else { continue };
+        if let Some(key) = key.strip_prefix("MITE_CONF_").filter(|key| !key.is_empty()) {
+            config.set(key, value);
+        }
+    }
+    for option in ["add-to-config", "set"] {
+        for (key, value) in arguments.get_many::<(String, String)>(option).into_iter().flatten() {
+            config.set(key.as_str(), value);
+        }
+    }
+    config
+}

@@ -1,0 +1,107 @@
+//! The idle connections of a worker, by origin, the last used first.
+//! It is separate because it alone decides how long a connection lives unused, and that a dead one is never handed out.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::{Rc, Weak},
+    time::{Duration, Instant},
+};
+
+use crate::transport::Connection;
+
+/// How long a connection is kept unused.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+
+#[derive(Debug)]
+struct Idle {
+    connection: Connection,
+    since: Instant,
+}
+
+/// The idle connections of one worker.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    /// By `scheme://host:port`; in each list the longest idle is first.
+    origins: RefCell<HashMap<Box<str>, Vec<Idle>>>,
+    idle_timeout: Duration,
+    sweeping: Cell<bool>,
+}
+
+impl Pool {
+    pub(crate) fn new() -> Rc<Self> {
+        Self::with_idle_timeout(IDLE_TIMEOUT)
+    }
+
+    pub(crate) fn with_idle_timeout(idle_timeout: Duration) -> Rc<Self> {
+        Rc::new(Self { origins: RefCell::default(), idle_timeout, sweeping: Cell::new(false) })
+    }
+
+    /// A connection to `origin` that was open a moment ago. Those that turn out to be closed are dropped.
+    pub(crate) fn take(&self, origin: &str) -> Option<Connection> {
+        let mut origins = self.origins.borrow_mut();
+        let idle = origins.get_mut(origin)?;
+        while let Some(Idle { mut connection, .. }) = idle.pop() {
+            if connection.is_alive() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    /// Keeps `connection` for the next request to `origin`.
+    pub(crate) fn put(self: &Rc<Self>, origin: &str, connection: Connection) {
+        let idle = Idle { connection, since: Instant::now() };
+        let mut origins = self.origins.borrow_mut();
+        match origins.get_mut(origin) {
+            Some(list) => list.push(idle),
+            None => {
+                origins.insert(origin.into(), vec![idle]);
+            }
+        }
+        if !self.sweeping.replace(true) {
+            tokio::task::spawn_local(Self::sweep(Rc::downgrade(self), self.idle_timeout));
+        }
+    }
+
+    /// Closes connections when their time has come, and ends when none is left: an idle worker has no timer.
+    async fn sweep(pool: Weak<Self>, mut pause: Duration) {
+        loop {
+            tokio::time::sleep(pause).await;
+            let Some(pool) = pool.upgrade() else { return };
+            match pool.close_expired(Instant::now()) {
+                Some(next) => pause = next,
+                None => {
+                    pool.sweeping.set(false);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Closes what has been idle for too long by `now`; answers how long it is until the next one will have been, or
+    /// `None` if the pool is empty.
+    fn close_expired(&self, now: Instant) -> Option<Duration> {
+        let mut next: Option<Duration> = None;
+        self.origins.borrow_mut().retain(|_, list| {
+            let expired = list.partition_point(|idle| now.duration_since(idle.since) >= self.idle_timeout);
+            list.drain(..expired);
+            if let Some(oldest) = list.first() {
+                let left = self.idle_timeout.saturating_sub(now.duration_since(oldest.since));
+                next = Some(next.map_or(left, |next| next.min(left)));
+            }
+            !list.is_empty()
+        });
+        next
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.origins.borrow().values().map(Vec::len).sum()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_sweeping(&self) -> bool {
+        self.sweeping.get()
+    }
+}

@@ -27,7 +27,7 @@ pub trait HttpContext {
     ///
     /// async fn browse(ctx: &mut Context) -> Result {
     ///     let http = ctx.http();
-    ///     let (page, style) = futures::join!(
+    ///     let (page, style) = tokio::join!(
     ///         http.get("http://localhost:8080/").send(),
     ///         http.get("http://localhost:8080/style.css").send(),
     ///     );

@@ -34,7 +34,10 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new() -> Self {
-        Self { pool: Pool::new(), connector: Connector::default() }
+        Self {
+            pool: Pool::new(),
+            connector: Connector::default(),
+        }
     }
 
     #[cfg(test)]
@@ -55,11 +58,19 @@ impl Client {
             return (Timings::starting(Instant::now()), Err(fault));
         }
         let mut timings = Timings::starting(Instant::now());
-        let outcome = match timeout(limits.request, self.attempt(url, request, limits, &mut timings)).await {
+        let outcome = match timeout(
+            limits.request,
+            self.attempt(url, request, limits, &mut timings),
+        )
+        .await
+        {
             Ok(outcome) => outcome,
             Err(_elapsed) => Err(Fault::new(
                 Class::Timeout,
-                format!("timeout: the request was not done within {:?}", limits.request),
+                format!(
+                    "timeout: the request was not done within {:?}",
+                    limits.request
+                ),
             )),
         };
         timings.ended(Instant::now());
@@ -74,14 +85,23 @@ impl Client {
         timings: &mut Timings,
     ) -> Result<(Reply, SocketAddr), Fault> {
         let origin = &url[..Position::BeforePath];
-        while let Some(mut connection) = self.pool.take(origin) {
+        while let Some((mut connection, idle_for)) = self.pool.take(origin) {
             match self.exchange_on(&mut connection, request, timings).await {
                 Ok(reply) => return Ok(self.done(origin, connection, reply)),
                 // The connection was closed between the check and the first byte: this request can go elsewhere.
-                Err(Failure { unsent: Some(unsent), .. }) => request = unsent,
-                Err(Failure { fault, unsent: None }) => {
-                    let unanswered = connection.first_byte().is_none() && fault.class == Class::Closed;
-                    return Err(if unanswered { fault.saying(KEEP_ALIVE_RACE) } else { fault });
+                Err(Failure {
+                    unsent: Some(unsent),
+                    ..
+                }) => request = unsent,
+                Err(Failure {
+                    fault,
+                    unsent: None,
+                }) => {
+                    if connection.first_byte().is_some() || fault.class != Class::Closed {
+                        return Err(fault);
+                    }
+                    self.pool.closed(origin, idle_for);
+                    return Err(fault.saying(KEEP_ALIVE_RACE));
                 }
             }
         }

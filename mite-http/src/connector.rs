@@ -60,33 +60,55 @@ impl Connector {
     ) -> Result<Connection, Fault> {
         match timeout(limit, self.open(url, limit, timings)).await {
             Ok(opened) => opened,
-            Err(_elapsed) => {
-                Err(Fault::new(Class::Timeout, format!("timeout: no connection to {} within {limit:?}", peer(url))))
-            }
+            Err(_elapsed) => Err(Fault::new(
+                Class::Timeout,
+                format!("timeout: no connection to {} within {limit:?}", peer(url)),
+            )),
         }
     }
 
-    async fn open(&self, url: &Url, limit: Duration, timings: &mut Timings) -> Result<Connection, Fault> {
+    async fn open(
+        &self,
+        url: &Url,
+        limit: Duration,
+        timings: &mut Timings,
+    ) -> Result<Connection, Fault> {
         let addresses = resolve(url, timings).await?;
         let (tcp, remote) = connect_to_any(url, &addresses, limit, timings).await?;
         // A request is written in one piece and waits for its answer: there is nothing to gather.
         tcp.set_nodelay(true).map_err(|error| refused(url, error))?;
 
         let socket = Socket::new(tcp, Rc::new(Marks::default()));
-        let wire = if url.scheme() == "https" { self.secure(url, socket, timings).await? } else { Wire::plain(socket) };
+        let wire = if url.scheme() == "https" {
+            self.secure(url, socket, timings).await?
+        } else {
+            Wire::plain(socket)
+        };
         Connection::http1(wire, remote).await
     }
 
     #[cfg(feature = "tls")]
-    async fn secure(&self, url: &Url, socket: Socket, timings: &mut Timings) -> Result<Wire, Fault> {
+    async fn secure(
+        &self,
+        url: &Url,
+        socket: Socket,
+        timings: &mut Timings,
+    ) -> Result<Wire, Fault> {
         use rustls::pki_types::ServerName;
 
-        let failed = || Fault::new(Class::Tls, format!("failed the TLS handshake with {}", peer(url)));
+        let failed = || {
+            Fault::new(
+                Class::Tls,
+                format!("failed the TLS handshake with {}", peer(url)),
+            )
+        };
         let Some(config) = self.tls.get() else {
             return Err(failed().because("no certificates have been loaded"));
         };
         let name = match url.host() {
-            Some(Host::Domain(name)) => ServerName::try_from(name.to_owned()).map_err(|error| failed().because(error))?,
+            Some(Host::Domain(name)) => {
+                ServerName::try_from(name.to_owned()).map_err(|error| failed().because(error))?
+            }
             Some(Host::Ipv4(ip)) => ServerName::from(IpAddr::from(ip)),
             Some(Host::Ipv6(ip)) => ServerName::from(IpAddr::from(ip)),
             None => return Err(no_host()),
@@ -101,7 +123,11 @@ impl Connector {
     }
 
     #[cfg(not(feature = "tls"))]
-    #[expect(clippy::unused_async, clippy::unused_self, reason = "the twin of the function that has TLS")]
+    #[expect(
+        clippy::unused_async,
+        clippy::unused_self,
+        reason = "the twin of the function that has TLS"
+    )]
     async fn secure(&self, _: &Url, _: Socket, _: &mut Timings) -> Result<Wire, Fault> {
         Err(Fault::new(Class::Tls, NO_TLS))
     }
@@ -121,7 +147,15 @@ async fn resolve(url: &Url, timings: &mut Timings) -> Result<Vec<SocketAddr>, Fa
     let from = Instant::now();
     let found = lookup_host((name, port)).await;
     timings.resolved(from);
-    let failed = || Fault::new(Class::Connect, format!("failed to connect to {}: its name was not resolved", peer(url)));
+    let failed = || {
+        Fault::new(
+            Class::Connect,
+            format!(
+                "failed to connect to {}: its name was not resolved",
+                peer(url)
+            ),
+        )
+    };
     let addresses: Vec<_> = found.map_err(|error| failed().because(error))?.collect();
     if addresses.is_empty() {
         return Err(failed().because("the name has no address"));
@@ -154,7 +188,11 @@ async fn connect_to_any(
 }
 
 fn refused(url: &Url, error: io::Error) -> Fault {
-    let class = if error.kind() == io::ErrorKind::TimedOut { Class::Timeout } else { Class::Connect };
+    let class = if error.kind() == io::ErrorKind::TimedOut {
+        Class::Timeout
+    } else {
+        Class::Connect
+    };
     Fault::new(class, format!("failed to connect to {}", peer(url))).because(error)
 }
 

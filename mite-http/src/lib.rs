@@ -25,15 +25,19 @@
 //! - `.await` reads the whole body, so that times and sizes are true and the connection can be used again.
 //! - Every request counts in the report, under its method and its status, or the class of its error; each response is
 //!   sent as an `http_metrics` message besides. A request that is cancelled counts nowhere.
-//! - Before a connection is used again it is checked that the server has not closed it. When the server does so at the
-//!   very moment, the request fails with class `closed`: it may have been received, so it is not sent again.
+//! - Before a connection is used again it is checked that the server has not closed it, and connections of about the age
+//!   at which the server was seen to close them are not used. When the server closes one at the very moment all the same,
+//!   the request fails with class `closed`: it may have been received, so it is not sent again.
 //! - Certificates are verified, against the system's roots. A redirect is returned as it is.
 //!
 //! # Features
 //!
 //! - `tls` (default): https.
 
-#[expect(unused_extern_crates, reason = "what `#[mite_http]` expands to names this crate, and so can be used within it")]
+#[expect(
+    unused_extern_crates,
+    reason = "what `#[mite_http]` expands to names this crate, and so can be used within it"
+)]
 extern crate self as mite_http;
 
 mod client;
@@ -42,6 +46,7 @@ mod cookies;
 mod draft;
 mod error;
 mod handle;
+mod keep_alive;
 mod pool;
 mod request;
 mod response;

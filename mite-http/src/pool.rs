@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::transport::Connection;
+use crate::{keep_alive::KeepAlive, transport::Connection};
 
 /// How long a connection is kept unused.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
@@ -19,11 +19,18 @@ struct Idle {
     since: Instant,
 }
 
+#[derive(Debug, Default)]
+struct Origin {
+    /// The longest idle is first.
+    idle: Vec<Idle>,
+    keep_alive: KeepAlive,
+}
+
 /// The idle connections of one worker.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    /// By `scheme://host:port`; in each list the longest idle is first.
-    origins: RefCell<HashMap<Box<str>, Vec<Idle>>>,
+    /// By `scheme://host:port`.
+    origins: RefCell<HashMap<Box<str>, Origin>>,
     idle_timeout: Duration,
     sweeping: Cell<bool>,
 }
@@ -34,30 +41,58 @@ impl Pool {
     }
 
     pub(crate) fn with_idle_timeout(idle_timeout: Duration) -> Rc<Self> {
-        Rc::new(Self { origins: RefCell::default(), idle_timeout, sweeping: Cell::new(false) })
+        Rc::new(Self {
+            origins: RefCell::default(),
+            idle_timeout,
+            sweeping: Cell::new(false),
+        })
     }
 
-    /// A connection to `origin` that was open a moment ago. Those that turn out to be closed are dropped.
-    pub(crate) fn take(&self, origin: &str) -> Option<Connection> {
+    /// A connection to `origin` that was open a moment ago, and for how long it has been idle. Those that turn out to be
+    /// closed, or are about to be, are dropped.
+    pub(crate) fn take(&self, origin: &str) -> Option<(Connection, Duration)> {
         let mut origins = self.origins.borrow_mut();
-        let idle = origins.get_mut(origin)?;
-        while let Some(Idle { mut connection, .. }) = idle.pop() {
-            if connection.is_alive() {
-                return Some(connection);
+        let Origin { idle, keep_alive } = origins.get_mut(origin)?;
+        let now = Instant::now();
+        while let Some(Idle {
+            mut connection,
+            since,
+        }) = idle.pop()
+        {
+            let age = now.saturating_duration_since(since);
+            if !connection.is_alive() {
+                keep_alive.closed(age);
+            } else if keep_alive.relies_on(age) {
+                return Some((connection, age));
             }
         }
         None
     }
 
+    /// Remembers that the server closed a connection which had been idle for `age`, when it was used again.
+    pub(crate) fn closed(&self, origin: &str, age: Duration) {
+        if let Some(origin) = self.origins.borrow_mut().get_mut(origin) {
+            origin.keep_alive.closed(age);
+        }
+    }
+
     /// Keeps `connection` for the next request to `origin`.
     pub(crate) fn put(self: &Rc<Self>, origin: &str, connection: Connection) {
-        let idle = Idle { connection, since: Instant::now() };
+        let idle = Idle {
+            connection,
+            since: Instant::now(),
+        };
         let mut origins = self.origins.borrow_mut();
-        match origins.get_mut(origin) {
-            Some(list) => list.push(idle),
-            None => {
-                origins.insert(origin.into(), vec![idle]);
-            }
+        if let Some(origin) = origins.get_mut(origin) {
+            origin.idle.push(idle);
+        } else {
+            origins.insert(
+                origin.into(),
+                Origin {
+                    idle: vec![idle],
+                    keep_alive: KeepAlive::default(),
+                },
+            );
         }
         if !self.sweeping.replace(true) {
             tokio::task::spawn_local(Self::sweep(Rc::downgrade(self), self.idle_timeout));
@@ -83,21 +118,34 @@ impl Pool {
     /// `None` if the pool is empty.
     fn close_expired(&self, now: Instant) -> Option<Duration> {
         let mut next: Option<Duration> = None;
-        self.origins.borrow_mut().retain(|_, list| {
-            let expired = list.partition_point(|idle| now.duration_since(idle.since) >= self.idle_timeout);
-            list.drain(..expired);
-            if let Some(oldest) = list.first() {
-                let left = self.idle_timeout.saturating_sub(now.duration_since(oldest.since));
-                next = Some(next.map_or(left, |next| next.min(left)));
-            }
-            !list.is_empty()
-        });
+        self.origins.borrow_mut().retain(
+            |_,
+             Origin {
+                 idle: list,
+                 keep_alive,
+             }| {
+                let expired = list
+                    .partition_point(|idle| now.duration_since(idle.since) >= self.idle_timeout);
+                list.drain(..expired);
+                if let Some(oldest) = list.first() {
+                    let left = self
+                        .idle_timeout
+                        .saturating_sub(now.duration_since(oldest.since));
+                    next = Some(next.map_or(left, |next| next.min(left)));
+                }
+                !list.is_empty() || keep_alive.is_known()
+            },
+        );
         next
     }
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.origins.borrow().values().map(Vec::len).sum()
+        self.origins
+            .borrow()
+            .values()
+            .map(|origin| origin.idle.len())
+            .sum()
     }
 
     #[cfg(test)]

@@ -14,11 +14,7 @@ use mite_core::{RequestSample, Scope};
 use serde::Serialize;
 
 use crate::{
-    draft::Draft,
-    error::HttpError,
-    handle::Http,
-    response::Response,
-    session::Exchange,
+    draft::Draft, error::HttpError, handle::Http, response::Response, session::Exchange,
     timing::HttpMetrics,
 };
 
@@ -130,7 +126,11 @@ impl Request {
     ///
     /// When there is no whole response, whatever its status; [`HttpError::class`] lists the reasons.
     pub async fn send(self) -> Result<Response, HttpError> {
-        let Exchange { method, timings, outcome } = self.http.session.perform(self.draft?).await?;
+        let Exchange {
+            method,
+            timings,
+            outcome,
+        } = self.http.session.perform(self.draft?).await?;
         let scope = &self.http.scope;
         let mut sample = RequestSample {
             method: method.as_str(),
@@ -173,6 +173,8 @@ impl IntoFuture for Request {
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request").field("draft", &self.draft).finish_non_exhaustive()
+        f.debug_struct("Request")
+            .field("draft", &self.draft)
+            .finish_non_exhaustive()
     }
 }

@@ -35,10 +35,15 @@ pub(crate) struct Http1 {
 
 impl Http1 {
     pub(crate) async fn start(wire: Wire) -> Result<Self, Fault> {
-        let (sender, connection) = handshake(TokioIo::new(wire))
-            .await
-            .map_err(|error| Fault::new(Class::Protocol, "failed to start HTTP/1.1").because(error))?;
-        Ok(Self { sender, driver: Driver { connection: Some(connection) } })
+        let (sender, connection) = handshake(TokioIo::new(wire)).await.map_err(|error| {
+            Fault::new(Class::Protocol, "failed to start HTTP/1.1").because(error)
+        })?;
+        Ok(Self {
+            sender,
+            driver: Driver {
+                connection: Some(connection),
+            },
+        })
     }
 
     pub(crate) async fn exchange(&mut self, request: Outgoing) -> Result<Reply, Failure> {
@@ -60,14 +65,25 @@ impl Http1 {
             Some(Ok(response)) => response,
             Some(Err(mut error)) => {
                 let unsent = error.take_message();
-                return Err(Failure { fault: fault_of(error.into_error(), None), unsent });
+                return Err(Failure {
+                    fault: fault_of(error.into_error(), None),
+                    unsent,
+                });
             }
-            None => return Err(Failure { fault: Fault::new(Class::Closed, CLOSED), unsent: None }),
+            None => {
+                return Err(Failure {
+                    fault: Fault::new(Class::Closed, CLOSED),
+                    unsent: None,
+                });
+            }
         };
         let (head, incoming) = response.into_parts();
         let body = read_whole(incoming, driver)
             .await
-            .map_err(|received| Failure { fault: received, unsent: None })?;
+            .map_err(|received| Failure {
+                fault: received,
+                unsent: None,
+            })?;
         Ok(Reply { head, body })
     }
 
@@ -122,7 +138,9 @@ async fn read_whole(mut incoming: Incoming, driver: &mut Driver) -> Result<Bytes
                         body.push(data, announced);
                     }
                 }
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(fault_of(error, Some(body.len())))),
+                Poll::Ready(Some(Err(error))) => {
+                    return Poll::Ready(Err(fault_of(error, Some(body.len()))));
+                }
                 Poll::Ready(None) => return Poll::Ready(Ok(())),
                 Poll::Pending if driven.is_ready() => {
                     return Poll::Ready(Err(Fault::new(Class::Body, broken_off(body.len()))));
@@ -203,7 +221,10 @@ fn fault_of(error: hyper::Error, received: Option<usize>) -> Fault {
 fn is_tls(error: &hyper::Error) -> bool {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
-        if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        if let Some(inner) = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
             return inner.is::<rustls::Error>();
         }
         cause = error.source();

@@ -50,7 +50,7 @@ impl Draft {
         let url = match Url::parse(url) {
             Ok(url) => url,
             Err(ParseError::RelativeUrlWithoutBase) => {
-                append(base().map_err(Fault::of_none)?, url)?
+                append(&base().map_err(Fault::of_none)?, url)?
             }
             Err(error) => return Err(bad_url(url, error)),
         };
@@ -243,7 +243,7 @@ fn replace(old: &mut HeaderMap, new: HeaderMap) {
 }
 
 /// `relative` at the end of `base`: unlike a link in a page, it does not replace what the base's path ends with.
-fn append(base: Url, relative: &str) -> Result<Url, HttpError> {
+fn append(base: &Url, relative: &str) -> Result<Url, HttpError> {
     let joint = if relative.is_empty() || relative.starts_with(['/', '?', '#']) {
         ""
     } else {

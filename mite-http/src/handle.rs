@@ -102,8 +102,15 @@ impl Drop for Attachment {
 #[must_use = "the session ends when this is dropped"]
 pub struct Attached<'a> {
     ctx: &'a mut Context,
-    /// `None` if the session is shared with whoever attached it.
-    replaced: Option<Option<Rc<Attachment>>>,
+    place: Place,
+}
+
+/// Whose session a guard stands for.
+enum Place {
+    /// That of whoever attached it before, who ends it too.
+    Shared,
+    /// The guard's own, in the place of another, if there was one.
+    Own { before: Option<Rc<Attachment>> },
 }
 
 /// See [`HttpContext::http_session`].
@@ -114,21 +121,21 @@ pub(crate) fn attach(ctx: &mut Context, settings: Settings) -> Attached<'_> {
     {
         return Attached {
             ctx,
-            replaced: None,
+            place: Place::Shared,
         };
     }
     let attachment = Attachment::new(ctx, settings);
     let before = ctx.set_extension(Some(attachment));
     Attached {
         ctx,
-        replaced: Some(before),
+        place: Place::Own { before },
     }
 }
 
 impl Drop for Attached<'_> {
     fn drop(&mut self) {
-        if let Some(before) = self.replaced.take() {
-            self.ctx.set_extension(before);
+        if let Place::Own { before } = &mut self.place {
+            self.ctx.set_extension(before.take());
         }
     }
 }
@@ -150,7 +157,7 @@ impl DerefMut for Attached<'_> {
 impl fmt::Debug for Attached<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attached")
-            .field("shared", &self.replaced.is_none())
+            .field("shared", &matches!(self.place, Place::Shared))
             .finish_non_exhaustive()
     }
 }

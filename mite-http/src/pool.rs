@@ -104,13 +104,11 @@ impl Pool {
         loop {
             tokio::time::sleep(pause).await;
             let Some(pool) = pool.upgrade() else { return };
-            match pool.close_expired(Instant::now()) {
-                Some(next) => pause = next,
-                None => {
-                    pool.sweeping.set(false);
-                    return;
-                }
-            }
+            let Some(next) = pool.close_expired(Instant::now()) else {
+                pool.sweeping.set(false);
+                return;
+            };
+            pause = next;
         }
     }
 

@@ -173,10 +173,6 @@ impl<'a> HttpMetrics<'a> {
 }
 
 /// A binary format would take the bytes of the address, where readers of the message expect its text.
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature is serde's"
-)]
 fn as_text<S: Serializer>(ip: &IpAddr, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(ip)
 }

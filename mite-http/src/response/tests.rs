@@ -45,7 +45,7 @@ fn a_json_error_names_the_place() {
             "at `[1].name`",
             "invalid type: integer `1`, expected a string",
         ),
-        (r#"[{}]"#, "at `[0]`", "missing field `name`"),
+        ("[{}]", "at `[0]`", "missing field `name`"),
         (
             "<html>\n  no\n</html>",
             "as JSON: `<html> no </html>`",

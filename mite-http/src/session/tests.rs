@@ -315,7 +315,7 @@ mod https {
     #[tokio::test(flavor = "local")]
     async fn https_to_a_plain_server_is_a_tls_error() {
         let server = Server::start(|mut peer, _| async move {
-            peer.write("HTTP/1.1 400 Bad Request\r\n\r\n").await
+            peer.write("HTTP/1.1 400 Bad Request\r\n\r\n").await;
         })
         .await;
         let url = server

@@ -53,9 +53,9 @@ impl Http1 {
         // refusal would wake nobody.
         let mut answer = pin!(unconstrained(sender.try_send_request(request)));
         let answer = poll_fn(|cx| {
-            let driven = driver.drive(cx);
+            let progress = driver.drive(cx);
             match answer.as_mut().poll(&mut nobody()) {
-                Poll::Pending if driven.is_ready() => Poll::Ready(None),
+                Poll::Pending if progress.is_ready() => Poll::Ready(None),
                 polled => polled.map(Some),
             }
         })
@@ -130,7 +130,7 @@ async fn read_whole(mut incoming: Incoming, driver: &mut Driver) -> Result<Bytes
     let mut body = Gathered::Nothing;
     poll_fn(|cx| {
         loop {
-            let driven = driver.drive(cx);
+            let progress = driver.drive(cx);
             let mut frame = unconstrained(poll_fn(|cx| Pin::new(&mut incoming).poll_frame(cx)));
             match Pin::new(&mut frame).poll(&mut nobody()) {
                 Poll::Ready(Some(Ok(frame))) => {
@@ -142,7 +142,7 @@ async fn read_whole(mut incoming: Incoming, driver: &mut Driver) -> Result<Bytes
                     return Poll::Ready(Err(fault_of(error, Some(body.len()))));
                 }
                 Poll::Ready(None) => return Poll::Ready(Ok(())),
-                Poll::Pending if driven.is_ready() => {
+                Poll::Pending if progress.is_ready() => {
                     return Poll::Ready(Err(Fault::new(Class::Body, broken_off(body.len()))));
                 }
                 Poll::Pending => return Poll::Pending,

@@ -3,7 +3,7 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -17,6 +17,7 @@ use url::{Host, Url};
 use crate::{
     error::{Class, Fault},
     timing::Timings,
+    tls::Tls,
     transport::Connection,
     wire::{Marks, Socket, Wire},
 };
@@ -24,31 +25,23 @@ use crate::{
 /// Opens the connections of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct Connector {
-    #[cfg(feature = "tls")]
-    tls: std::cell::OnceCell<std::sync::Arc<rustls::ClientConfig>>,
+    tls: Tls,
 }
 
 impl Connector {
-    /// A connector whose https trusts what `config` says.
+    /// A connector whose https is `tls`.
     #[cfg(all(test, feature = "tls"))]
-    pub(crate) fn with_tls(config: std::sync::Arc<rustls::ClientConfig>) -> Self {
-        Self { tls: config.into() }
+    pub(crate) fn with(tls: Tls) -> Self {
+        Self { tls }
     }
 
-    /// Does what takes time once and belongs to no request: reads the trusted certificates if `url` needs them.
+    /// Does what takes time once and belongs to no request.
     pub(crate) fn prepare(&self, url: &Url) -> Result<(), Fault> {
-        if url.scheme() != "https" {
-            return Ok(());
+        if url.scheme() == "https" {
+            self.tls.prepare()
+        } else {
+            Ok(())
         }
-        #[cfg(feature = "tls")]
-        if self.tls.get().is_none() {
-            let config = crate::tls::verified()?;
-            self.tls.get_or_init(|| config);
-        }
-        #[cfg(not(feature = "tls"))]
-        return Err(Fault::new(Class::Tls, NO_TLS));
-        #[cfg(feature = "tls")]
-        Ok(())
     }
 
     /// A new connection to the server of `url`, opened within `limit`.
@@ -80,61 +73,16 @@ impl Connector {
 
         let socket = Socket::new(tcp, Rc::new(Marks::default()));
         let wire = if url.scheme() == "https" {
-            self.secure(url, socket, timings).await?
+            let from = Instant::now();
+            let wire = self.tls.secure(url, socket).await?;
+            timings.secured(from);
+            wire
         } else {
             Wire::plain(socket)
         };
         Connection::http1(wire, remote).await
     }
-
-    #[cfg(feature = "tls")]
-    async fn secure(
-        &self,
-        url: &Url,
-        socket: Socket,
-        timings: &mut Timings,
-    ) -> Result<Wire, Fault> {
-        use rustls::pki_types::ServerName;
-
-        let failed = || {
-            Fault::new(
-                Class::Tls,
-                format!("failed the TLS handshake with {}", peer(url)),
-            )
-        };
-        let Some(config) = self.tls.get() else {
-            return Err(failed().because("no certificates have been loaded"));
-        };
-        let name = match url.host() {
-            Some(Host::Domain(name)) => {
-                ServerName::try_from(name.to_owned()).map_err(|error| failed().because(error))?
-            }
-            Some(Host::Ipv4(ip)) => ServerName::from(IpAddr::from(ip)),
-            Some(Host::Ipv6(ip)) => ServerName::from(IpAddr::from(ip)),
-            None => return Err(no_host()),
-        };
-        let from = Instant::now();
-        let stream = tokio_rustls::TlsConnector::from(std::sync::Arc::clone(config))
-            .connect(name, socket)
-            .await
-            .map_err(|error| failed().because(error))?;
-        timings.secured(from);
-        Ok(Wire::tls(stream))
-    }
-
-    #[cfg(not(feature = "tls"))]
-    #[expect(
-        clippy::unused_async,
-        clippy::unused_self,
-        reason = "the twin of the function that has TLS"
-    )]
-    async fn secure(&self, _: &Url, _: Socket, _: &mut Timings) -> Result<Wire, Fault> {
-        Err(Fault::new(Class::Tls, NO_TLS))
-    }
 }
-
-#[cfg(not(feature = "tls"))]
-const NO_TLS: &str = "https needs the feature `tls`, which this build of mite-http does not have";
 
 async fn resolve(url: &Url, timings: &mut Timings) -> Result<Vec<SocketAddr>, Fault> {
     let port = url.port_or_known_default().unwrap_or(80);

@@ -55,7 +55,6 @@ mod settings;
 #[cfg(test)]
 mod testing;
 mod timing;
-#[cfg(feature = "tls")]
 mod tls;
 mod transport;
 mod wire;

@@ -69,10 +69,6 @@ impl Timings {
         });
     }
 
-    #[cfg_attr(
-        not(feature = "tls"),
-        expect(dead_code, reason = "without TLS there is no handshake to time")
-    )]
     pub(crate) fn secured(&mut self, from: Instant) {
         self.tls = Some(Span {
             from,

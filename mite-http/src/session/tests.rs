@@ -5,11 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::{
-    connector::Connector,
-    pool::Pool,
-    testing::{Server, nobody, ok, url},
-};
+use crate::testing::{Server, nobody, ok, url};
 
 fn session(settings: Settings) -> Session {
     Session::new(settings, Rc::new(Client::new()))
@@ -209,7 +205,7 @@ mod https {
     use tokio_rustls::TlsAcceptor;
 
     use super::*;
-    use crate::testing::Peer;
+    use crate::{connector::Connector, pool::Pool, testing::Peer};
 
     struct TlsServer {
         url: Url,
@@ -268,7 +264,7 @@ mod https {
     fn trusting(server: &TlsServer) -> Session {
         let mut roots = RootCertStore::empty();
         roots.add(server.certificate.clone()).unwrap();
-        let connector = Connector::with_tls(crate::tls::trusting(roots).unwrap());
+        let connector = Connector::with(crate::tls::Tls::trusting(roots));
         Session::new(
             Settings::new(),
             Rc::new(Client::with(Pool::new(), connector)),
@@ -342,5 +338,4 @@ async fn https_without_the_feature_says_what_is_missing() {
         .unwrap_err();
     assert_eq!(error.class(), "tls");
     assert!(error.to_string().contains("feature `tls`"), "{error}");
-    let _ = (Connector::default(), Pool::new());
 }

@@ -5,7 +5,6 @@
 use std::{
     fmt,
     future::poll_fn,
-    io,
     pin::{Pin, pin},
     task::{Context, Poll, Waker},
 };
@@ -222,8 +221,8 @@ fn is_tls(error: &hyper::Error) -> bool {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
         if let Some(inner) = error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref)
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref)
         {
             return inner.is::<rustls::Error>();
         }

@@ -1,0 +1,13 @@
+use mite_macros::mite_http;
+
+#[path = "../fake.rs"]
+#[expect(dead_code, reason = "no case uses all of it")]
+mod fake;
+use fake::*;
+
+#[mite_http(crate = fake)]
+async fn visit() -> Result {
+    Ok(())
+}
+
+fn main() {}

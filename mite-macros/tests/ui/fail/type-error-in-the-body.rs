@@ -1,0 +1,16 @@
+use mite_macros::mite_http;
+
+#[path = "../fake.rs"]
+#[expect(dead_code, reason = "no case uses all of it")]
+mod fake;
+use fake::*;
+
+#[mite_http(crate = fake)]
+async fn visit(ctx: &mut Context, name: String) -> Result {
+    let _ = ctx;
+    let age: u32 = name;
+    drop(age);
+    Ok(())
+}
+
+fn main() {}

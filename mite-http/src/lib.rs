@@ -20,6 +20,28 @@
 //! }
 //! ```
 //!
+//! `#[mite_http]` says how the session behaves: where relative URLs stand, and how long a request may take.
+//!
+//! ```no_run
+//! use mite_core::{Context, Result};
+//! use mite_http::{HttpContext, mite_http};
+//!
+//! #[mite_http(base = "app_url", timeout = "5s")]
+//! async fn look_around(ctx: &mut Context) -> Result {
+//!     ctx.http().get("/").await?.error_for_status()?;
+//!     sign_in(ctx, "ann").await?;
+//!     ctx.http().get("/account").await?.error_for_status()?;
+//!     Ok(())
+//! }
+//!
+//! // With nothing said, a function has the session of the one that calls it, cookies and all.
+//! #[mite_http]
+//! async fn sign_in(ctx: &mut Context, name: &str) -> Result {
+//!     ctx.http().post("/session").form(&[("name", name)]).await?.error_for_status()?;
+//!     Ok(())
+//! }
+//! ```
+//!
 //! - A session belongs to one visit of a journey, and so do its cookies. The connections below it belong to the worker,
 //!   and are kept open between journeys.
 //! - `.await` reads the whole body, so that times and sizes are true and the connection can be used again.
@@ -61,6 +83,7 @@ mod wire;
 
 pub use bytes::Bytes;
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
+pub use mite_macros::mite_http;
 pub use url::Url;
 
 pub use crate::{

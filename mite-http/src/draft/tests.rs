@@ -1,0 +1,243 @@
+//! Requests as values: what is asked for, and what would go out.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::*;
+
+fn draft(method: Method, url: &str) -> Draft {
+    Draft::new(method, url, || panic!("{url} is absolute")).unwrap()
+}
+
+fn mistake(outcome: Result<impl std::fmt::Debug, HttpError>) -> String {
+    let error = outcome.unwrap_err();
+    assert_eq!(error.class(), "request");
+    match std::error::Error::source(&error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+fn header(draft: &Draft, name: HeaderName) -> Option<String> {
+    let request = draft.outgoing(&HeaderMap::new()).unwrap();
+    request
+        .headers()
+        .get(name)
+        .map(|value| value.to_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_relative_url_is_put_at_the_end_of_the_base() {
+    let table = [
+        ("http://h:1", "/users", "http://h:1/users"),
+        ("http://h:1/", "users", "http://h:1/users"),
+        ("http://h:1/api", "/users?a=1", "http://h:1/api/users?a=1"),
+        ("http://h:1/api/", "users/", "http://h:1/api/users/"),
+        ("http://h:1/api", "?page=2", "http://h:1/api?page=2"),
+        ("http://h:1/api", "", "http://h:1/api"),
+        ("http://h:1/api", "//other/x", "http://h:1/api//other/x"),
+    ];
+    for (base, relative, whole) in table {
+        let draft = Draft::new(Method::GET, relative, || Ok(base.parse().unwrap())).unwrap();
+        assert_eq!(draft.url.as_str(), whole, "{relative:?} on {base}");
+    }
+}
+
+#[test]
+fn urls_that_make_no_sense_say_so_without_their_credentials() {
+    let none = || Err(Fault::new(Class::Request, "no base"));
+    let table = [
+        ("/users", "no base"),
+        ("http://", "`http://` is not a URL: empty host"),
+        (
+            "localhost:8080/x",
+            "`localhost:8080/x` is not a URL of http:// or https://",
+        ),
+        (
+            "ftp://host/x",
+            "`ftp://host/x` is not a URL of http:// or https://",
+        ),
+        (
+            "http://user:secret@host:99999/",
+            "`host:99999/` is not a URL: invalid port number",
+        ),
+    ];
+    for (url, what) in table {
+        assert_eq!(mistake(Draft::new(Method::GET, url, none)), what);
+    }
+    assert!(mistake(Draft::new(Method::CONNECT, "http://h/", none)).contains("CONNECT"));
+}
+
+#[test]
+fn credentials_in_a_url_become_a_header_and_are_not_shown() {
+    let draft = draft(Method::GET, "http://us%40er:p%3Aw@h/x");
+    assert_eq!(draft.url.as_str(), "http://h/x");
+    // us@er:p:w
+    assert_eq!(header(&draft, AUTHORIZATION).unwrap(), "Basic dXNAZXI6cDp3");
+    assert!(!format!("{draft:?}").contains("dXNAZXI6cDp3"), "{draft:?}");
+}
+
+#[test]
+fn authorization() {
+    let mut basic = draft(Method::GET, "http://h/");
+    basic.basic_auth("Aladdin", "open sesame").unwrap();
+    assert_eq!(
+        header(&basic, AUTHORIZATION).unwrap(),
+        "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
+    );
+    assert!(mistake(basic.basic_auth("a:b", "c")).contains("colon"));
+
+    let mut bearer = draft(Method::GET, "http://h/");
+    bearer.bearer_auth("t0ken").unwrap();
+    assert_eq!(header(&bearer, AUTHORIZATION).unwrap(), "Bearer t0ken");
+    assert!(mistake(bearer.bearer_auth("a\nb")).contains("authorization"));
+}
+
+#[test]
+fn queries_are_added_to_what_is_there() {
+    let table = [
+        ("http://h/p", "http://h/p?name=Ann+B&x=%26"),
+        ("http://h/p?", "http://h/p?name=Ann+B&x=%26"),
+        (
+            "http://h/p?old=1#part",
+            "http://h/p?old=1&name=Ann+B&x=%26#part",
+        ),
+    ];
+    for (url, whole) in table {
+        let mut draft = draft(Method::GET, url);
+        draft.query(&[("name", "Ann B"), ("x", "&")]).unwrap();
+        assert_eq!(draft.url.as_str(), whole);
+    }
+    let mut draft = draft(Method::GET, "http://h/p");
+    draft.query(&BTreeMap::<&str, &str>::new()).unwrap();
+    assert_eq!(draft.url.as_str(), "http://h/p");
+    assert!(mistake(draft.query(&"no pairs")).contains("its query"));
+}
+
+#[test]
+fn what_goes_out_is_in_origin_form_with_a_host() {
+    let table = [
+        ("http://Example.test", "/", "example.test"),
+        ("http://h:80/a%20b?c#d", "/a%20b?c", "h"),
+        ("https://h:80/x", "/x", "h:80"),
+        ("http://[::1]:8080/x|y?{z}", "/x|y?{z}", "[::1]:8080"),
+        (
+            "http://b\u{fc}cher.test/\u{fc}",
+            "/%C3%BC",
+            "xn--bcher-kva.test",
+        ),
+    ];
+    for (url, target, host) in table {
+        let request = draft(Method::GET, url).outgoing(&HeaderMap::new()).unwrap();
+        assert_eq!(request.uri(), target, "{url}");
+        assert_eq!(request.headers()[HOST], host, "{url}");
+    }
+}
+
+#[test]
+fn bodies_say_what_they_are_unless_told() {
+    let mut with_json = draft(Method::POST, "http://h/");
+    with_json.json(&json!({"a": [1, null]})).unwrap();
+    assert_eq!(with_json.body, r#"{"a":[1,null]}"#);
+    assert_eq!(
+        header(&with_json, CONTENT_TYPE).unwrap(),
+        "application/json"
+    );
+
+    let mut form = draft(Method::POST, "http://h/");
+    form.form(&[("a", "1 2"), ("b", "\u{e9}")]).unwrap();
+    assert_eq!(form.body, "a=1+2&b=%C3%A9");
+    assert_eq!(
+        header(&form, CONTENT_TYPE).unwrap(),
+        "application/x-www-form-urlencoded"
+    );
+
+    let mut own = draft(Method::POST, "http://h/");
+    own.header("content-type", "application/vnd.api+json")
+        .unwrap();
+    own.json(&1).unwrap();
+    assert_eq!(
+        header(&own, CONTENT_TYPE).unwrap(),
+        "application/vnd.api+json"
+    );
+
+    let unkeyed = BTreeMap::from([((1, 2), 3)]);
+    assert!(
+        mistake(draft(Method::POST, "http://h/").json(&unkeyed))
+            .contains("JSON body: key must be a string")
+    );
+    assert!(mistake(draft(Method::POST, "http://h/").form(&[("a", [1])])).contains("its form"));
+}
+
+#[test]
+fn headers_of_the_request_come_before_those_of_the_session() {
+    let session = HeaderMap::from_iter([
+        (
+            HeaderName::from_static("x-a"),
+            HeaderValue::from_static("session"),
+        ),
+        (
+            HeaderName::from_static("x-b"),
+            HeaderValue::from_static("session"),
+        ),
+        (USER_AGENT, HeaderValue::from_static("crawler")),
+    ]);
+    let mut draft = draft(Method::GET, "http://h/");
+    draft.header("x-a", "one").unwrap();
+    draft.header("X-A", "two").unwrap();
+    draft.header(HOST, "virtual.test").unwrap();
+
+    let request = draft.outgoing(&session).unwrap();
+    let all = |name: &str| {
+        request
+            .headers()
+            .get_all(name)
+            .iter()
+            .map(|v| v.to_str().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(all("x-a"), ["one", "two"]);
+    assert_eq!(all("x-b"), ["session"]);
+    assert_eq!(all("user-agent"), ["crawler"]);
+    assert_eq!(all("host"), ["virtual.test"]);
+
+    draft.headers(HeaderMap::from_iter([(
+        HeaderName::from_static("x-a"),
+        HeaderValue::from_static("only"),
+    )]));
+    assert_eq!(
+        header(&draft, HeaderName::from_static("x-a")).unwrap(),
+        "only"
+    );
+    assert!(mistake(draft.header("no name", "x")).contains("invalid HTTP header name"));
+    assert!(mistake(draft.header("x", "a\r\nb: c")).contains("failed to parse header value"));
+}
+
+#[test]
+fn mite_says_who_it_is() {
+    let agent = header(&draft(Method::GET, "http://h/"), USER_AGENT).unwrap();
+    assert_eq!(agent, format!("mite/{}", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn a_length_is_the_bodys_or_refused() {
+    assert_eq!(
+        header(&draft(Method::POST, "http://h/"), CONTENT_LENGTH).unwrap(),
+        "0"
+    );
+    assert_eq!(
+        header(&draft(Method::GET, "http://h/"), CONTENT_LENGTH),
+        None
+    );
+
+    let mut lying = draft(Method::POST, "http://h/");
+    lying.body(Bytes::from_static(b"abc"));
+    lying.header(CONTENT_LENGTH, "3").unwrap();
+    lying.outgoing(&HeaderMap::new()).unwrap();
+    lying.body(Bytes::from_static(b"abcd"));
+    assert!(
+        mistake(lying.outgoing(&HeaderMap::new()))
+            .contains("Content-Length is not that of its body, 4 bytes")
+    );
+}

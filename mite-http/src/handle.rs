@@ -1,0 +1,228 @@
+//! How a journey comes to its session: `ctx.http()`, and the guard behind `#[mite_http]`.
+//! It is separate from the session because it is the one place that knows where a session is attached, and when it ends.
+
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+    rc::Rc,
+};
+
+use http::Method;
+use mite_core::{Context, Scope};
+
+use crate::{client::Client, draft::Draft, request::Request, session::Session, settings::Settings};
+
+/// Gives a journey's context its HTTP session.
+pub trait HttpContext {
+    /// A handle on the session of this visit, which is attached now if there is none, and ends with the journey.
+    ///
+    /// The handle is owned, so that requests can be joined while the context is borrowed. They belong to the transaction
+    /// in which the handle was taken.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use mite_core::{Context, Result};
+    /// use mite_http::HttpContext;
+    ///
+    /// async fn browse(ctx: &mut Context) -> Result {
+    ///     let http = ctx.http();
+    ///     let (page, style) = tokio::join!(
+    ///         http.get("http://localhost:8080/").send(),
+    ///         http.get("http://localhost:8080/style.css").send(),
+    ///     );
+    ///     page?.error_for_status()?;
+    ///     style?.error_for_status()?;
+    ///     Ok(())
+    /// }
+    /// ```
+    fn http(&self) -> Http;
+
+    /// Attaches a session with `settings`, until the guard is dropped; then the one that was there before is back.
+    ///
+    /// This is what `#[mite_http(…)]` does, for closures and for settings that the attribute has no argument for. With
+    /// default settings, a session that is attached already is shared, cookies and all.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use mite_core::{Context, Result};
+    /// use mite_http::{HttpContext, Settings};
+    ///
+    /// async fn browse(ctx: &mut Context) -> Result {
+    ///     let mut ctx = ctx.http_session(Settings::new().base("app_url").header("accept-language", "cy"));
+    ///     ctx.transaction("Front page", async |ctx| {
+    ///         ctx.http().get("/").await?.error_for_status()?;
+    ///         Ok(())
+    ///     })
+    ///     .await
+    /// }
+    /// ```
+    fn http_session(&mut self, settings: Settings) -> Attached<'_>;
+}
+
+impl HttpContext for Context {
+    fn http(&self) -> Http {
+        let attachment = self.extension::<Attachment>().unwrap_or_else(|| {
+            let attachment = Attachment::new(self, Settings::new());
+            self.set_extension(Some(Rc::clone(&attachment)));
+            attachment
+        });
+        Http {
+            session: Rc::clone(&attachment.0),
+            scope: self.scope(),
+        }
+    }
+
+    fn http_session(&mut self, settings: Settings) -> Attached<'_> {
+        attach(self, settings)
+    }
+}
+
+/// What the visit holds: the session, closed when the visit lets go of it, whoever else still has a handle.
+struct Attachment(Rc<Session>);
+
+impl Attachment {
+    fn new(ctx: &Context, settings: Settings) -> Rc<Self> {
+        let client = ctx.worker_extension(Client::new);
+        Rc::new(Self(Rc::new(Session::new(settings, client))))
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// A context with a session of its own.
+///
+/// When this is dropped, by the journey's return, error, panic or cancellation alike, the session ends and the one before
+/// it is attached again.
+#[must_use = "the session ends when this is dropped"]
+pub struct Attached<'a> {
+    ctx: &'a mut Context,
+    place: Place,
+}
+
+/// Whose session a guard stands for.
+enum Place {
+    /// That of whoever attached it before, who ends it too.
+    Shared,
+    /// The guard's own, in the place of another, if there was one.
+    Own { before: Option<Rc<Attachment>> },
+}
+
+/// See [`HttpContext::http_session`].
+pub(crate) fn attach(ctx: &mut Context, settings: Settings) -> Attached<'_> {
+    if ctx
+        .extension::<Attachment>()
+        .is_some_and(|attached| attached.0.serves(&settings))
+    {
+        return Attached {
+            ctx,
+            place: Place::Shared,
+        };
+    }
+    let attachment = Attachment::new(ctx, settings);
+    let before = ctx.set_extension(Some(attachment));
+    Attached {
+        ctx,
+        place: Place::Own { before },
+    }
+}
+
+impl Drop for Attached<'_> {
+    fn drop(&mut self) {
+        if let Place::Own { before } = &mut self.place {
+            self.ctx.set_extension(before.take());
+        }
+    }
+}
+
+impl Deref for Attached<'_> {
+    type Target = Context;
+
+    fn deref(&self) -> &Context {
+        self.ctx
+    }
+}
+
+impl DerefMut for Attached<'_> {
+    fn deref_mut(&mut self) -> &mut Context {
+        self.ctx
+    }
+}
+
+impl fmt::Debug for Attached<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attached")
+            .field("shared", &matches!(self.place, Place::Shared))
+            .finish_non_exhaustive()
+    }
+}
+
+/// A handle on a journey's session.
+///
+/// A URL is absolute, or stands on the session's [`base`](Settings::base). `user:password@` in it is sent as
+/// `Authorization: Basic`, and is left out wherever the URL is shown.
+#[derive(Clone)]
+pub struct Http {
+    pub(crate) session: Rc<Session>,
+    pub(crate) scope: Scope,
+}
+
+impl Http {
+    /// A GET request.
+    pub fn get(&self, url: impl AsRef<str>) -> Request {
+        self.request(Method::GET, url)
+    }
+
+    /// A POST request.
+    pub fn post(&self, url: impl AsRef<str>) -> Request {
+        self.request(Method::POST, url)
+    }
+
+    /// A PUT request.
+    pub fn put(&self, url: impl AsRef<str>) -> Request {
+        self.request(Method::PUT, url)
+    }
+
+    /// A PATCH request.
+    pub fn patch(&self, url: impl AsRef<str>) -> Request {
+        self.request(Method::PATCH, url)
+    }
+
+    /// A DELETE request.
+    pub fn delete(&self, url: impl AsRef<str>) -> Request {
+        self.request(Method::DELETE, url)
+    }
+
+    /// A HEAD request.
+    pub fn head(&self, url: impl AsRef<str>) -> Request {
+        self.request(Method::HEAD, url)
+    }
+
+    /// An OPTIONS request.
+    pub fn options(&self, url: impl AsRef<str>) -> Request {
+        self.request(Method::OPTIONS, url)
+    }
+
+    /// A request of any method.
+    pub fn request(&self, method: Method, url: impl AsRef<str>) -> Request {
+        let config = |key: &str| {
+            self.scope
+                .config()
+                .get::<String>(key)
+                .map_err(|error| error.to_string())
+        };
+        let draft = Draft::new(method, url.as_ref(), || self.session.base(config));
+        Request::new(self.clone(), draft)
+    }
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,153 @@
+//! The idle connections of a worker, by origin, the last used first.
+//! It is separate because it alone decides how long a connection lives unused, and that a dead one is never handed out.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::{Rc, Weak},
+    time::{Duration, Instant},
+};
+
+use crate::{keep_alive::KeepAlive, transport::Connection};
+
+/// How long a connection is kept unused.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+
+#[derive(Debug)]
+struct Idle {
+    connection: Connection,
+    since: Instant,
+}
+
+#[derive(Debug, Default)]
+struct Origin {
+    /// The longest idle is first.
+    idle: Vec<Idle>,
+    keep_alive: KeepAlive,
+}
+
+/// The idle connections of one worker.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    /// By `scheme://host:port`.
+    origins: RefCell<HashMap<Box<str>, Origin>>,
+    idle_timeout: Duration,
+    sweeping: Cell<bool>,
+}
+
+impl Pool {
+    pub(crate) fn new() -> Rc<Self> {
+        Self::with_idle_timeout(IDLE_TIMEOUT)
+    }
+
+    pub(crate) fn with_idle_timeout(idle_timeout: Duration) -> Rc<Self> {
+        Rc::new(Self {
+            origins: RefCell::default(),
+            idle_timeout,
+            sweeping: Cell::new(false),
+        })
+    }
+
+    /// A connection to `origin` that was open a moment ago, and for how long it has been idle. Those that turn out to be
+    /// closed, or are about to be, are dropped.
+    pub(crate) fn take(&self, origin: &str) -> Option<(Connection, Duration)> {
+        let mut origins = self.origins.borrow_mut();
+        let Origin { idle, keep_alive } = origins.get_mut(origin)?;
+        let now = Instant::now();
+        while let Some(Idle {
+            mut connection,
+            since,
+        }) = idle.pop()
+        {
+            let age = now.saturating_duration_since(since);
+            if !connection.is_alive() {
+                keep_alive.closed(age);
+            } else if keep_alive.relies_on(age) {
+                return Some((connection, age));
+            }
+        }
+        None
+    }
+
+    /// Remembers that the server closed a connection which had been idle for `age`, when it was used again.
+    pub(crate) fn closed(&self, origin: &str, age: Duration) {
+        if let Some(origin) = self.origins.borrow_mut().get_mut(origin) {
+            origin.keep_alive.closed(age);
+        }
+    }
+
+    /// Keeps `connection` for the next request to `origin`.
+    pub(crate) fn put(self: &Rc<Self>, origin: &str, connection: Connection) {
+        let idle = Idle {
+            connection,
+            since: Instant::now(),
+        };
+        let mut origins = self.origins.borrow_mut();
+        if let Some(origin) = origins.get_mut(origin) {
+            origin.idle.push(idle);
+        } else {
+            origins.insert(
+                origin.into(),
+                Origin {
+                    idle: vec![idle],
+                    keep_alive: KeepAlive::default(),
+                },
+            );
+        }
+        if !self.sweeping.replace(true) {
+            tokio::task::spawn_local(Self::sweep(Rc::downgrade(self), self.idle_timeout));
+        }
+    }
+
+    /// Closes connections when their time has come, and ends when none is left: an idle worker has no timer.
+    async fn sweep(pool: Weak<Self>, mut pause: Duration) {
+        loop {
+            tokio::time::sleep(pause).await;
+            let Some(pool) = pool.upgrade() else { return };
+            let Some(next) = pool.close_expired(Instant::now()) else {
+                pool.sweeping.set(false);
+                return;
+            };
+            pause = next;
+        }
+    }
+
+    /// Closes what has been idle for too long by `now`; answers how long it is until the next one will have been, or
+    /// `None` if the pool is empty.
+    fn close_expired(&self, now: Instant) -> Option<Duration> {
+        let mut next: Option<Duration> = None;
+        self.origins.borrow_mut().retain(
+            |_,
+             Origin {
+                 idle: list,
+                 keep_alive,
+             }| {
+                let expired = list
+                    .partition_point(|idle| now.duration_since(idle.since) >= self.idle_timeout);
+                list.drain(..expired);
+                if let Some(oldest) = list.first() {
+                    let left = self
+                        .idle_timeout
+                        .saturating_sub(now.duration_since(oldest.since));
+                    next = Some(next.map_or(left, |next| next.min(left)));
+                }
+                !list.is_empty() || keep_alive.is_known()
+            },
+        );
+        next
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.origins
+            .borrow()
+            .values()
+            .map(|origin| origin.idle.len())
+            .sum()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_sweeping(&self) -> bool {
+        self.sweeping.get()
+    }
+}

@@ -1,0 +1,180 @@
+//! The builder of one request, which a journey awaits.
+//! It is separate from the draft that it fills because it belongs to a journey's place: what it measures is reported there.
+
+use std::{
+    fmt,
+    future::{Future, IntoFuture},
+    pin::Pin,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use mite_core::{RequestSample, Scope};
+use serde::Serialize;
+
+use crate::{
+    draft::Draft, error::HttpError, handle::Http, response::Response, session::Exchange,
+    timing::HttpMetrics,
+};
+
+/// A request that is sent when it is awaited.
+///
+/// The first mistake in it is kept and comes out when it is sent, so that the chain need not be broken.
+///
+/// # Examples
+///
+/// ```no_run
+/// use mite_core::{Context, Result};
+/// use mite_http::HttpContext;
+/// use serde_json::json;
+///
+/// async fn create_user(ctx: &mut Context) -> Result {
+///     ctx.http()
+///         .post("http://localhost:8080/users")
+///         .query(&[("notify", "no")])
+///         .header("x-request-id", "1")
+///         .json(&json!({"username": "ann"}))
+///         .await?
+///         .error_for_status()?;
+///     Ok(())
+/// }
+/// ```
+#[must_use = "a request is not sent until it is awaited"]
+pub struct Request {
+    http: Http,
+    draft: Result<Draft, HttpError>,
+}
+
+impl Request {
+    pub(crate) fn new(http: Http, draft: Result<Draft, HttpError>) -> Self {
+        Self { http, draft }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Draft) -> Result<(), HttpError>) -> Self {
+        if let Ok(draft) = &mut self.draft
+            && let Err(mistake) = change(draft)
+        {
+            self.draft = Err(mistake);
+        }
+        self
+    }
+
+    /// Adds a header, beside those of the same name that this request has already, and in the place of the session's.
+    pub fn header(
+        self,
+        name: impl TryInto<HeaderName, Error: Into<http::Error>>,
+        value: impl TryInto<HeaderValue, Error: Into<http::Error>>,
+    ) -> Self {
+        self.with(|draft| draft.header(name, value))
+    }
+
+    /// Sets these headers, in the place of those of the same names.
+    pub fn headers(self, headers: HeaderMap) -> Self {
+        self.with(|draft| {
+            draft.headers(headers);
+            Ok(())
+        })
+    }
+
+    /// Adds to the query of the URL: a struct, a map, or pairs.
+    pub fn query(self, query: &(impl Serialize + ?Sized)) -> Self {
+        self.with(|draft| draft.query(&query))
+    }
+
+    /// Sends `value` as JSON, and says so in `Content-Type` unless the request has one.
+    pub fn json(self, value: &(impl Serialize + ?Sized)) -> Self {
+        self.with(|draft| draft.json(&value))
+    }
+
+    /// Sends `value`, a struct, a map, or pairs, as a form, and says so in `Content-Type` unless the request has one.
+    pub fn form(self, value: &(impl Serialize + ?Sized)) -> Self {
+        self.with(|draft| draft.form(&value))
+    }
+
+    /// Sends these bytes as they are. `Content-Type` is the caller's to set.
+    pub fn body(self, body: impl Into<Bytes>) -> Self {
+        self.with(|draft| {
+            draft.body(body.into());
+            Ok(())
+        })
+    }
+
+    /// How long this request may take, in the place of the session's timeout.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.with(|draft| {
+            draft.timeout = Some(timeout);
+            Ok(())
+        })
+    }
+
+    /// Sends a name and a password with the scheme `Basic`.
+    pub fn basic_auth(self, username: impl AsRef<str>, password: impl AsRef<str>) -> Self {
+        self.with(|draft| draft.basic_auth(username.as_ref(), password.as_ref()))
+    }
+
+    /// Sends a token with the scheme `Bearer`.
+    pub fn bearer_auth(self, token: impl AsRef<str>) -> Self {
+        self.with(|draft| draft.bearer_auth(token.as_ref()))
+    }
+
+    /// Sends the request and reads the whole response. Awaiting the request does the same.
+    ///
+    /// When this is dropped before its end the connection is closed, and the request is not counted.
+    ///
+    /// # Errors
+    ///
+    /// When there is no whole response, whatever its status; [`HttpError::class`] lists the reasons.
+    pub async fn send(self) -> Result<Response, HttpError> {
+        let Exchange {
+            method,
+            timings,
+            outcome,
+        } = self.http.session.perform(self.draft?).await?;
+        let scope = &self.http.scope;
+        let mut sample = RequestSample {
+            method: method.as_str(),
+            total: timings.total(),
+            dns: timings.dns(),
+            connect: timings.connect(),
+            tls: timings.tls(),
+            first_byte: timings.first_byte(),
+            ..RequestSample::default()
+        };
+        match &outcome {
+            Ok(response) => {
+                sample.code = response.status().as_u16();
+                sample.bytes = response.received();
+                emit(scope, response);
+            }
+            Err(error) => sample.error = Some(error.class()),
+        }
+        scope.request(&sample);
+        outcome
+    }
+}
+
+fn emit(scope: &Scope, response: &Response) {
+    const HTTP_METRICS: &str = "http_metrics";
+    if scope.wants(HTTP_METRICS) {
+        let start_time = scope.unix_time(response.timings().start());
+        scope.emit(HTTP_METRICS, &HttpMetrics::new(start_time, response));
+    }
+}
+
+impl IntoFuture for Request {
+    type Output = Result<Response, HttpError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output>>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.send())
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("draft", &self.draft)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,206 @@
+//! A whole response: its head, its body, and how long it took.
+//! It is separate from the transport's reply because it knows which request it answers, and its errors say so.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, Version};
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use crate::{
+    error::{Class, Fault, HttpError},
+    timing::Timings,
+    transport::Reply,
+};
+
+/// How much of a body an error shows.
+const EXCERPT: usize = 200;
+
+/// A response whose body has been read.
+///
+/// # Examples
+///
+/// ```no_run
+/// use mite_core::{Context, Result};
+/// use mite_http::HttpContext;
+///
+/// #[derive(serde::Deserialize)]
+/// struct User {
+///     id: u64,
+/// }
+///
+/// async fn look_up(ctx: &mut Context) -> Result {
+///     let response = ctx.http().get("http://localhost:8080/users/ann").await?.error_for_status()?;
+///     let user: User = response.json()?;
+///     assert_eq!(user.id, 1);
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Response {
+    method: Method,
+    url: Url,
+    head: Head,
+    body: Bytes,
+    received: u64,
+    remote: SocketAddr,
+    timings: Timings,
+}
+
+#[derive(Debug, Clone)]
+struct Head {
+    status: StatusCode,
+    version: Version,
+    headers: HeaderMap,
+}
+
+impl Response {
+    pub(crate) fn new(
+        method: Method,
+        url: Url,
+        reply: Reply,
+        remote: SocketAddr,
+        timings: Timings,
+    ) -> Self {
+        let head = Head {
+            status: reply.head.status,
+            version: reply.head.version,
+            headers: reply.head.headers,
+        };
+        let received = reply.body.len() as u64;
+        Self {
+            method,
+            url,
+            head,
+            body: reply.body,
+            received,
+            remote,
+            timings,
+        }
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.head.status
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    /// The version of HTTP in which the server answered.
+    pub fn version(&self) -> Version {
+        self.head.version
+    }
+
+    /// The URL that was asked for, without credentials.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The method of the request.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The address that answered.
+    pub fn remote_addr(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// How long each phase of the request took.
+    pub fn timings(&self) -> &Timings {
+        &self.timings
+    }
+
+    /// The body. The bytes are shared, not copied.
+    pub fn bytes(&self) -> Bytes {
+        self.body.clone()
+    }
+
+    /// The body as text, which is taken to be UTF-8 whatever `Content-Type` says.
+    ///
+    /// # Errors
+    ///
+    /// Class `decode`, if the body is not UTF-8.
+    pub fn text(&self) -> Result<String, HttpError> {
+        match std::str::from_utf8(&self.body) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(error) => Err(self.error(
+                Fault::new(Class::Decode, "failed to decode the body as UTF-8").because(error),
+            )),
+        }
+    }
+
+    /// The body, read as JSON.
+    ///
+    /// # Errors
+    ///
+    /// Class `decode`, if the body is not JSON or not a `T`; the error names the place in the document, `users[3].name`.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, HttpError> {
+        let mut document = serde_json::Deserializer::from_slice(&self.body);
+        let value = serde_path_to_error::deserialize(&mut document).map_err(|error| {
+            let place = error.path().to_string();
+            // The path of an error in the outermost value is a dot, which says nothing.
+            let what = match place.as_str() {
+                "." => "failed to decode the body as JSON".to_owned(),
+                place => format!("failed to decode the body as JSON at `{place}`"),
+            };
+            self.error(
+                Fault::new(Class::Decode, self.with_excerpt(what)).because(error.into_inner()),
+            )
+        })?;
+        document.end().map_err(|error| {
+            let what = self.with_excerpt("failed to decode the body as JSON".to_owned());
+            self.error(Fault::new(Class::Decode, what).because(error))
+        })?;
+        Ok(value)
+    }
+
+    /// Makes an error of a response whose status is one, 400 to 599.
+    ///
+    /// # Errors
+    ///
+    /// Class `status`; the error tells the method, the URL, the status and the beginning of the body.
+    pub fn error_for_status(self) -> Result<Self, HttpError> {
+        let status = self.status();
+        if status.is_client_error() || status.is_server_error() {
+            return Err(self.error(Fault::new(
+                Class::Status,
+                self.with_excerpt(format!("status {status}")),
+            )));
+        }
+        Ok(self)
+    }
+
+    /// Bytes of body that came over the network.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
+    fn error(&self, fault: Fault) -> HttpError {
+        fault.of(&self.method, &self.url).with_status(self.status())
+    }
+
+    /// `what`, followed by the beginning of the body on one line.
+    fn with_excerpt(&self, what: String) -> String {
+        let beginning = &self.body[..self.body.len().min(EXCERPT)];
+        let words: Vec<_> = String::from_utf8_lossy(beginning)
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect();
+        if words.is_empty() {
+            return what;
+        }
+        let rest = if self.body.len() > EXCERPT { "…" } else { "" };
+        // A character cut in two is none.
+        let shown = words.join(" ");
+        let shown = shown.trim_end_matches(char::REPLACEMENT_CHARACTER);
+        format!("{what}: `{shown}{rest}`")
+    }
+}
+
+#[cfg(test)]
+mod tests;

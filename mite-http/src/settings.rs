@@ -1,0 +1,119 @@
+//! How the requests of a session behave unless one of them says otherwise.
+//! It is separate from the session because the user writes it, by `#[mite_http(…)]` or by hand.
+
+use std::{borrow::Cow, time::Duration};
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use crate::client::Limits;
+
+/// Both timeouts, unless told otherwise.
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+/// The settings of a journey's session.
+///
+/// `#[mite_http(base = "app_url", timeout = "5s")]` makes them from its arguments; what it has no argument for is set
+/// with [`http_session`](crate::HttpContext::http_session).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use mite_http::Settings;
+///
+/// let settings = Settings::new()
+///     .base("app_url")
+///     .timeout(Duration::from_secs(5))
+///     .header("accept-language", "en");
+/// # let _ = settings;
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[must_use = "settings do nothing until a session has them"]
+pub struct Settings {
+    pub(crate) base: Option<Cow<'static, str>>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) mistake: Option<String>,
+    timeout: Duration,
+    connect_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Settings {
+    /// No base, no headers of one's own, and 60 s for each of the timeouts.
+    pub fn new() -> Self {
+        Self {
+            base: None,
+            headers: HeaderMap::new(),
+            mistake: None,
+            timeout: TIMEOUT,
+            connect_timeout: TIMEOUT,
+        }
+    }
+
+    /// Names the key of the configuration whose value relative URLs stand on.
+    ///
+    /// The value is an absolute URL, and what is relative is put at its end: on `http://localhost:8080/api`, both
+    /// `/users` and `users` are `http://localhost:8080/api/users`.
+    pub fn base(mut self, key: impl Into<Cow<'static, str>>) -> Self {
+        self.base = Some(key.into());
+        self
+    }
+
+    /// How long a request may take, from its start to the last byte of the response. 60 s unless told otherwise.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How long a new connection may take, from resolving the name to the end of the TLS handshake. 60 s unless told
+    /// otherwise; the timeout of the request holds besides.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// A header of every request that does not set it itself. One that makes no sense fails every request of the session.
+    pub fn header(
+        mut self,
+        name: impl TryInto<HeaderName, Error: Into<http::Error>>,
+        value: impl TryInto<HeaderValue, Error: Into<http::Error>>,
+    ) -> Self {
+        match parse_header(name, value) {
+            Ok((name, value)) => {
+                self.headers.insert(name, value);
+            }
+            Err(error) => {
+                self.mistake
+                    .get_or_insert_with(|| format!("the session's headers: {error}"));
+            }
+        }
+        self
+    }
+
+    /// The `User-Agent` of every request; `mite/` and the version unless told otherwise.
+    pub fn user_agent(self, value: impl TryInto<HeaderValue, Error: Into<http::Error>>) -> Self {
+        self.header(header::USER_AGENT, value)
+    }
+
+    pub(crate) fn limits(&self, request: Option<Duration>) -> Limits {
+        Limits {
+            connect: self.connect_timeout,
+            request: request.unwrap_or(self.timeout),
+        }
+    }
+}
+
+pub(crate) fn parse_header(
+    name: impl TryInto<HeaderName, Error: Into<http::Error>>,
+    value: impl TryInto<HeaderValue, Error: Into<http::Error>>,
+) -> Result<(HeaderName, HeaderValue), http::Error> {
+    Ok((
+        name.try_into().map_err(Into::into)?,
+        value.try_into().map_err(Into::into)?,
+    ))
+}

@@ -1,0 +1,12 @@
+//! https: the TLS layer between the socket and HTTP, or a plain refusal in a build without the feature `tls`.
+//! It is separate so that nothing else of the crate asks whether the feature is on, but the wire.
+
+#[cfg(not(feature = "tls"))]
+mod absent;
+#[cfg(feature = "tls")]
+mod verified;
+
+#[cfg(not(feature = "tls"))]
+pub(crate) use absent::Tls;
+#[cfg(feature = "tls")]
+pub(crate) use verified::Tls;

@@ -1,0 +1,241 @@
+//! The bytes under a connection: a TCP stream, with or without TLS, that notes when it first wrote and read.
+//! It is separate because two things are known only here: the instant of the first byte, and what has reached the
+//! socket although the runtime has not been told of it yet.
+
+use std::{
+    cell::Cell,
+    io::{self, Read},
+    mem::MaybeUninit,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use socket2::SockRef;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+
+/// What a connection and the wire under it tell each other.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    probing: Cell<bool>,
+    sent: Cell<Option<Instant>>,
+    first_byte: Cell<Option<Instant>>,
+}
+
+impl Marks {
+    /// Forgets the request before.
+    pub(crate) fn reset(&self) {
+        self.sent.set(None);
+        self.first_byte.set(None);
+    }
+
+    /// When the last byte of the request was written, if any was.
+    pub(crate) fn sent(&self) -> Option<Instant> {
+        self.sent.get()
+    }
+
+    /// When the first byte of the response was read, if any was.
+    pub(crate) fn first_byte(&self) -> Option<Instant> {
+        self.first_byte.get()
+    }
+
+    /// Runs `poll`, in which reads ask the socket itself where the runtime knows of nothing to read.
+    pub(crate) fn probing<T>(&self, poll: impl FnOnce() -> T) -> T {
+        self.probing.set(true);
+        let answer = poll();
+        self.probing.set(false);
+        answer
+    }
+}
+
+/// A TCP stream that can be read past the runtime's readiness.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    tcp: TcpStream,
+    marks: Rc<Marks>,
+}
+
+impl Socket {
+    pub(crate) fn new(tcp: TcpStream, marks: Rc<Marks>) -> Self {
+        Self { tcp, marks }
+    }
+
+    /// Reads what the socket holds now.
+    ///
+    /// The runtime learns that a socket is readable when it next asks the operating system, which a busy worker does
+    /// rarely. A server's goodbye that arrived meanwhile would go unseen, and the next request be sent to nobody.
+    fn read_unannounced(&self, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let socket = SockRef::from(&self.tcp);
+        // Peeking at one byte first spares the usual case, an idle connection, the clearing of a whole buffer.
+        match socket.peek(&mut [MaybeUninit::uninit()]) {
+            Ok(0) => Poll::Ready(Ok(())),
+            Ok(_) => {
+                let read = (&*socket).read(buf.initialize_unfilled())?;
+                buf.advance(read);
+                Poll::Ready(Ok(()))
+            }
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) =>
+            {
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.tcp).poll_read(cx, buf);
+        if polled.is_pending() && self.marks.probing.get() {
+            return self.read_unannounced(buf);
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}
+
+#[derive(Debug)]
+enum Layer {
+    Plain(Socket),
+    #[cfg(feature = "tls")]
+    Tls(Box<tokio_rustls::client::TlsStream<Socket>>),
+}
+
+/// A stream ready for HTTP.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    layer: Layer,
+    marks: Rc<Marks>,
+}
+
+/// Calls one method on whichever stream is there.
+macro_rules! on_layer {
+    ($wire:expr, $method:ident($($argument:expr),*)) => {
+        match &mut $wire.layer {
+            Layer::Plain(stream) => Pin::new(stream).$method($($argument),*),
+            #[cfg(feature = "tls")]
+            Layer::Tls(stream) => Pin::new(stream.as_mut()).$method($($argument),*),
+        }
+    };
+}
+
+impl Wire {
+    pub(crate) fn plain(socket: Socket) -> Self {
+        Self {
+            marks: Rc::clone(&socket.marks),
+            layer: Layer::Plain(socket),
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls(stream: tokio_rustls::client::TlsStream<Socket>) -> Self {
+        Self {
+            marks: Rc::clone(&stream.get_ref().0.marks),
+            layer: Layer::Tls(Box::new(stream)),
+        }
+    }
+
+    pub(crate) fn marks(&self) -> Rc<Marks> {
+        Rc::clone(&self.marks)
+    }
+
+    fn wrote(&self, written: &Poll<io::Result<usize>>) {
+        if matches!(written, Poll::Ready(Ok(count)) if *count > 0) {
+            self.marks.sent.set(Some(Instant::now()));
+        }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = on_layer!(self, poll_read(cx, buf));
+        if buf.filled().len() > before && self.marks.first_byte.get().is_none() {
+            self.marks.first_byte.set(Some(Instant::now()));
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = on_layer!(self, poll_write(cx, buf));
+        self.wrote(&polled);
+        polled
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = on_layer!(self, poll_write_vectored(cx, bufs));
+        self.wrote(&polled);
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.layer {
+            Layer::Plain(stream) => stream.is_write_vectored(),
+            #[cfg(feature = "tls")]
+            Layer::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_layer!(self, poll_flush(cx))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_layer!(self, poll_shutdown(cx))
+    }
+}

@@ -186,7 +186,8 @@ async fn a_new_connection_that_is_closed_is_not_called_reused() {
 
 #[tokio::test(flavor = "local")]
 async fn a_service_that_is_not_there_fails_each_request_at_once() {
-    let url = url(nobody().await, "/");
+    let (address, _bound) = nobody();
+    let url = url(address, "/");
     let client = Client::new();
     for _ in 0..100 {
         let (timings, outcome) = client

@@ -77,7 +77,8 @@ async fn a_request_arrives_as_it_was_built() {
 
 #[tokio::test(flavor = "local")]
 async fn an_error_names_the_request_and_counts_with_its_class() {
-    let url = url(nobody().await, "/x");
+    let (address, _bound) = nobody();
+    let url = url(address, "/x");
     let exchange = session(Settings::new())
         .perform(draft(Method::POST, &url))
         .await
@@ -132,7 +133,8 @@ async fn timeouts_are_the_sessions_unless_the_request_has_its_own() {
 
 #[tokio::test(flavor = "local")]
 async fn a_session_that_has_ended_or_has_a_mistake_sends_nothing() {
-    let url = url(nobody().await, "/");
+    let (address, _bound) = nobody();
+    let url = url(address, "/");
     let ended = session(Settings::new());
     ended.close();
     let error = get(&ended, &url).await.unwrap_err();

@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-// So that `#[mite_http]` can say `::mite` within this package too.
+#[expect(unused_extern_crates, reason = "what `#[mite_http]` expands to says `::mite`, and so can be used within it")]
 extern crate self as mite;
 
 pub use mite_core::*;

@@ -129,7 +129,7 @@ impl Pool {
 /// response, which is earlier by as much as this worker is late, but not earlier than the request was `sent`.
 fn idle_since(sent: Option<Instant>, now: Instant) -> Instant {
     let late = sent.map_or(Duration::ZERO, |sent| now.saturating_duration_since(sent));
-    now - late.min(MAX_LATE)
+    now.checked_sub(late.min(MAX_LATE)).unwrap_or(now)
 }
 
 #[cfg(test)]
@@ -151,7 +151,8 @@ mod tests {
             (Some(ms(5_000)), ms(100)),
         ];
         for (sent, idle) in table {
-            assert_eq!(now - idle_since(sent.map(|ago| now - ago), now), idle, "sent {sent:?} ago");
+            let since = idle_since(sent.and_then(|ago| now.checked_sub(ago)), now);
+            assert_eq!(now - since, idle, "sent {sent:?} ago");
         }
     }
 }

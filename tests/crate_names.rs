@@ -13,16 +13,9 @@ fn the_macro_finds_mite_by_whatever_name() -> Result<(), Box<dyn Error>> {
     let check = Command::new(env!("CARGO"))
         .args(["check", "--workspace", "--quiet"])
         .current_dir(&crates)
-        .env(
-            "CARGO_TARGET_DIR",
-            Path::new(env!("CARGO_TARGET_TMPDIR")).join("crate_names"),
-        )
+        .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("crate_names"))
         .output()?;
 
-    assert!(
-        check.status.success(),
-        "{}",
-        String::from_utf8_lossy(&check.stderr)
-    );
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
     Ok(())
 }

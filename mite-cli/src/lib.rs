@@ -9,6 +9,7 @@ mod test;
 
 use std::process::ExitCode;
 
+pub use interrupt::until_interrupted;
 pub use scenarios::Scenarios;
 
 /// The scenario passed.

@@ -34,10 +34,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new() -> Self {
-        Self {
-            pool: Pool::new(),
-            connector: Connector::default(),
-        }
+        Self { pool: Pool::new(), connector: Connector::default() }
     }
 
     #[cfg(test)]
@@ -58,19 +55,11 @@ impl Client {
             return (Timings::starting(Instant::now()), Err(fault));
         }
         let mut timings = Timings::starting(Instant::now());
-        let outcome = match timeout(
-            limits.request,
-            self.attempt(url, request, limits, &mut timings),
-        )
-        .await
-        {
+        let outcome = match timeout(limits.request, self.attempt(url, request, limits, &mut timings)).await {
             Ok(outcome) => outcome,
             Err(_elapsed) => Err(Fault::new(
                 Class::Timeout,
-                format!(
-                    "timeout: the request was not done within {:?}",
-                    limits.request
-                ),
+                format!("timeout: the request was not done within {:?}", limits.request),
             )),
         };
         timings.ended(Instant::now());
@@ -89,14 +78,8 @@ impl Client {
             match self.exchange_on(&mut connection, request, timings).await {
                 Ok(reply) => return Ok(self.done(origin, connection, reply)),
                 // The connection was closed between the check and the first byte: this request can go elsewhere.
-                Err(Failure {
-                    unsent: Some(unsent),
-                    ..
-                }) => request = unsent,
-                Err(Failure {
-                    fault,
-                    unsent: None,
-                }) => {
+                Err(Failure { unsent: Some(unsent), .. }) => request = unsent,
+                Err(Failure { fault, unsent: None }) => {
                     if connection.first_byte().is_some() || fault.class != Class::Closed {
                         return Err(fault);
                     }

@@ -37,35 +37,20 @@ impl Connector {
 
     /// Does what takes time once and belongs to no request.
     pub(crate) fn prepare(&self, url: &Url) -> Result<(), Fault> {
-        if url.scheme() == "https" {
-            self.tls.prepare()
-        } else {
-            Ok(())
-        }
+        if url.scheme() == "https" { self.tls.prepare() } else { Ok(()) }
     }
 
     /// A new connection to the server of `url`, opened within `limit`.
-    pub(crate) async fn connect(
-        &self,
-        url: &Url,
-        limit: Duration,
-        timings: &mut Timings,
-    ) -> Result<Connection, Fault> {
+    pub(crate) async fn connect(&self, url: &Url, limit: Duration, timings: &mut Timings) -> Result<Connection, Fault> {
         match timeout(limit, self.open(url, limit, timings)).await {
             Ok(opened) => opened,
-            Err(_elapsed) => Err(Fault::new(
-                Class::Timeout,
-                format!("timeout: no connection to {} within {limit:?}", peer(url)),
-            )),
+            Err(_elapsed) => {
+                Err(Fault::new(Class::Timeout, format!("timeout: no connection to {} within {limit:?}", peer(url))))
+            }
         }
     }
 
-    async fn open(
-        &self,
-        url: &Url,
-        limit: Duration,
-        timings: &mut Timings,
-    ) -> Result<Connection, Fault> {
+    async fn open(&self, url: &Url, limit: Duration, timings: &mut Timings) -> Result<Connection, Fault> {
         let addresses = resolve(url, timings).await?;
         let (tcp, remote) = connect_to_any(url, &addresses, limit, timings).await?;
         // A request is written in one piece and waits for its answer: there is nothing to gather.
@@ -95,15 +80,8 @@ async fn resolve(url: &Url, timings: &mut Timings) -> Result<Vec<SocketAddr>, Fa
     let from = Instant::now();
     let found = lookup_host((name, port)).await;
     timings.resolved(from);
-    let failed = || {
-        Fault::new(
-            Class::Connect,
-            format!(
-                "failed to connect to {}: its name was not resolved",
-                peer(url)
-            ),
-        )
-    };
+    let failed =
+        || Fault::new(Class::Connect, format!("failed to connect to {}: its name was not resolved", peer(url)));
     let addresses: Vec<_> = found.map_err(|error| failed().because(error))?.collect();
     if addresses.is_empty() {
         return Err(failed().because("the name has no address"));
@@ -136,11 +114,7 @@ async fn connect_to_any(
 }
 
 fn refused(url: &Url, error: io::Error) -> Fault {
-    let class = if error.kind() == io::ErrorKind::TimedOut {
-        Class::Timeout
-    } else {
-        Class::Connect
-    };
+    let class = if error.kind() == io::ErrorKind::TimedOut { Class::Timeout } else { Class::Connect };
     Fault::new(class, format!("failed to connect to {}", peer(url))).because(error)
 }
 

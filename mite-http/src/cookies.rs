@@ -24,12 +24,8 @@ impl Jar {
         if values.peek().is_none() {
             return;
         }
-        let cookies =
-            values.filter_map(|value| RawCookie::parse(value.to_str().ok()?.to_owned()).ok());
-        self.store
-            .borrow_mut()
-            .get_or_insert_default()
-            .store_response_cookies(cookies, url);
+        let cookies = values.filter_map(|value| RawCookie::parse(value.to_str().ok()?.to_owned()).ok());
+        self.store.borrow_mut().get_or_insert_default().store_response_cookies(cookies, url);
     }
 
     /// Adds the cookies that belong to a request to `url`, unless it says itself which it sends.
@@ -67,16 +63,11 @@ mod tests {
     fn sent(jar: &Jar, url: &str) -> Option<String> {
         let mut headers = HeaderMap::new();
         jar.add_to(&url.parse().unwrap(), &mut headers);
-        headers
-            .get(COOKIE)
-            .map(|value| value.to_str().unwrap().to_owned())
+        headers.get(COOKIE).map(|value| value.to_str().unwrap().to_owned())
     }
 
     fn set(jar: &Jar, url: &str, cookies: &[&'static str]) {
-        let headers = cookies
-            .iter()
-            .map(|cookie| (SET_COOKIE, HeaderValue::from_static(cookie)))
-            .collect();
+        let headers = cookies.iter().map(|cookie| (SET_COOKIE, HeaderValue::from_static(cookie))).collect();
         jar.keep(&url.parse().unwrap(), &headers);
     }
 
@@ -94,23 +85,13 @@ mod tests {
         set(
             &jar,
             "http://app.test/login",
-            &[
-                "session=1; Path=/; HttpOnly",
-                "admin=2; Path=/admin",
-                "tls=3; Path=/; Secure",
-            ],
+            &["session=1; Path=/; HttpOnly", "admin=2; Path=/admin", "tls=3; Path=/; Secure"],
         );
 
-        assert_eq!(
-            sent(&jar, "http://app.test/users").as_deref(),
-            Some("session=1")
-        );
+        assert_eq!(sent(&jar, "http://app.test/users").as_deref(), Some("session=1"));
         assert_eq!(sent(&jar, "http://other.test/users"), None);
         let admin = sent(&jar, "http://app.test/admin/x").unwrap();
-        assert!(
-            admin == "session=1; admin=2" || admin == "admin=2; session=1",
-            "{admin}"
-        );
+        assert!(admin == "session=1; admin=2" || admin == "admin=2; session=1", "{admin}");
         assert!(sent(&jar, "https://app.test/").unwrap().contains("tls=3"));
     }
 
@@ -127,11 +108,7 @@ mod tests {
     #[test]
     fn nonsense_and_other_peoples_cookies_are_left_out() {
         let jar = Jar::default();
-        set(
-            &jar,
-            "http://app.test/",
-            &["", "=", "a=1; Domain=bank.test"],
-        );
+        set(&jar, "http://app.test/", &["", "=", "a=1; Domain=bank.test"]);
         assert_eq!(sent(&jar, "http://app.test/"), None);
         assert_eq!(sent(&jar, "http://bank.test/"), None);
     }

@@ -35,33 +35,16 @@ pub(crate) struct Draft {
 
 impl Draft {
     /// A request to `url`, which may be relative if `base` finds what it stands on.
-    pub(crate) fn new(
-        method: Method,
-        url: &str,
-        base: impl FnOnce() -> Result<Url, Fault>,
-    ) -> Result<Self, HttpError> {
+    pub(crate) fn new(method: Method, url: &str, base: impl FnOnce() -> Result<Url, Fault>) -> Result<Self, HttpError> {
         if method == Method::CONNECT {
-            return Err(Fault::new(
-                Class::Request,
-                "a CONNECT request has no place in a session",
-            )
-            .of_none());
+            return Err(Fault::new(Class::Request, "a CONNECT request has no place in a session").of_none());
         }
         let url = match Url::parse(url) {
             Ok(url) => url,
-            Err(ParseError::RelativeUrlWithoutBase) => {
-                append(&base().map_err(Fault::of_none)?, url)?
-            }
+            Err(ParseError::RelativeUrlWithoutBase) => append(&base().map_err(Fault::of_none)?, url)?,
             Err(error) => return Err(bad_url(url, error)),
         };
-        Self {
-            method,
-            url,
-            timeout: None,
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-        }
-        .without_credentials()
+        Self { method, url, timeout: None, headers: HeaderMap::new(), body: Bytes::new() }.without_credentials()
     }
 
     /// Moves `user:password@` from the URL, which is shown in reports, to the header that it stands for.
@@ -74,12 +57,8 @@ impl Draft {
             return Ok(self);
         }
         let decoded = |text: &str| percent_decoded(text);
-        let credentials = [
-            decoded(self.url.username()),
-            b":".to_vec(),
-            decoded(self.url.password().unwrap_or_default()),
-        ]
-        .concat();
+        let credentials =
+            [decoded(self.url.username()), b":".to_vec(), decoded(self.url.password().unwrap_or_default())].concat();
         // These only fail for URLs without a host.
         let _ = self.url.set_username("");
         let _ = self.url.set_password(None);
@@ -97,8 +76,8 @@ impl Draft {
         name: impl TryInto<HeaderName, Error: Into<http::Error>>,
         value: impl TryInto<HeaderValue, Error: Into<http::Error>>,
     ) -> Result<(), HttpError> {
-        let (name, value) = crate::settings::parse_header(name, value)
-            .map_err(|error| self.mistake(format!("its header: {error}")))?;
+        let (name, value) =
+            crate::settings::parse_header(name, value).map_err(|error| self.mistake(format!("its header: {error}")))?;
         self.headers.append(name, value);
         Ok(())
     }
@@ -109,11 +88,8 @@ impl Draft {
     }
 
     pub(crate) fn query(&mut self, query: &impl Serialize) -> Result<(), HttpError> {
-        let added = serde_urlencoded::to_string(query).map_err(|error| {
-            Fault::new(Class::Request, "its query")
-                .because(error)
-                .of(&self.method, &self.url)
-        })?;
+        let added = serde_urlencoded::to_string(query)
+            .map_err(|error| Fault::new(Class::Request, "its query").because(error).of(&self.method, &self.url))?;
         if added.is_empty() {
             return Ok(());
         }
@@ -126,21 +102,15 @@ impl Draft {
     }
 
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), HttpError> {
-        let body = serde_json::to_vec(value).map_err(|error| {
-            Fault::new(Class::Request, "its JSON body")
-                .because(error)
-                .of(&self.method, &self.url)
-        })?;
+        let body = serde_json::to_vec(value)
+            .map_err(|error| Fault::new(Class::Request, "its JSON body").because(error).of(&self.method, &self.url))?;
         self.typed(JSON, body.into());
         Ok(())
     }
 
     pub(crate) fn form(&mut self, value: &impl Serialize) -> Result<(), HttpError> {
-        let body = serde_urlencoded::to_string(value).map_err(|error| {
-            Fault::new(Class::Request, "its form")
-                .because(error)
-                .of(&self.method, &self.url)
-        })?;
+        let body = serde_urlencoded::to_string(value)
+            .map_err(|error| Fault::new(Class::Request, "its form").because(error).of(&self.method, &self.url))?;
         self.typed(FORM, body.into());
         Ok(())
     }
@@ -158,10 +128,7 @@ impl Draft {
         if username.contains(':') {
             return Err(self.mistake("basic_auth: a user's name cannot have a colon"));
         }
-        self.authorize(
-            "Basic ",
-            &BASE64_STANDARD.encode(format!("{username}:{password}")),
-        )
+        self.authorize("Basic ", &BASE64_STANDARD.encode(format!("{username}:{password}")))
     }
 
     pub(crate) fn bearer_auth(&mut self, token: &str) -> Result<(), HttpError> {
@@ -178,19 +145,10 @@ impl Draft {
 
     /// The request as it goes out, with the session's headers where it has none of its own.
     pub(crate) fn outgoing(&self, defaults: &HeaderMap) -> Result<Outgoing, HttpError> {
-        let uri = Uri::try_from(&self.url[Position::BeforePath..Position::AfterQuery]).map_err(
-            |error| {
-                Fault::new(Class::Request, "its URL")
-                    .because(error)
-                    .of(&self.method, &self.url)
-            },
-        )?;
+        let uri = Uri::try_from(&self.url[Position::BeforePath..Position::AfterQuery])
+            .map_err(|error| Fault::new(Class::Request, "its URL").because(error).of(&self.method, &self.url))?;
         let host = HeaderValue::try_from(&self.url[Position::BeforeHost..Position::AfterPort])
-            .map_err(|error| {
-                Fault::new(Class::Request, "its host")
-                    .because(error)
-                    .of(&self.method, &self.url)
-            })?;
+            .map_err(|error| Fault::new(Class::Request, "its host").because(error).of(&self.method, &self.url))?;
 
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(HOST, host);
@@ -210,15 +168,8 @@ impl Draft {
     /// A length that is not the body's would make the next request part of this one.
     fn check_length(&self, headers: &mut HeaderMap) -> Result<(), HttpError> {
         let length = HeaderValue::from(self.body.len());
-        if headers
-            .get_all(CONTENT_LENGTH)
-            .iter()
-            .any(|given| given != length)
-        {
-            return Err(self.mistake(format!(
-                "its Content-Length is not that of its body, {} bytes",
-                self.body.len()
-            )));
+        if headers.get_all(CONTENT_LENGTH).iter().any(|given| given != length) {
+            return Err(self.mistake(format!("its Content-Length is not that of its body, {} bytes", self.body.len())));
         }
         let expects_body = matches!(self.method, Method::POST | Method::PUT | Method::PATCH);
         if expects_body && self.body.is_empty() {
@@ -244,11 +195,7 @@ fn replace(old: &mut HeaderMap, new: HeaderMap) {
 
 /// `relative` at the end of `base`: unlike a link in a page, it does not replace what the base's path ends with.
 fn append(base: &Url, relative: &str) -> Result<Url, HttpError> {
-    let joint = if relative.is_empty() || relative.starts_with(['/', '?', '#']) {
-        ""
-    } else {
-        "/"
-    };
+    let joint = if relative.is_empty() || relative.starts_with(['/', '?', '#']) { "" } else { "/" };
     let base = base.as_str().trim_end_matches('/');
     let whole = format!("{base}{joint}{relative}");
     Url::parse(&whole).map_err(|error| bad_url(relative, error))
@@ -257,9 +204,7 @@ fn append(base: &Url, relative: &str) -> Result<Url, HttpError> {
 /// The text may hold a password, and it cannot be told where: what follows an `@` is all that is shown.
 fn bad_url(url: &str, error: ParseError) -> HttpError {
     let shown = url.rsplit_once('@').map_or(url, |(_, rest)| rest);
-    Fault::new(Class::Request, format!("`{shown}` is not a URL"))
-        .because(error)
-        .of_none()
+    Fault::new(Class::Request, format!("`{shown}` is not a URL")).because(error).of_none()
 }
 
 fn percent_decoded(text: &str) -> Vec<u8> {

@@ -49,11 +49,7 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn new(class: Class, what: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            class,
-            what: what.into(),
-            source: None,
-        }
+        Self { class, what: what.into(), source: None }
     }
 
     pub(crate) fn because(mut self, source: impl Into<Source>) -> Self {
@@ -69,24 +65,12 @@ impl Fault {
 
     /// The error of a request to `url`, whose credentials have been taken out before.
     pub(crate) fn of(self, method: &Method, url: &Url) -> HttpError {
-        HttpError {
-            inner: Box::new(Inner {
-                fault: self,
-                request: Some((method.clone(), url.clone())),
-                status: None,
-            }),
-        }
+        HttpError { inner: Box::new(Inner { fault: self, request: Some((method.clone(), url.clone())), status: None }) }
     }
 
     /// The error of a request whose URL is not known, or not fit to be shown.
     pub(crate) fn of_none(self) -> HttpError {
-        HttpError {
-            inner: Box::new(Inner {
-                fault: self,
-                request: None,
-                status: None,
-            }),
-        }
+        HttpError { inner: Box::new(Inner { fault: self, request: None, status: None }) }
     }
 }
 
@@ -204,10 +188,7 @@ mod tests {
             .because(std::io::Error::from(std::io::ErrorKind::ConnectionRefused))
             .of(&Method::POST, &url);
 
-        assert_eq!(
-            error.to_string(),
-            "POST http://127.0.0.1:1/x: failed to connect to 127.0.0.1:1"
-        );
+        assert_eq!(error.to_string(), "POST http://127.0.0.1:1/x: failed to connect to 127.0.0.1:1");
         assert_eq!(error.source().unwrap().to_string(), "connection refused");
         assert_eq!(error.class(), "connect");
         assert_eq!(error.url(), Some(&url));

@@ -68,10 +68,7 @@ impl HttpContext for Context {
             self.set_extension(Some(Rc::clone(&attachment)));
             attachment
         });
-        Http {
-            session: Rc::clone(&attachment.0),
-            scope: self.scope(),
-        }
+        Http { session: Rc::clone(&attachment.0), scope: self.scope() }
     }
 
     fn http_session(&mut self, settings: Settings) -> Attached<'_> {
@@ -115,21 +112,12 @@ enum Place {
 
 /// See [`HttpContext::http_session`].
 pub(crate) fn attach(ctx: &mut Context, settings: Settings) -> Attached<'_> {
-    if ctx
-        .extension::<Attachment>()
-        .is_some_and(|attached| attached.0.serves(&settings))
-    {
-        return Attached {
-            ctx,
-            place: Place::Shared,
-        };
+    if ctx.extension::<Attachment>().is_some_and(|attached| attached.0.serves(&settings)) {
+        return Attached { ctx, place: Place::Shared };
     }
     let attachment = Attachment::new(ctx, settings);
     let before = ctx.set_extension(Some(attachment));
-    Attached {
-        ctx,
-        place: Place::Own { before },
-    }
+    Attached { ctx, place: Place::Own { before } }
 }
 
 impl Drop for Attached<'_> {
@@ -156,9 +144,7 @@ impl DerefMut for Attached<'_> {
 
 impl fmt::Debug for Attached<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Attached")
-            .field("shared", &matches!(self.place, Place::Shared))
-            .finish_non_exhaustive()
+        f.debug_struct("Attached").field("shared", &matches!(self.place, Place::Shared)).finish_non_exhaustive()
     }
 }
 
@@ -210,12 +196,7 @@ impl Http {
 
     /// A request of any method.
     pub fn request(&self, method: Method, url: impl AsRef<str>) -> Request {
-        let config = |key: &str| {
-            self.scope
-                .config()
-                .get::<String>(key)
-                .map_err(|error| error.to_string())
-        };
+        let config = |key: &str| self.scope.config().get::<String>(key).map_err(|error| error.to_string());
         let draft = Draft::new(method, url.as_ref(), || self.session.base(config));
         Request::new(self.clone(), draft)
     }

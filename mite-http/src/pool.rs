@@ -41,11 +41,7 @@ impl Pool {
     }
 
     pub(crate) fn with_idle_timeout(idle_timeout: Duration) -> Rc<Self> {
-        Rc::new(Self {
-            origins: RefCell::default(),
-            idle_timeout,
-            sweeping: Cell::new(false),
-        })
+        Rc::new(Self { origins: RefCell::default(), idle_timeout, sweeping: Cell::new(false) })
     }
 
     /// A connection to `origin` that was open a moment ago, and for how long it has been idle. Those that turn out to be
@@ -54,11 +50,7 @@ impl Pool {
         let mut origins = self.origins.borrow_mut();
         let Origin { idle, keep_alive } = origins.get_mut(origin)?;
         let now = Instant::now();
-        while let Some(Idle {
-            mut connection,
-            since,
-        }) = idle.pop()
-        {
+        while let Some(Idle { mut connection, since }) = idle.pop() {
             let age = now.saturating_duration_since(since);
             if !connection.is_alive() {
                 keep_alive.closed(age);
@@ -78,21 +70,12 @@ impl Pool {
 
     /// Keeps `connection` for the next request to `origin`.
     pub(crate) fn put(self: &Rc<Self>, origin: &str, connection: Connection) {
-        let idle = Idle {
-            connection,
-            since: Instant::now(),
-        };
+        let idle = Idle { connection, since: Instant::now() };
         let mut origins = self.origins.borrow_mut();
         if let Some(origin) = origins.get_mut(origin) {
             origin.idle.push(idle);
         } else {
-            origins.insert(
-                origin.into(),
-                Origin {
-                    idle: vec![idle],
-                    keep_alive: KeepAlive::default(),
-                },
-            );
+            origins.insert(origin.into(), Origin { idle: vec![idle], keep_alive: KeepAlive::default() });
         }
         if !self.sweeping.replace(true) {
             tokio::task::spawn_local(Self::sweep(Rc::downgrade(self), self.idle_timeout));
@@ -116,34 +99,21 @@ impl Pool {
     /// `None` if the pool is empty.
     fn close_expired(&self, now: Instant) -> Option<Duration> {
         let mut next: Option<Duration> = None;
-        self.origins.borrow_mut().retain(
-            |_,
-             Origin {
-                 idle: list,
-                 keep_alive,
-             }| {
-                let expired = list
-                    .partition_point(|idle| now.duration_since(idle.since) >= self.idle_timeout);
-                list.drain(..expired);
-                if let Some(oldest) = list.first() {
-                    let left = self
-                        .idle_timeout
-                        .saturating_sub(now.duration_since(oldest.since));
-                    next = Some(next.map_or(left, |next| next.min(left)));
-                }
-                !list.is_empty() || keep_alive.is_known()
-            },
-        );
+        self.origins.borrow_mut().retain(|_, Origin { idle: list, keep_alive }| {
+            let expired = list.partition_point(|idle| now.duration_since(idle.since) >= self.idle_timeout);
+            list.drain(..expired);
+            if let Some(oldest) = list.first() {
+                let left = self.idle_timeout.saturating_sub(now.duration_since(oldest.since));
+                next = Some(next.map_or(left, |next| next.min(left)));
+            }
+            !list.is_empty() || keep_alive.is_known()
+        });
         next
     }
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.origins
-            .borrow()
-            .values()
-            .map(|origin| origin.idle.len())
-            .sum()
+        self.origins.borrow().values().map(|origin| origin.idle.len()).sum()
     }
 
     #[cfg(test)]

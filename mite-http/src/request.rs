@@ -13,10 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use mite_core::{RequestSample, Scope};
 use serde::Serialize;
 
-use crate::{
-    draft::Draft, error::HttpError, handle::Http, response::Response, session::Exchange,
-    timing::HttpMetrics,
-};
+use crate::{draft::Draft, error::HttpError, handle::Http, response::Response, session::Exchange, timing::HttpMetrics};
 
 /// A request that is sent when it is awaited.
 ///
@@ -126,11 +123,7 @@ impl Request {
     ///
     /// When there is no whole response, whatever its status; [`HttpError::class`] lists the reasons.
     pub async fn send(self) -> Result<Response, HttpError> {
-        let Exchange {
-            method,
-            timings,
-            outcome,
-        } = self.http.session.perform(self.draft?).await?;
+        let Exchange { method, timings, outcome } = self.http.session.perform(self.draft?).await?;
         let scope = &self.http.scope;
         let mut sample = RequestSample {
             method: method.as_str(),
@@ -173,8 +166,6 @@ impl IntoFuture for Request {
 
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request")
-            .field("draft", &self.draft)
-            .finish_non_exhaustive()
+        f.debug_struct("Request").field("draft", &self.draft).finish_non_exhaustive()
     }
 }

@@ -56,28 +56,10 @@ struct Head {
 }
 
 impl Response {
-    pub(crate) fn new(
-        method: Method,
-        url: Url,
-        reply: Reply,
-        remote: SocketAddr,
-        timings: Timings,
-    ) -> Self {
-        let head = Head {
-            status: reply.head.status,
-            version: reply.head.version,
-            headers: reply.head.headers,
-        };
+    pub(crate) fn new(method: Method, url: Url, reply: Reply, remote: SocketAddr, timings: Timings) -> Self {
+        let head = Head { status: reply.head.status, version: reply.head.version, headers: reply.head.headers };
         let received = reply.body.len() as u64;
-        Self {
-            method,
-            url,
-            head,
-            body: reply.body,
-            received,
-            remote,
-            timings,
-        }
+        Self { method, url, head, body: reply.body, received, remote, timings }
     }
 
     /// The status.
@@ -128,9 +110,9 @@ impl Response {
     pub fn text(&self) -> Result<String, HttpError> {
         match std::str::from_utf8(&self.body) {
             Ok(text) => Ok(text.to_owned()),
-            Err(error) => Err(self.error(
-                Fault::new(Class::Decode, "failed to decode the body as UTF-8").because(error),
-            )),
+            Err(error) => {
+                Err(self.error(Fault::new(Class::Decode, "failed to decode the body as UTF-8").because(error)))
+            }
         }
     }
 
@@ -148,9 +130,7 @@ impl Response {
                 "." => "failed to decode the body as JSON".to_owned(),
                 place => format!("failed to decode the body as JSON at `{place}`"),
             };
-            self.error(
-                Fault::new(Class::Decode, self.with_excerpt(what)).because(error.into_inner()),
-            )
+            self.error(Fault::new(Class::Decode, self.with_excerpt(what)).because(error.into_inner()))
         })?;
         document.end().map_err(|error| {
             let what = self.with_excerpt("failed to decode the body as JSON".to_owned());
@@ -167,10 +147,7 @@ impl Response {
     pub fn error_for_status(self) -> Result<Self, HttpError> {
         let status = self.status();
         if status.is_client_error() || status.is_server_error() {
-            return Err(self.error(Fault::new(
-                Class::Status,
-                self.with_excerpt(format!("status {status}")),
-            )));
+            return Err(self.error(Fault::new(Class::Status, self.with_excerpt(format!("status {status}")))));
         }
         Ok(self)
     }
@@ -187,10 +164,7 @@ impl Response {
     /// `what`, followed by the beginning of the body on one line.
     fn with_excerpt(&self, what: String) -> String {
         let beginning = &self.body[..self.body.len().min(EXCERPT)];
-        let words: Vec<_> = String::from_utf8_lossy(beginning)
-            .split_whitespace()
-            .map(str::to_owned)
-            .collect();
+        let words: Vec<_> = String::from_utf8_lossy(beginning).split_whitespace().map(str::to_owned).collect();
         if words.is_empty() {
             return what;
         }

@@ -39,13 +39,7 @@ pub(crate) struct Exchange {
 
 impl Session {
     pub(crate) fn new(settings: Settings, client: Rc<Client>) -> Self {
-        Self {
-            settings,
-            client,
-            jar: Jar::default(),
-            base: OnceCell::new(),
-            closed: Cell::new(false),
-        }
+        Self { settings, client, jar: Jar::default(), base: OnceCell::new(), closed: Cell::new(false) }
     }
 
     /// Ends the session: handles that are still about send nothing more.
@@ -59,10 +53,7 @@ impl Session {
     }
 
     /// What relative URLs stand on; `config` looks up a key of the configuration.
-    pub(crate) fn base(
-        &self,
-        config: impl FnOnce(&str) -> Result<String, String>,
-    ) -> Result<Url, Fault> {
+    pub(crate) fn base(&self, config: impl FnOnce(&str) -> Result<String, String>) -> Result<Url, Fault> {
         if let Some(base) = self.base.get() {
             return Ok(base.clone());
         }
@@ -72,13 +63,8 @@ impl Session {
         let failed = || Fault::new(Class::Request, format!("the session's base `{key}`"));
         let value = config(key).map_err(|error| failed().because(error))?;
         let base = Url::parse(&value).map_err(|error| failed().because(error))?;
-        if !matches!(base.scheme(), "http" | "https")
-            || base.query().is_some()
-            || base.fragment().is_some()
-        {
-            return Err(
-                failed().because("it is not a URL of http:// or https:// that ends with its path")
-            );
+        if !matches!(base.scheme(), "http" | "https") || base.query().is_some() || base.fragment().is_some() {
+            return Err(failed().because("it is not a URL of http:// or https:// that ends with its path"));
         }
         Ok(self.base.get_or_init(|| base).clone())
     }
@@ -96,18 +82,10 @@ impl Session {
             return Err(Fault::new(Class::Request, mistake.clone()).of(&draft.method, &draft.url));
         }
         let mut request = draft.outgoing(&self.settings.headers)?;
-        let Draft {
-            method,
-            url,
-            timeout,
-            ..
-        } = draft;
+        let Draft { method, url, timeout, .. } = draft;
         self.jar.add_to(&url, request.headers_mut());
 
-        let (timings, outcome) = self
-            .client
-            .exchange(&url, request, self.settings.limits(timeout))
-            .await;
+        let (timings, outcome) = self.client.exchange(&url, request, self.settings.limits(timeout)).await;
         let outcome = match outcome {
             Ok((reply, remote)) => {
                 self.jar.keep(&url, &reply.head.headers);
@@ -115,11 +93,7 @@ impl Session {
             }
             Err(fault) => Err(fault.of(&method, &url)),
         };
-        Ok(Exchange {
-            method,
-            timings,
-            outcome,
-        })
+        Ok(Exchange { method, timings, outcome })
     }
 }
 

@@ -46,13 +46,7 @@ impl Default for Settings {
 impl Settings {
     /// No base, no headers of one's own, and 60 s for each of the timeouts.
     pub fn new() -> Self {
-        Self {
-            base: None,
-            headers: HeaderMap::new(),
-            mistake: None,
-            timeout: TIMEOUT,
-            connect_timeout: TIMEOUT,
-        }
+        Self { base: None, headers: HeaderMap::new(), mistake: None, timeout: TIMEOUT, connect_timeout: TIMEOUT }
     }
 
     /// Names the key of the configuration whose value relative URLs stand on.
@@ -88,8 +82,7 @@ impl Settings {
                 self.headers.insert(name, value);
             }
             Err(error) => {
-                self.mistake
-                    .get_or_insert_with(|| format!("the session's headers: {error}"));
+                self.mistake.get_or_insert_with(|| format!("the session's headers: {error}"));
             }
         }
         self
@@ -101,10 +94,7 @@ impl Settings {
     }
 
     pub(crate) fn limits(&self, request: Option<Duration>) -> Limits {
-        Limits {
-            connect: self.connect_timeout,
-            request: request.unwrap_or(self.timeout),
-        }
+        Limits { connect: self.connect_timeout, request: request.unwrap_or(self.timeout) }
     }
 }
 
@@ -112,8 +102,5 @@ pub(crate) fn parse_header(
     name: impl TryInto<HeaderName, Error: Into<http::Error>>,
     value: impl TryInto<HeaderValue, Error: Into<http::Error>>,
 ) -> Result<(HeaderName, HeaderValue), http::Error> {
-    Ok((
-        name.try_into().map_err(Into::into)?,
-        value.try_into().map_err(Into::into)?,
-    ))
+    Ok((name.try_into().map_err(Into::into)?, value.try_into().map_err(Into::into)?))
 }

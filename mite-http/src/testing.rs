@@ -46,9 +46,7 @@ pub(crate) struct Peer<S = TcpStream> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self {
-            stream: BufReader::new(stream),
-        }
+        Self { stream: BufReader::new(stream) }
     }
 
     /// The next request, or `None` when the client has closed.
@@ -59,13 +57,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
                 return None;
             }
         }
-        let mut received = Received {
-            head,
-            body: Vec::new(),
-        };
-        let length = received
-            .header("content-length")
-            .map_or(0, |length| length.parse().unwrap());
+        let mut received = Received { head, body: Vec::new() };
+        let length = received.header("content-length").map_or(0, |length| length.parse().unwrap());
         received.body.resize(length, 0);
         self.stream.read_exact(&mut received.body).await.ok()?;
         Some(received)
@@ -79,11 +72,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
 
     /// Answers 200 with `body`.
     pub(crate) async fn ok(&mut self, body: &str) {
-        self.write(format!(
-            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        ))
-        .await;
+        self.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())).await;
     }
 
     /// Answers every request with what `answer` makes of it, until the client closes.
@@ -97,10 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
 
 /// `HTTP/1.1 200 OK` with a body.
 pub(crate) fn ok(body: &str) -> String {
-    format!(
-        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
 /// A server in the runtime of its test, stopped when dropped.
@@ -112,9 +98,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Runs `script` for each connection, with its number from 0.
-    pub(crate) async fn start<F: Future<Output = ()> + 'static>(
-        script: impl Fn(Peer, usize) -> F + 'static,
-    ) -> Self {
+    pub(crate) async fn start<F: Future<Output = ()> + 'static>(script: impl Fn(Peer, usize) -> F + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let accepted = Rc::new(RefCell::new(0));
@@ -126,11 +110,7 @@ impl Server {
                 tokio::task::spawn_local(script(Peer::new(stream), number));
             }
         });
-        Self {
-            address,
-            accepted,
-            task,
-        }
+        Self { address, accepted, task }
     }
 
     /// A server that answers every request with what `answer` makes of it, and keeps its connections.
@@ -165,8 +145,7 @@ pub(crate) fn url(address: SocketAddr, path: &str) -> Url {
 
 /// A request as the session would hand it down.
 pub(crate) fn outgoing(method: Method, url: &Url, body: impl Into<Bytes>) -> Outgoing {
-    let mut draft =
-        Draft::new(method, url.as_str(), || unreachable!("the URL is absolute")).unwrap();
+    let mut draft = Draft::new(method, url.as_str(), || unreachable!("the URL is absolute")).unwrap();
     draft.body(body.into());
     draft.outgoing(&HeaderMap::new()).unwrap()
 }

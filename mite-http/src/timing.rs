@@ -43,37 +43,19 @@ pub struct Timings {
 
 impl Timings {
     pub(crate) fn starting(start: Instant) -> Self {
-        Self {
-            start,
-            dns: None,
-            connect: None,
-            tls: None,
-            transfer: None,
-            sent: None,
-            first_byte: None,
-            end: None,
-        }
+        Self { start, dns: None, connect: None, tls: None, transfer: None, sent: None, first_byte: None, end: None }
     }
 
     pub(crate) fn resolved(&mut self, from: Instant) {
-        self.dns = Some(Span {
-            from,
-            to: Instant::now(),
-        });
+        self.dns = Some(Span { from, to: Instant::now() });
     }
 
     pub(crate) fn connected(&mut self, from: Instant) {
-        self.connect = Some(Span {
-            from,
-            to: Instant::now(),
-        });
+        self.connect = Some(Span { from, to: Instant::now() });
     }
 
     pub(crate) fn secured(&mut self, from: Instant) {
-        self.tls = Some(Span {
-            from,
-            to: Instant::now(),
-        });
+        self.tls = Some(Span { from, to: Instant::now() });
     }
 
     pub(crate) fn transferring(&mut self) {
@@ -117,14 +99,11 @@ impl Timings {
 
     /// From the start of the request to the end of its body, or to its failure.
     pub fn total(&self) -> Duration {
-        self.end
-            .map_or(Duration::ZERO, |end| end.duration_since(self.start))
+        self.end.map_or(Duration::ZERO, |end| end.duration_since(self.start))
     }
 
     fn since_start(&self, at: Option<Instant>) -> f64 {
-        at.map_or(0.0, |at| {
-            at.saturating_duration_since(self.start).as_secs_f64()
-        })
+        at.map_or(0.0, |at| at.saturating_duration_since(self.start).as_secs_f64())
     }
 }
 
@@ -182,14 +161,8 @@ mod tests {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let mut timings = Timings::starting(start);
-        timings.dns = Some(Span {
-            from: at(1),
-            to: at(3),
-        });
-        timings.connect = Some(Span {
-            from: at(3),
-            to: at(10),
-        });
+        timings.dns = Some(Span { from: at(1), to: at(3) });
+        timings.connect = Some(Span { from: at(3), to: at(10) });
         timings.transfer = Some(at(11));
         timings.transferred(Some(at(12)), Some(at(30)));
         timings.ended(at(31));
@@ -200,20 +173,14 @@ mod tests {
         assert_eq!(timings.first_byte(), Some(Duration::from_millis(18)));
         assert_eq!(timings.total(), Duration::from_millis(31));
         assert!((timings.since_start(timings.connect.map(|span| span.to)) - 0.010).abs() < 1e-9);
-        assert!(
-            timings.since_start(timings.tls.map(|span| span.to)).abs() < 1e-9,
-            "a phase that did not happen is 0"
-        );
+        assert!(timings.since_start(timings.tls.map(|span| span.to)).abs() < 1e-9, "a phase that did not happen is 0");
     }
 
     #[test]
     fn a_response_before_the_end_of_the_request_waited_for_nothing() {
         let start = Instant::now();
         let mut timings = Timings::starting(start);
-        timings.transferred(
-            Some(start + Duration::from_millis(5)),
-            Some(start + Duration::from_millis(4)),
-        );
+        timings.transferred(Some(start + Duration::from_millis(5)), Some(start + Duration::from_millis(4)));
         assert_eq!(timings.first_byte(), Some(Duration::ZERO));
     }
 }

@@ -47,11 +47,7 @@ impl Connection {
     pub(crate) async fn http1(wire: Wire, remote: SocketAddr) -> Result<Self, Fault> {
         let marks = wire.marks();
         let protocol = Protocol::Http1(hyper1::Http1::start(wire).await?);
-        Ok(Self {
-            protocol,
-            marks,
-            remote,
-        })
+        Ok(Self { protocol, marks, remote })
     }
 
     /// Sends `request` and reads the whole response.
@@ -73,9 +69,7 @@ impl Connection {
 
     /// Whether an idle connection can still be used, by everything that has arrived at its socket until now.
     pub(crate) fn is_alive(&mut self) -> bool {
-        let Self {
-            protocol, marks, ..
-        } = self;
+        let Self { protocol, marks, .. } = self;
         marks.probing(|| match protocol {
             Protocol::Http1(connection) => connection.is_ready(),
         })

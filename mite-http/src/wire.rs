@@ -78,12 +78,7 @@ impl Socket {
                 buf.advance(read);
                 Poll::Ready(Ok(()))
             }
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-                ) =>
-            {
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
                 Poll::Pending
             }
             Err(error) => Poll::Ready(Err(error)),
@@ -92,11 +87,7 @@ impl Socket {
 }
 
 impl AsyncRead for Socket {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.tcp).poll_read(cx, buf);
         if polled.is_pending() && self.marks.probing.get() {
             return self.read_unannounced(buf);
@@ -106,11 +97,7 @@ impl AsyncRead for Socket {
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.tcp).poll_write(cx, buf)
     }
 
@@ -162,18 +149,12 @@ macro_rules! on_layer {
 
 impl Wire {
     pub(crate) fn plain(socket: Socket) -> Self {
-        Self {
-            marks: Rc::clone(&socket.marks),
-            layer: Layer::Plain(socket),
-        }
+        Self { marks: Rc::clone(&socket.marks), layer: Layer::Plain(socket) }
     }
 
     #[cfg(feature = "tls")]
     pub(crate) fn tls(stream: tokio_rustls::client::TlsStream<Socket>) -> Self {
-        Self {
-            marks: Rc::clone(&stream.get_ref().0.marks),
-            layer: Layer::Tls(Box::new(stream)),
-        }
+        Self { marks: Rc::clone(&stream.get_ref().0.marks), layer: Layer::Tls(Box::new(stream)) }
     }
 
     pub(crate) fn marks(&self) -> Rc<Marks> {
@@ -188,11 +169,7 @@ impl Wire {
 }
 
 impl AsyncRead for Wire {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let polled = on_layer!(self, poll_read(cx, buf));
         if buf.filled().len() > before && self.marks.first_byte.get().is_none() {
@@ -203,11 +180,7 @@ impl AsyncRead for Wire {
 }
 
 impl AsyncWrite for Wire {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = on_layer!(self, poll_write(cx, buf));
         self.wrote(&polled);
         polled

@@ -19,17 +19,10 @@ use tokio::{
 use super::*;
 use crate::testing::{Peer, Server, nobody, ok, outgoing, url};
 
-const LIMITS: Limits = Limits {
-    connect: Duration::from_mins(1),
-    request: Duration::from_mins(1),
-};
+const LIMITS: Limits = Limits { connect: Duration::from_mins(1), request: Duration::from_mins(1) };
 
 async fn send(client: &Client, method: Method, url: &Url) -> Result<Reply, Fault> {
-    client
-        .exchange(url, outgoing(method, url, ""), LIMITS)
-        .await
-        .1
-        .map(|(reply, _)| reply)
+    client.exchange(url, outgoing(method, url, ""), LIMITS).await.1.map(|(reply, _)| reply)
 }
 
 async fn get(client: &Client, url: &Url) -> Result<Reply, Fault> {
@@ -41,26 +34,16 @@ async fn a_connection_is_used_again_and_the_phases_say_so() {
     let server = Server::answering(|received| ok(received.line())).await;
     let (client, url) = (Client::new(), server.url("/a?b=c"));
 
-    let (first, outcome) = client
-        .exchange(&url, outgoing(Method::GET, &url, ""), LIMITS)
-        .await;
+    let (first, outcome) = client.exchange(&url, outgoing(Method::GET, &url, ""), LIMITS).await;
     let (reply, remote) = outcome.unwrap();
-    assert_eq!(
-        (reply.head.status, reply.head.version),
-        (StatusCode::OK, Version::HTTP_11)
-    );
+    assert_eq!((reply.head.status, reply.head.version), (StatusCode::OK, Version::HTTP_11));
     assert_eq!(reply.body, "GET /a?b=c HTTP/1.1");
     assert_eq!(remote, server.address);
-    assert!(
-        first.dns().is_none() && first.tls().is_none(),
-        "an address is not resolved: {first:?}"
-    );
+    assert!(first.dns().is_none() && first.tls().is_none(), "an address is not resolved: {first:?}");
     assert!(first.connect().is_some() && first.first_byte().is_some());
     assert!(first.total() >= first.connect().unwrap() + first.first_byte().unwrap());
 
-    let (second, outcome) = client
-        .exchange(&url, outgoing(Method::GET, &url, ""), LIMITS)
-        .await;
+    let (second, outcome) = client.exchange(&url, outgoing(Method::GET, &url, ""), LIMITS).await;
     outcome.unwrap();
     assert!(second.connect().is_none() && second.first_byte().is_some());
     assert_eq!((server.accepted(), client.pool.len()), (1, 1));
@@ -69,16 +52,9 @@ async fn a_connection_is_used_again_and_the_phases_say_so() {
 #[tokio::test(flavor = "local")]
 async fn names_are_resolved() {
     let server = Server::answering(|received| ok(received.header("host").unwrap())).await;
-    let url: Url = format!("http://localhost:{}/", server.address.port())
-        .parse()
-        .unwrap();
-    let (timings, outcome) = Client::new()
-        .exchange(&url, outgoing(Method::GET, &url, ""), LIMITS)
-        .await;
-    assert_eq!(
-        outcome.unwrap().0.body,
-        format!("localhost:{}", server.address.port())
-    );
+    let url: Url = format!("http://localhost:{}/", server.address.port()).parse().unwrap();
+    let (timings, outcome) = Client::new().exchange(&url, outgoing(Method::GET, &url, ""), LIMITS).await;
+    assert_eq!(outcome.unwrap().0.body, format!("localhost:{}", server.address.port()));
     assert!(timings.dns().is_some() && timings.connect().is_some());
 }
 
@@ -96,10 +72,7 @@ async fn requests_at_the_same_time_have_a_connection_each() {
 
 #[tokio::test(flavor = "local")]
 async fn origins_do_not_share_connections() {
-    let (one, two) = (
-        Server::answering(|_| ok("one")).await,
-        Server::answering(|_| ok("two")).await,
-    );
+    let (one, two) = (Server::answering(|_| ok("one")).await, Server::answering(|_| ok("two")).await);
     let client = Client::new();
     for _ in 0..2 {
         assert_eq!(get(&client, &one.url("/")).await.unwrap().body, "one");
@@ -111,10 +84,7 @@ async fn origins_do_not_share_connections() {
 /// A worker that is busy has not heard from its reactor what has reached its sockets.
 #[tokio::test(flavor = "local")]
 async fn a_goodbye_is_noticed_though_the_runtime_has_not_heard_it() {
-    for goodbye in [
-        &b""[..],
-        b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-    ] {
+    for goodbye in [&b""[..], b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"] {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = url(listener.local_addr().unwrap(), "/");
         let (close, closing) = mpsc::channel();
@@ -124,9 +94,7 @@ async fn a_goodbye_is_noticed_though_the_runtime_has_not_heard_it() {
                 let (mut stream, _) = listener.accept().unwrap();
                 let mut received = [0; 4096];
                 assert!(stream.read(&mut received).unwrap() > 0);
-                stream
-                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-                    .unwrap();
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
                 if !last {
                     closing.recv().unwrap();
                     stream.write_all(goodbye).unwrap();
@@ -142,9 +110,7 @@ async fn a_goodbye_is_noticed_though_the_runtime_has_not_heard_it() {
         // The thread is blocked, and with it the runtime: from here to the next request it polls nothing.
         close.send(()).unwrap();
         wait_until_closed.recv().unwrap();
-        let (timings, outcome) = client
-            .exchange(&url, outgoing(Method::POST, &url, ""), LIMITS)
-            .await;
+        let (timings, outcome) = client.exchange(&url, outgoing(Method::POST, &url, ""), LIMITS).await;
         outcome.unwrap();
         assert!(timings.connect().is_some(), "it went over a new connection");
         server.join().unwrap();
@@ -165,10 +131,7 @@ async fn a_request_that_meets_the_closing_is_not_repeated_and_says_why() {
     let fault = send(&client, Method::POST, &url).await.unwrap_err();
     assert_eq!(fault.class, Class::Closed);
     let error = fault.of(&Method::POST, &url).to_string();
-    assert!(
-        error.contains("closed the connection that was being reused"),
-        "{error}"
-    );
+    assert!(error.contains("closed the connection that was being reused"), "{error}");
     assert_eq!(server.accepted(), 1);
 }
 
@@ -190,9 +153,7 @@ async fn a_service_that_is_not_there_fails_each_request_at_once() {
     let url = url(address, "/");
     let client = Client::new();
     for _ in 0..100 {
-        let (timings, outcome) = client
-            .exchange(&url, outgoing(Method::GET, &url, ""), LIMITS)
-            .await;
+        let (timings, outcome) = client.exchange(&url, outgoing(Method::GET, &url, ""), LIMITS).await;
         let fault = outcome.unwrap_err();
         assert_eq!(fault.class, Class::Connect);
         assert!(timings.connect().is_none());
@@ -230,13 +191,8 @@ async fn the_request_timeout_ends_a_stall_in_the_head_and_in_the_body() {
         })
         .await;
         let (client, url) = (Client::new(), server.url("/"));
-        let limits = Limits {
-            request: Duration::from_millis(20),
-            ..LIMITS
-        };
-        let (timings, outcome) = client
-            .exchange(&url, outgoing(Method::GET, &url, ""), limits)
-            .await;
+        let limits = Limits { request: Duration::from_millis(20), ..LIMITS };
+        let (timings, outcome) = client.exchange(&url, outgoing(Method::GET, &url, ""), limits).await;
         assert_eq!(outcome.unwrap_err().class, Class::Timeout);
         assert!(timings.total() >= limits.request);
         client_closed.await.unwrap();
@@ -252,22 +208,12 @@ async fn the_connect_timeout_ends_a_handshake_that_stalls() {
     let listener = socket.listen(1).unwrap();
     let address = listener.local_addr().unwrap();
     let mut filling = Vec::new();
-    while let Ok(Ok(stream)) = timeout(
-        Duration::from_millis(200),
-        tokio::net::TcpStream::connect(address),
-    )
-    .await
-    {
+    while let Ok(Ok(stream)) = timeout(Duration::from_millis(200), tokio::net::TcpStream::connect(address)).await {
         filling.push(stream);
     }
-    let limits = Limits {
-        connect: Duration::from_millis(20),
-        ..LIMITS
-    };
+    let limits = Limits { connect: Duration::from_millis(20), ..LIMITS };
     let url = url(address, "/");
-    let (_, outcome) = Client::new()
-        .exchange(&url, outgoing(Method::GET, &url, ""), limits)
-        .await;
+    let (_, outcome) = Client::new().exchange(&url, outgoing(Method::GET, &url, ""), limits).await;
     let fault = outcome.unwrap_err();
     assert_eq!(fault.class, Class::Timeout);
 }
@@ -317,11 +263,7 @@ async fn a_request_may_be_dropped_at_any_poll() {
                 tokio::task::yield_now().await;
             }
         }
-        assert_eq!(
-            get(&client, &url).await.unwrap().body,
-            "whole",
-            "after {polls} polls"
-        );
+        assert_eq!(get(&client, &url).await.unwrap().body, "whole", "after {polls} polls");
     }
 }
 
@@ -334,42 +276,14 @@ async fn bodies_of_every_framing_are_read_whole_and_only_whole_connections_come_
         (
             "chunks",
             Method::GET,
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
-                .into(),
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n".into(),
             "abcde",
             1,
         ),
-        (
-            "HEAD",
-            Method::HEAD,
-            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n".into(),
-            "",
-            1,
-        ),
-        (
-            "204",
-            Method::GET,
-            "HTTP/1.1 204 No Content\r\n\r\n".into(),
-            "",
-            1,
-        ),
-        (
-            "304",
-            Method::GET,
-            "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n".into(),
-            "",
-            1,
-        ),
-        (
-            "1xx first",
-            Method::GET,
-            format!(
-                "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n{}",
-                ok("late")
-            ),
-            "late",
-            1,
-        ),
+        ("HEAD", Method::HEAD, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n".into(), "", 1),
+        ("204", Method::GET, "HTTP/1.1 204 No Content\r\n\r\n".into(), "", 1),
+        ("304", Method::GET, "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n".into(), "", 1),
+        ("1xx first", Method::GET, format!("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n{}", ok("late")), "late", 1),
         (
             "told to close",
             Method::GET,
@@ -377,24 +291,14 @@ async fn bodies_of_every_framing_are_read_whole_and_only_whole_connections_come_
             "bye",
             0,
         ),
-        (
-            "HTTP/1.0",
-            Method::GET,
-            "HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nold".into(),
-            "old",
-            0,
-        ),
+        ("HTTP/1.0", Method::GET, "HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nold".into(), "old", 0),
     ];
     for (name, method, answer, body, kept) in cases {
         let server = Server::answering(move |_| answer.clone()).await;
         let (client, url) = (Client::new(), server.url("/"));
         for round in 1..=2 {
             let reply = send(&client, method.clone(), &url).await.unwrap();
-            assert!(
-                reply.body == body,
-                "{name}, round {round}: {} bytes",
-                reply.body.len()
-            );
+            assert!(reply.body == body, "{name}, round {round}: {} bytes", reply.body.len());
             assert_eq!(client.pool.len(), kept, "{name}, round {round}");
         }
         assert_eq!(server.accepted(), if kept == 1 { 1 } else { 2 }, "{name}");
@@ -409,24 +313,15 @@ async fn a_body_may_end_with_the_connection() {
     })
     .await;
     let client = Client::new();
-    assert_eq!(
-        get(&client, &server.url("/")).await.unwrap().body,
-        "until the end"
-    );
+    assert_eq!(get(&client, &server.url("/")).await.unwrap().body, "until the end");
     assert_eq!(client.pool.len(), 0);
 }
 
 #[tokio::test(flavor = "local")]
 async fn a_body_that_breaks_off_and_an_answer_that_is_not_http_have_their_classes() {
     let cases = [
-        (
-            "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
-            Class::Body,
-        ),
-        (
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-            Class::Body,
-        ),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", Class::Body),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", Class::Body),
         ("SSH-2.0-OpenSSH_9.6\r\n\r\n", Class::Protocol),
         ("HTTP/1.1 200", Class::Closed),
     ];
@@ -437,20 +332,14 @@ async fn a_body_that_breaks_off_and_an_answer_that_is_not_http_have_their_classe
         })
         .await;
         let client = Client::new();
-        assert_eq!(
-            get(&client, &server.url("/")).await.unwrap_err().class,
-            class,
-            "{answer}"
-        );
+        assert_eq!(get(&client, &server.url("/")).await.unwrap_err().class, class, "{answer}");
         assert_eq!(client.pool.len(), 0);
     }
 }
 
 #[tokio::test(flavor = "local")]
 async fn bytes_after_a_response_keep_its_connection_from_being_used_again() {
-    let server =
-        Server::answering(|_| ok("one") + "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled")
-            .await;
+    let server = Server::answering(|_| ok("one") + "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled").await;
     let (client, url) = (Client::new(), server.url("/"));
     for _ in 0..3 {
         assert_eq!(get(&client, &url).await.unwrap().body, "one");
@@ -470,10 +359,7 @@ async fn idle_connections_are_swept_and_the_sweeper_goes_with_the_last() {
         }
     })
     .await;
-    let client = Client::with(
-        Pool::with_idle_timeout(Duration::from_millis(20)),
-        Connector::default(),
-    );
+    let client = Client::with(Pool::with_idle_timeout(Duration::from_millis(20)), Connector::default());
     assert!(!client.pool.is_sweeping());
     get(&client, &server.url("/")).await.unwrap();
     assert!(client.pool.is_sweeping());
@@ -493,9 +379,7 @@ async fn close_after_50_ms(listener: TcpListener, seen: mpsc::Sender<String>) {
             while let Some(received) = next {
                 seen.send(received.text().to_owned()).unwrap();
                 peer.ok("").await;
-                next = timeout(Duration::from_millis(50), peer.request())
-                    .await
-                    .unwrap_or(None);
+                next = timeout(Duration::from_millis(50), peer.request()).await.unwrap_or(None);
             }
         });
     }
@@ -535,13 +419,8 @@ async fn the_keep_alive_race_is_rare_and_never_doubles_a_request() {
                 let mut failed = 0;
                 for request in 0..EACH {
                     let number = task * EACH + request;
-                    let (_, outcome) = client
-                        .exchange(
-                            &url,
-                            outgoing(Method::POST, &url, number.to_string()),
-                            LIMITS,
-                        )
-                        .await;
+                    let (_, outcome) =
+                        client.exchange(&url, outgoing(Method::POST, &url, number.to_string()), LIMITS).await;
                     if let Err(fault) = outcome {
                         assert_eq!(fault.class, Class::Closed, "{fault:?}");
                         failed += 1;
@@ -559,11 +438,7 @@ async fn the_keep_alive_race_is_rare_and_never_doubles_a_request() {
     for task in tasks {
         failed += task.await.unwrap();
     }
-    eprintln!(
-        "{failed} of {} failed in {:?}",
-        TASKS * EACH,
-        begun.elapsed()
-    );
+    eprintln!("{failed} of {} failed in {:?}", TASKS * EACH, begun.elapsed());
     drop(stop);
     server.join().unwrap();
 
@@ -571,17 +446,7 @@ async fn the_keep_alive_race_is_rare_and_never_doubles_a_request() {
     for request in requests {
         *times.entry(request).or_default() += 1;
     }
-    assert!(
-        times.values().all(|&times| times == 1),
-        "a request was received twice"
-    );
-    assert!(
-        times.len() + failed >= TASKS * EACH,
-        "a request succeeded that the server never saw"
-    );
-    assert!(
-        failed <= TASKS * EACH / 200,
-        "{failed} of {} failed",
-        TASKS * EACH
-    );
+    assert!(times.values().all(|&times| times == 1), "a request was received twice");
+    assert!(times.len() + failed >= TASKS * EACH, "a request succeeded that the server never saw");
+    assert!(failed <= TASKS * EACH / 200, "{failed} of {} failed", TASKS * EACH);
 }

@@ -21,10 +21,7 @@ fn mistake(outcome: Result<impl std::fmt::Debug, HttpError>) -> String {
 
 fn header(draft: &Draft, name: HeaderName) -> Option<String> {
     let request = draft.outgoing(&HeaderMap::new()).unwrap();
-    request
-        .headers()
-        .get(name)
-        .map(|value| value.to_str().unwrap().to_owned())
+    request.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
 }
 
 #[test]
@@ -50,18 +47,9 @@ fn urls_that_make_no_sense_say_so_without_their_credentials() {
     let table = [
         ("/users", "no base"),
         ("http://", "`http://` is not a URL: empty host"),
-        (
-            "localhost:8080/x",
-            "`localhost:8080/x` is not a URL of http:// or https://",
-        ),
-        (
-            "ftp://host/x",
-            "`ftp://host/x` is not a URL of http:// or https://",
-        ),
-        (
-            "http://user:secret@host:99999/",
-            "`host:99999/` is not a URL: invalid port number",
-        ),
+        ("localhost:8080/x", "`localhost:8080/x` is not a URL of http:// or https://"),
+        ("ftp://host/x", "`ftp://host/x` is not a URL of http:// or https://"),
+        ("http://user:secret@host:99999/", "`host:99999/` is not a URL: invalid port number"),
     ];
     for (url, what) in table {
         assert_eq!(mistake(Draft::new(Method::GET, url, none)), what);
@@ -82,10 +70,7 @@ fn credentials_in_a_url_become_a_header_and_are_not_shown() {
 fn authorization() {
     let mut basic = draft(Method::GET, "http://h/");
     basic.basic_auth("Aladdin", "open sesame").unwrap();
-    assert_eq!(
-        header(&basic, AUTHORIZATION).unwrap(),
-        "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
-    );
+    assert_eq!(header(&basic, AUTHORIZATION).unwrap(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
     assert!(mistake(basic.basic_auth("a:b", "c")).contains("colon"));
 
     let mut bearer = draft(Method::GET, "http://h/");
@@ -99,10 +84,7 @@ fn queries_are_added_to_what_is_there() {
     let table = [
         ("http://h/p", "http://h/p?name=Ann+B&x=%26"),
         ("http://h/p?", "http://h/p?name=Ann+B&x=%26"),
-        (
-            "http://h/p?old=1#part",
-            "http://h/p?old=1&name=Ann+B&x=%26#part",
-        ),
+        ("http://h/p?old=1#part", "http://h/p?old=1&name=Ann+B&x=%26#part"),
     ];
     for (url, whole) in table {
         let mut draft = draft(Method::GET, url);
@@ -122,11 +104,7 @@ fn what_goes_out_is_in_origin_form_with_a_host() {
         ("http://h:80/a%20b?c#d", "/a%20b?c", "h"),
         ("https://h:80/x", "/x", "h:80"),
         ("http://[::1]:8080/x|y?{z}", "/x|y?{z}", "[::1]:8080"),
-        (
-            "http://b\u{fc}cher.test/\u{fc}",
-            "/%C3%BC",
-            "xn--bcher-kva.test",
-        ),
+        ("http://b\u{fc}cher.test/\u{fc}", "/%C3%BC", "xn--bcher-kva.test"),
     ];
     for (url, target, host) in table {
         let request = draft(Method::GET, url).outgoing(&HeaderMap::new()).unwrap();
@@ -140,47 +118,28 @@ fn bodies_say_what_they_are_unless_told() {
     let mut with_json = draft(Method::POST, "http://h/");
     with_json.json(&json!({"a": [1, null]})).unwrap();
     assert_eq!(with_json.body, r#"{"a":[1,null]}"#);
-    assert_eq!(
-        header(&with_json, CONTENT_TYPE).unwrap(),
-        "application/json"
-    );
+    assert_eq!(header(&with_json, CONTENT_TYPE).unwrap(), "application/json");
 
     let mut form = draft(Method::POST, "http://h/");
     form.form(&[("a", "1 2"), ("b", "\u{e9}")]).unwrap();
     assert_eq!(form.body, "a=1+2&b=%C3%A9");
-    assert_eq!(
-        header(&form, CONTENT_TYPE).unwrap(),
-        "application/x-www-form-urlencoded"
-    );
+    assert_eq!(header(&form, CONTENT_TYPE).unwrap(), "application/x-www-form-urlencoded");
 
     let mut own = draft(Method::POST, "http://h/");
-    own.header("content-type", "application/vnd.api+json")
-        .unwrap();
+    own.header("content-type", "application/vnd.api+json").unwrap();
     own.json(&1).unwrap();
-    assert_eq!(
-        header(&own, CONTENT_TYPE).unwrap(),
-        "application/vnd.api+json"
-    );
+    assert_eq!(header(&own, CONTENT_TYPE).unwrap(), "application/vnd.api+json");
 
     let unkeyed = BTreeMap::from([((1, 2), 3)]);
-    assert!(
-        mistake(draft(Method::POST, "http://h/").json(&unkeyed))
-            .contains("JSON body: key must be a string")
-    );
+    assert!(mistake(draft(Method::POST, "http://h/").json(&unkeyed)).contains("JSON body: key must be a string"));
     assert!(mistake(draft(Method::POST, "http://h/").form(&[("a", [1])])).contains("its form"));
 }
 
 #[test]
 fn headers_of_the_request_come_before_those_of_the_session() {
     let session = HeaderMap::from_iter([
-        (
-            HeaderName::from_static("x-a"),
-            HeaderValue::from_static("session"),
-        ),
-        (
-            HeaderName::from_static("x-b"),
-            HeaderValue::from_static("session"),
-        ),
+        (HeaderName::from_static("x-a"), HeaderValue::from_static("session")),
+        (HeaderName::from_static("x-b"), HeaderValue::from_static("session")),
         (USER_AGENT, HeaderValue::from_static("crawler")),
     ]);
     let mut draft = draft(Method::GET, "http://h/");
@@ -189,27 +148,14 @@ fn headers_of_the_request_come_before_those_of_the_session() {
     draft.header(HOST, "virtual.test").unwrap();
 
     let request = draft.outgoing(&session).unwrap();
-    let all = |name: &str| {
-        request
-            .headers()
-            .get_all(name)
-            .iter()
-            .map(|v| v.to_str().unwrap())
-            .collect::<Vec<_>>()
-    };
+    let all = |name: &str| request.headers().get_all(name).iter().map(|v| v.to_str().unwrap()).collect::<Vec<_>>();
     assert_eq!(all("x-a"), ["one", "two"]);
     assert_eq!(all("x-b"), ["session"]);
     assert_eq!(all("user-agent"), ["crawler"]);
     assert_eq!(all("host"), ["virtual.test"]);
 
-    draft.headers(HeaderMap::from_iter([(
-        HeaderName::from_static("x-a"),
-        HeaderValue::from_static("only"),
-    )]));
-    assert_eq!(
-        header(&draft, HeaderName::from_static("x-a")).unwrap(),
-        "only"
-    );
+    draft.headers(HeaderMap::from_iter([(HeaderName::from_static("x-a"), HeaderValue::from_static("only"))]));
+    assert_eq!(header(&draft, HeaderName::from_static("x-a")).unwrap(), "only");
     assert!(mistake(draft.header("no name", "x")).contains("invalid HTTP header name"));
     assert!(mistake(draft.header("x", "a\r\nb: c")).contains("failed to parse header value"));
 }
@@ -222,22 +168,13 @@ fn mite_says_who_it_is() {
 
 #[test]
 fn a_length_is_the_bodys_or_refused() {
-    assert_eq!(
-        header(&draft(Method::POST, "http://h/"), CONTENT_LENGTH).unwrap(),
-        "0"
-    );
-    assert_eq!(
-        header(&draft(Method::GET, "http://h/"), CONTENT_LENGTH),
-        None
-    );
+    assert_eq!(header(&draft(Method::POST, "http://h/"), CONTENT_LENGTH).unwrap(), "0");
+    assert_eq!(header(&draft(Method::GET, "http://h/"), CONTENT_LENGTH), None);
 
     let mut lying = draft(Method::POST, "http://h/");
     lying.body(Bytes::from_static(b"abc"));
     lying.header(CONTENT_LENGTH, "3").unwrap();
     lying.outgoing(&HeaderMap::new()).unwrap();
     lying.body(Bytes::from_static(b"abcd"));
-    assert!(
-        mistake(lying.outgoing(&HeaderMap::new()))
-            .contains("Content-Length is not that of its body, 4 bytes")
-    );
+    assert!(mistake(lying.outgoing(&HeaderMap::new())).contains("Content-Length is not that of its body, 4 bytes"));
 }

@@ -7,18 +7,9 @@ use super::*;
 fn response(status: u16, body: impl Into<Bytes>) -> Response {
     let (mut head, ()) = http::Response::new(()).into_parts();
     head.status = StatusCode::from_u16(status).unwrap();
-    let reply = Reply {
-        head,
-        body: body.into(),
-    };
+    let reply = Reply { head, body: body.into() };
     let url = "http://h:1/users".parse().unwrap();
-    Response::new(
-        Method::POST,
-        url,
-        reply,
-        "127.0.0.1:1".parse().unwrap(),
-        Timings::starting(Instant::now()),
-    )
+    Response::new(Method::POST, url, reply, "127.0.0.1:1".parse().unwrap(), Timings::starting(Instant::now()))
 }
 
 #[derive(Debug, PartialEq, serde::Deserialize)]
@@ -29,10 +20,7 @@ struct User {
 #[test]
 fn bodies_are_read_as_what_they_are() {
     let response = response(200, r#"[{"name": "Ann"}]"#);
-    assert_eq!(
-        response.json::<Vec<User>>().unwrap(),
-        [User { name: "Ann".into() }]
-    );
+    assert_eq!(response.json::<Vec<User>>().unwrap(), [User { name: "Ann".into() }]);
     assert_eq!(response.text().unwrap(), r#"[{"name": "Ann"}]"#);
     assert_eq!(response.bytes(), r#"[{"name": "Ann"}]"#);
 }
@@ -40,30 +28,18 @@ fn bodies_are_read_as_what_they_are() {
 #[test]
 fn a_json_error_names_the_place() {
     let table = [
-        (
-            r#"[{"name": "Ann"}, {"name": 1}]"#,
-            "at `[1].name`",
-            "invalid type: integer `1`, expected a string",
-        ),
+        (r#"[{"name": "Ann"}, {"name": 1}]"#, "at `[1].name`", "invalid type: integer `1`, expected a string"),
         ("[{}]", "at `[0]`", "missing field `name`"),
-        (
-            "<html>\n  no\n</html>",
-            "as JSON: `<html> no </html>`",
-            "expected value at line 1 column 1",
-        ),
+        ("<html>\n  no\n</html>", "as JSON: `<html> no </html>`", "expected value at line 1 column 1"),
         ("[] []", "as JSON: `[] []`", "trailing characters"),
         ("", "failed to decode the body as JSON", "EOF while parsing"),
     ];
     for (body, place, cause) in table {
         let error = response(200, body).json::<Vec<User>>().unwrap_err();
-        assert_eq!(
-            (error.class(), error.status()),
-            ("decode", Some(StatusCode::OK))
-        );
+        assert_eq!((error.class(), error.status()), ("decode", Some(StatusCode::OK)));
         let text = error.to_string();
         assert!(
-            text.starts_with("POST http://h:1/users: failed to decode the body as JSON")
-                && text.contains(place),
+            text.starts_with("POST http://h:1/users: failed to decode the body as JSON") && text.contains(place),
             "{text}"
         );
         let source = error.source().unwrap().to_string();
@@ -85,33 +61,21 @@ fn only_4xx_and_5xx_are_errors() {
     }
     for status in [400, 404, 500, 599] {
         let error = response(status, "").error_for_status().unwrap_err();
-        assert_eq!(
-            (error.class(), error.status().unwrap().as_u16()),
-            ("status", status)
-        );
+        assert_eq!((error.class(), error.status().unwrap().as_u16()), ("status", status));
     }
 }
 
 #[test]
 fn a_status_error_shows_the_beginning_of_the_body() {
     let table = [
-        (
-            "taken\r\n  already".to_owned(),
-            ": `taken already`".to_owned(),
-        ),
+        ("taken\r\n  already".to_owned(), ": `taken already`".to_owned()),
         (String::new(), String::new()),
         ("é".repeat(300), format!(": `{}…`", "é".repeat(100))),
-        (
-            format!("a{}", "é".repeat(300)),
-            format!(": `a{}…`", "é".repeat(99)),
-        ),
+        (format!("a{}", "é".repeat(300)), format!(": `a{}…`", "é".repeat(99))),
     ];
     for (body, shown) in table {
         let error = response(409, body).error_for_status().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!("POST http://h:1/users: status 409 Conflict{shown}")
-        );
+        assert_eq!(error.to_string(), format!("POST http://h:1/users: status 409 Conflict{shown}"));
     }
 }
 

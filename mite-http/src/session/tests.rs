@@ -23,31 +23,14 @@ async fn get(session: &Session, url: &Url) -> Result<Response, HttpError> {
 async fn cookies_belong_to_a_session_and_connections_to_the_worker() {
     let server = Server::answering(|received| {
         let cookies = received.header("cookie").unwrap_or("none").to_owned();
-        format!(
-            "HTTP/1.1 200 OK\r\nSet-Cookie: id=7; Path=/\r\nContent-Length: {}\r\n\r\n{cookies}",
-            cookies.len()
-        )
+        format!("HTTP/1.1 200 OK\r\nSet-Cookie: id=7; Path=/\r\nContent-Length: {}\r\n\r\n{cookies}", cookies.len())
     })
     .await;
     let client = Rc::new(Client::new());
     for _ in 0..2 {
         let session = Session::new(Settings::new(), Rc::clone(&client));
-        assert_eq!(
-            get(&session, &server.url("/"))
-                .await
-                .unwrap()
-                .text()
-                .unwrap(),
-            "none"
-        );
-        assert_eq!(
-            get(&session, &server.url("/"))
-                .await
-                .unwrap()
-                .text()
-                .unwrap(),
-            "id=7"
-        );
+        assert_eq!(get(&session, &server.url("/")).await.unwrap().text().unwrap(), "none");
+        assert_eq!(get(&session, &server.url("/")).await.unwrap().text().unwrap(), "id=7");
     }
     assert_eq!(server.accepted(), 1);
 }
@@ -65,65 +48,38 @@ async fn a_request_arrives_as_it_was_built() {
     let mut draft = draft(Method::POST, &server.url("/users"));
     draft.query(&[("notify", "no")]).unwrap();
     draft.json(&json!({"username": "ann"})).unwrap();
-    let exchange = session(Settings::new().header("x-session", "1"))
-        .perform(draft)
-        .await
-        .unwrap();
-    assert_eq!(
-        exchange.outcome.unwrap().text().unwrap(),
-        r#"{"username":"ann"}"#
-    );
+    let exchange = session(Settings::new().header("x-session", "1")).perform(draft).await.unwrap();
+    assert_eq!(exchange.outcome.unwrap().text().unwrap(), r#"{"username":"ann"}"#);
 }
 
 #[tokio::test(flavor = "local")]
 async fn an_error_names_the_request_and_counts_with_its_class() {
     let (address, _bound) = nobody();
     let url = url(address, "/x");
-    let exchange = session(Settings::new())
-        .perform(draft(Method::POST, &url))
-        .await
-        .unwrap();
+    let exchange = session(Settings::new()).perform(draft(Method::POST, &url)).await.unwrap();
     assert_eq!(exchange.method, Method::POST);
     assert!(exchange.timings.total() > Duration::ZERO);
     let error = exchange.outcome.unwrap_err();
     let address = &url[url::Position::BeforeHost..url::Position::AfterPort];
-    assert_eq!(
-        error.to_string(),
-        format!("POST http://{address}/x: failed to connect to {address}")
-    );
+    assert_eq!(error.to_string(), format!("POST http://{address}/x: failed to connect to {address}"));
     assert_eq!((error.class(), error.is_connect()), ("connect", true));
 }
 
 #[tokio::test(flavor = "local")]
 async fn a_redirect_is_returned_as_it_is() {
-    let server = Server::answering(|_| {
-        "HTTP/1.1 302 Found\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n".into()
-    })
-    .await;
-    let response = get(&session(Settings::new()), &server.url("/"))
-        .await
-        .unwrap()
-        .error_for_status()
-        .unwrap();
+    let server =
+        Server::answering(|_| "HTTP/1.1 302 Found\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n".into()).await;
+    let response = get(&session(Settings::new()), &server.url("/")).await.unwrap().error_for_status().unwrap();
     assert_eq!(response.status(), 302);
     assert_eq!(response.headers()["location"], "/there");
 }
 
 #[tokio::test(flavor = "local")]
 async fn timeouts_are_the_sessions_unless_the_request_has_its_own() {
-    let server =
-        Server::start(|mut peer, _| async move { while peer.request().await.is_some() {} }).await;
+    let server = Server::start(|mut peer, _| async move { while peer.request().await.is_some() {} }).await;
     let short = Duration::from_millis(10);
-    let slow = get(&session(Settings::new().timeout(short)), &server.url("/"))
-        .await
-        .unwrap_err();
-    assert_eq!(
-        slow.to_string(),
-        format!(
-            "GET {}: timeout: the request was not done within 10ms",
-            server.url("/")
-        )
-    );
+    let slow = get(&session(Settings::new().timeout(short)), &server.url("/")).await.unwrap_err();
+    assert_eq!(slow.to_string(), format!("GET {}: timeout: the request was not done within 10ms", server.url("/")));
 
     let mut draft = draft(Method::GET, &server.url("/"));
     draft.timeout = Some(short);
@@ -138,43 +94,24 @@ async fn a_session_that_has_ended_or_has_a_mistake_sends_nothing() {
     let ended = session(Settings::new());
     ended.close();
     let error = get(&ended, &url).await.unwrap_err();
-    assert!(
-        error.class() == "request" && error.to_string().contains("has ended"),
-        "{error}"
-    );
+    assert!(error.class() == "request" && error.to_string().contains("has ended"), "{error}");
 
     let mistaken = session(Settings::new().header("no name", "x").user_agent("\n"));
     let error = get(&mistaken, &url).await.unwrap_err();
-    assert!(
-        error.class() == "request" && error.to_string().contains("invalid HTTP header name"),
-        "{error}"
-    );
+    assert!(error.class() == "request" && error.to_string().contains("invalid HTTP header name"), "{error}");
 }
 
 #[test]
 fn the_base_comes_from_the_configuration() {
     let based = session(Settings::new().base("app_url"));
-    let base = based
-        .base(|key| Ok(format!("http://{key}.test/api")))
-        .unwrap();
+    let base = based.base(|key| Ok(format!("http://{key}.test/api"))).unwrap();
     assert_eq!(base.as_str(), "http://app_url.test/api");
     based.base(|_| panic!("it is asked for once")).unwrap();
 
-    let error = session(Settings::new())
-        .base(|_| panic!("there is no key"))
-        .unwrap_err()
-        .of_none();
-    assert!(
-        error
-            .to_string()
-            .contains("#[mite_http(base = \"app_url\")]"),
-        "{error}"
-    );
+    let error = session(Settings::new()).base(|_| panic!("there is no key")).unwrap_err().of_none();
+    assert!(error.to_string().contains("#[mite_http(base = \"app_url\")]"), "{error}");
     for wrong in ["nowhere", "ftp://h/", "http://h/?a=1", "http://h/#a"] {
-        let error = session(Settings::new().base("app_url"))
-            .base(|_| Ok(wrong.into()))
-            .unwrap_err()
-            .of_none();
+        let error = session(Settings::new().base("app_url")).base(|_| Ok(wrong.into())).unwrap_err().of_none();
         assert_eq!(error.to_string(), "the session's base `app_url`");
     }
     let error = based_error("`app_url` is not in the configuration");
@@ -182,10 +119,7 @@ fn the_base_comes_from_the_configuration() {
 }
 
 fn based_error(cause: &str) -> String {
-    let error = session(Settings::new().base("app_url"))
-        .base(|_| Err(cause.into()))
-        .unwrap_err()
-        .of_none();
+    let error = session(Settings::new().base("app_url")).base(|_| Err(cause.into())).unwrap_err().of_none();
     std::error::Error::source(&error).unwrap().to_string()
 }
 
@@ -220,40 +154,27 @@ mod https {
             let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
             let certificate = made.cert.der().clone();
             let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
-            let config = ServerConfig::builder_with_provider(Arc::new(
-                rustls::crypto::ring::default_provider(),
-            ))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.clone()], key.into())
-            .unwrap();
+            let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_no_client_auth()
+                .with_single_cert(vec![certificate.clone()], key.into())
+                .unwrap();
             let acceptor = TlsAcceptor::from(Arc::new(config));
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let url = format!(
-                "https://127.0.0.1:{}/",
-                listener.local_addr().unwrap().port()
-            )
-            .parse()
-            .unwrap();
+            let url = format!("https://127.0.0.1:{}/", listener.local_addr().unwrap().port()).parse().unwrap();
             let task = tokio::task::spawn_local(async move {
                 loop {
                     let (stream, _) = listener.accept().await.unwrap();
                     let acceptor = acceptor.clone();
                     tokio::task::spawn_local(async move {
                         if let Ok(stream) = acceptor.accept(stream).await {
-                            Peer::new(stream)
-                                .serve(|received| ok(received.line()))
-                                .await;
+                            Peer::new(stream).serve(|received| ok(received.line())).await;
                         }
                     });
                 }
             });
-            Self {
-                url,
-                certificate,
-                task,
-            }
+            Self { url, certificate, task }
         }
     }
 
@@ -267,25 +188,15 @@ mod https {
         let mut roots = RootCertStore::empty();
         roots.add(server.certificate.clone()).unwrap();
         let connector = Connector::with(crate::tls::Tls::trusting(roots));
-        Session::new(
-            Settings::new(),
-            Rc::new(Client::with(Pool::new(), connector)),
-        )
+        Session::new(Settings::new(), Rc::new(Client::with(Pool::new(), connector)))
     }
 
     #[tokio::test(flavor = "local")]
     async fn a_self_signed_certificate_is_refused() {
         let server = TlsServer::start("127.0.0.1").await;
-        let error = get(&session(Settings::new()), &server.url)
-            .await
-            .unwrap_err();
+        let error = get(&session(Settings::new()), &server.url).await.unwrap_err();
         assert_eq!(error.class(), "tls");
-        assert!(
-            error
-                .to_string()
-                .contains("failed the TLS handshake with 127.0.0.1:"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("failed the TLS handshake with 127.0.0.1:"), "{error}");
         let cause = std::error::Error::source(&error).unwrap().to_string();
         assert!(cause.contains("certificate"), "{cause}");
     }
@@ -316,28 +227,15 @@ mod https {
             peer.write("HTTP/1.1 400 Bad Request\r\n\r\n").await;
         })
         .await;
-        let url = server
-            .url("/")
-            .as_str()
-            .replace("http:", "https:")
-            .parse()
-            .unwrap();
-        assert_eq!(
-            get(&session(Settings::new()), &url)
-                .await
-                .unwrap_err()
-                .class(),
-            "tls"
-        );
+        let url = server.url("/").as_str().replace("http:", "https:").parse().unwrap();
+        assert_eq!(get(&session(Settings::new()), &url).await.unwrap_err().class(), "tls");
     }
 }
 
 #[cfg(not(feature = "tls"))]
 #[tokio::test(flavor = "local")]
 async fn https_without_the_feature_says_what_is_missing() {
-    let error = get(&session(Settings::new()), &"https://h/".parse().unwrap())
-        .await
-        .unwrap_err();
+    let error = get(&session(Settings::new()), &"https://h/".parse().unwrap()).await.unwrap_err();
     assert_eq!(error.class(), "tls");
     assert!(error.to_string().contains("feature `tls`"), "{error}");
 }

@@ -13,26 +13,17 @@ use crate::{
 pub(crate) struct Tls;
 
 impl Tls {
-    #[expect(
-        clippy::unused_self,
-        reason = "the signature is that of the build with TLS"
-    )]
+    #[expect(clippy::unused_self, reason = "the signature is that of the build with TLS")]
     pub(crate) fn prepare(&self) -> Result<(), Fault> {
         Err(absent())
     }
 
-    #[expect(
-        clippy::unused_async,
-        reason = "the signature is that of the build with TLS"
-    )]
+    #[expect(clippy::unused_async, reason = "the signature is that of the build with TLS")]
     pub(crate) async fn secure(&self, _: &Url, _: Socket) -> Result<Wire, Fault> {
         Err(absent())
     }
 }
 
 fn absent() -> Fault {
-    Fault::new(
-        Class::Tls,
-        "https needs the feature `tls`, which this build of mite-http does not have",
-    )
+    Fault::new(Class::Tls, "https needs the feature `tls`, which this build of mite-http does not have")
 }

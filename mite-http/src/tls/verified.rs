@@ -26,9 +26,7 @@ impl Tls {
     /// Trusts `roots` and nothing else.
     #[cfg(test)]
     pub(crate) fn trusting(roots: RootCertStore) -> Self {
-        Self {
-            config: trusting(roots).unwrap().into(),
-        }
+        Self { config: trusting(roots).unwrap().into() }
     }
 
     /// Reads the trusted certificates, which takes a few milliseconds the first time in a process.
@@ -50,10 +48,8 @@ impl Tls {
             Some(Host::Ipv6(ip)) => IpAddr::from(ip).into(),
             None => return Err(failed().because("the URL has no host")),
         };
-        let stream = TlsConnector::from(self.config()?)
-            .connect(name, socket)
-            .await
-            .map_err(|error| failed().because(error))?;
+        let stream =
+            TlsConnector::from(self.config()?).connect(name, socket).await.map_err(|error| failed().because(error))?;
         Ok(Wire::tls(stream))
     }
 

@@ -34,15 +34,10 @@ pub(crate) struct Http1 {
 
 impl Http1 {
     pub(crate) async fn start(wire: Wire) -> Result<Self, Fault> {
-        let (sender, connection) = handshake(TokioIo::new(wire)).await.map_err(|error| {
-            Fault::new(Class::Protocol, "failed to start HTTP/1.1").because(error)
-        })?;
-        Ok(Self {
-            sender,
-            driver: Driver {
-                connection: Some(connection),
-            },
-        })
+        let (sender, connection) = handshake(TokioIo::new(wire))
+            .await
+            .map_err(|error| Fault::new(Class::Protocol, "failed to start HTTP/1.1").because(error))?;
+        Ok(Self { sender, driver: Driver { connection: Some(connection) } })
     }
 
     pub(crate) async fn exchange(&mut self, request: Outgoing) -> Result<Reply, Failure> {
@@ -64,25 +59,14 @@ impl Http1 {
             Some(Ok(response)) => response,
             Some(Err(mut error)) => {
                 let unsent = error.take_message();
-                return Err(Failure {
-                    fault: fault_of(error.into_error(), None),
-                    unsent,
-                });
+                return Err(Failure { fault: fault_of(error.into_error(), None), unsent });
             }
             None => {
-                return Err(Failure {
-                    fault: Fault::new(Class::Closed, CLOSED),
-                    unsent: None,
-                });
+                return Err(Failure { fault: Fault::new(Class::Closed, CLOSED), unsent: None });
             }
         };
         let (head, incoming) = response.into_parts();
-        let body = read_whole(incoming, driver)
-            .await
-            .map_err(|received| Failure {
-                fault: received,
-                unsent: None,
-            })?;
+        let body = read_whole(incoming, driver).await.map_err(|received| Failure { fault: received, unsent: None })?;
         Ok(Reply { head, body })
     }
 
@@ -220,10 +204,7 @@ fn fault_of(error: hyper::Error, received: Option<usize>) -> Fault {
 fn is_tls(error: &hyper::Error) -> bool {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
-        if let Some(inner) = error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-        {
+        if let Some(inner) = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
             return inner.is::<rustls::Error>();
         }
         cause = error.source();

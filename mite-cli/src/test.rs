@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::ArgMatches;
 use mite_core::{Config, Run, RunError, Verdict};
 
-use crate::interrupt::until_interrupted;
+use crate::interrupt::Interrupts;
 use crate::{FAILED, GENERATOR_LIMITED, INTERRUPTED, PASSED, Scenarios};
 
 /// Runs the scenario that the arguments name; an error is one of usage or configuration.
@@ -47,13 +47,14 @@ async fn test(scenarios: &Scenarios, arguments: &ArgMatches) -> Result<u8, Strin
     if let Some(duration) = arguments.get_one::<Duration>("graceful-stop") {
         run = run.graceful_stop(*duration);
     }
+    let interrupts = Interrupts::listen().map_err(|error| format!("failed to listen to Ctrl-C: {error}"))?;
     if run.ends() {
         eprintln!("running {name}");
     } else {
         eprintln!("running {name} until Ctrl-C");
         run = run.until_stopped();
     }
-    let report = match until_interrupted(run).await {
+    let report = match interrupts.watch(run).await {
         Ok(report) => report,
         Err(error) if is_usage(&error) => return Err(error.to_string()),
         Err(error) => {

@@ -1,7 +1,6 @@
 //! The signup example, run as its users run it: the whole flow, a precise number of users, and SIGINT.
 
 #[path = "../examples/signup/service.rs"]
-#[expect(dead_code, reason = "the example uses the rest")]
 mod service;
 
 use std::io::{BufRead as _, BufReader};

@@ -478,6 +478,10 @@ impl WorkerState {
         }
     }
 
+    fn complete(&self, id: RowId) {
+        self.row(id).plan.borrow_mut().complete = true;
+    }
+
     /// Moves what was counted beside the statistics into them, and finds rows that do not add up.
     fn settle(&self) -> Vec<(u32, u64, u64)> {
         let mut stats = self.env.stats.borrow_mut();
@@ -569,8 +573,9 @@ async fn serve(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
             }
             Command::Exit => return,
             // Before the start there is nothing to stop, and after the end nothing more.
-            Command::Stop | Command::Abort | Command::Exhausted(_) | Command::Complete(_) => {}
+            Command::Stop | Command::Abort | Command::Exhausted(_) => {}
             Command::Extend(row, unit, segment) => state.extend(row, unit, segment),
+            Command::Complete(row) => state.complete(row),
         }
     }
 }
@@ -670,7 +675,7 @@ fn tell_seconds(state: &WorkerState, now: u64) {
 fn obey(state: &Rc<WorkerState>, command: Command, cancel_at: &mut Option<Instant>) {
     match command {
         Command::Extend(row, unit, segment) => state.extend(row, unit, segment),
-        Command::Complete(row) => state.row(row).plan.borrow_mut().complete = true,
+        Command::Complete(row) => state.complete(row),
         Command::Exhausted(row) => {
             state.end_by_data(row);
         }

@@ -396,7 +396,9 @@ impl Controller {
             if give_up.is_none()
                 && let Some(end) = self.last_end(now)
             {
-                give_up = Some(origin + Duration::from_nanos(end) + self.facts.graceful_stop + BLOCKED_AFTER);
+                let ends = origin + Duration::from_nanos(end) + BLOCKED_AFTER;
+                // A graceful stop of centuries never runs out.
+                give_up = ends.checked_add(self.facts.graceful_stop);
             }
             if self.stopped == Some(Stopped::AtOnce) {
                 give_up =

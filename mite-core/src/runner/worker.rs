@@ -626,8 +626,11 @@ async fn drive(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
             if state.is_idle() {
                 break;
             }
-            let deadline = *cancel_at.get_or_insert_with(|| env.instant(now) + env.shared.graceful_stop);
-            if !cancelled && Instant::now() >= deadline {
+            if cancel_at.is_none() {
+                // A graceful stop of centuries never runs out.
+                cancel_at = env.instant(now).checked_add(env.shared.graceful_stop);
+            }
+            if !cancelled && cancel_at.is_some_and(|deadline| Instant::now() >= deadline) {
                 cancelled = true;
                 state.cancel_all();
             }

@@ -271,8 +271,8 @@ impl Controller {
                     complete: row.complete,
                     cut: self.stop_after,
                     timeout: *timeout,
-                    // At least one each, or a row could never start on some worker.
-                    max_running: stripe.share(*max_running).max(1),
+                    // At least one each: less is refused before.
+                    max_running: stripe.share(*max_running),
                     overload: *overload,
                 }
             });

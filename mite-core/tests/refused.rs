@@ -66,7 +66,7 @@ async fn rows_that_make_no_sense() {
     // The place is that of the row.
     let (row, line) = (Row::new(noop, NoData, constant(-1, SECOND)), line!());
     let RunError::Row(error) = failed(Run::new(Scenario::new().row(row))).await else { panic!() };
-    assert_eq!((error.file, error.line, error.journey), (file!(), line, "common:noop".to_owned()));
+    assert_eq!((error.file, error.line, error.journey), (file!(), line, "refused::common:noop".to_owned()));
 }
 
 #[tokio::test]

@@ -100,7 +100,7 @@ pub trait Sink: Send + 'static {
     }
 }
 
-/// A batch is handed over when it has this many bytes, and at its worker's next tick in any case.
+/// A batch is handed over when it takes this many bytes, and at its worker's next tick in any case.
 const BATCH_BYTES: usize = 32 * 1024;
 /// How many batches may wait for a sink before its senders do: with `BATCH_BYTES` about 2 MB.
 const QUEUED_BATCHES: usize = 64;
@@ -237,7 +237,7 @@ impl Outbox {
     /// Adds a message that nobody waits for.
     pub(crate) fn emit(&self, wanted: u64, head: Head, own: &[u8]) {
         for lane in self.lanes(wanted) {
-            if lane.batch.borrow().bytes.len() > MOST_UNAWAITED_BYTES {
+            if lane.batch.borrow().size() > MOST_UNAWAITED_BYTES {
                 lane.dropped.set(lane.dropped.get() + 1);
                 continue;
             }
@@ -277,14 +277,14 @@ impl Outbox {
 impl Lane {
     /// Waits until the batch is under its size.
     async fn make_room(&self) -> Result<Duration, SinkGone> {
-        if self.batch.borrow().bytes.len() < BATCH_BYTES {
+        if self.batch.borrow().size() < BATCH_BYTES {
             return Ok(Duration::ZERO);
         }
         let started = Instant::now();
-        while self.batch.borrow().bytes.len() >= BATCH_BYTES {
+        while self.batch.borrow().size() >= BATCH_BYTES {
             let permit = self.queue.sender.reserve().await.map_err(|_| self.queue.failed())?;
             // Others waited too: the batch may have gone meanwhile, and then the permit goes back.
-            if self.batch.borrow().bytes.len() >= BATCH_BYTES {
+            if self.batch.borrow().size() >= BATCH_BYTES {
                 permit.send(self.batch.take());
             }
         }
@@ -293,7 +293,7 @@ impl Lane {
 
     /// Hands the batch over if it has `least` bytes and the queue has room.
     fn hand_over(&self, least: usize) -> Result<(), SinkGone> {
-        if self.batch.borrow().bytes.len() < least {
+        if self.batch.borrow().size() < least {
             return Ok(());
         }
         match self.queue.sender.try_reserve() {

@@ -25,8 +25,8 @@ async fn wrong<V: Into<Volume> + 'static>(model: impl Fn(u64) -> V + Send + 'sta
     let error = failed(Run::new(scenario).recorder(folder.path()).stop_after(3 * SECOND)).await;
     let text = error.to_string();
     let RunError::Volume { row: 2, journey, second, message } = error else { panic!("{error:?}") };
-    assert_eq!(journey, "common:noop");
-    assert_eq!(text, format!("row 2 (common:noop): its volume for second {second} makes no sense: {message}"));
+    assert_eq!(journey, "volume_errors::common:noop");
+    assert_eq!(text, format!("row 2 ({journey}): its volume for second {second} makes no sense: {message}"));
     let path = folder.path().join("starts.msgpack");
     (second, message, if path.exists() { records(folder.path(), "starts").len() } else { 0 })
 }

@@ -24,7 +24,7 @@ use crate::schedule::{Cursor, Schedule, Stripe};
 use crate::sink::{Outbox, SinkQueue};
 use crate::stats::{Second, Stats};
 use crate::volume::{Segment, Unit};
-use crate::{Context, Error, panics};
+use crate::{Context, panics};
 
 /// A row's number: 0 for setup and teardown, from 1 for the scenario's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,8 @@ pub(crate) enum Command {
 pub(crate) enum Event {
     /// Ready to start, or why not.
     Ready(io::Result<()>),
-    HookDone(Result<(), Error>),
+    /// Setup or teardown has ended; what it failed with is told with its type and place.
+    HookDone(Result<(), String>),
     Seconds(Vec<Second>),
     Exhausted(RowId),
     /// All rows have ended and nothing runs any more.
@@ -559,7 +560,7 @@ async fn serve(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
             Command::Hook(hook) => {
                 let done = tokio::select! {
                     done = run_hook(state, hook) => done,
-                    () = aborted(state, commands) => Err(Error::msg("the run was aborted")),
+                    () = aborted(state, commands) => Err("it was cut off, since the run was stopped".to_owned()),
                 };
                 let _ = state.env.outbox.flush().await;
                 let _ = state.events.send(Event::HookDone(done));
@@ -569,6 +570,8 @@ async fn serve(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
                 // Not to start before the others do. A timer that fails here is told by `drive`.
                 let _ = timer.sleep_until(origin).await;
                 drive(state, commands, timer).await;
+                // What journeys have sent comes before what teardown sends, on whichever worker.
+                let _ = state.env.outbox.flush().await;
                 let _ = state.events.send(Event::Finished(state.number));
             }
             Command::Exit => return,
@@ -590,17 +593,19 @@ async fn aborted(state: &WorkerState, commands: &mut mpsc::UnboundedReceiver<Com
     }
 }
 
-async fn run_hook(state: &Rc<WorkerState>, hook: Hook) -> Result<(), Error> {
+async fn run_hook(state: &Rc<WorkerState>, hook: Hook) -> Result<(), String> {
     let ids = VisitIds { row: 0, context_id: state.env.next_context_id(), data_id: None, start_index: 0 };
     let mut ctx = Context::new(Rc::clone(&state.env), ids, Names::root(0));
     let visit = Rc::clone(ctx.visit());
     let mut root = Transaction::root(&mut ctx, Instant::now());
     let result = match watched(hook(root.context())).await {
-        Ok(result) => root.end(result),
+        Ok(result) => root.end(result).map_err(|error| format!("{error:?}")),
         Err(payload) => {
-            let panic = panics::take_last();
-            let place = panic.map_or_else(String::new, |panic| format!(" at {}", panic.place));
-            root.end(Err(Error::msg(format_args!("it panicked{place}: {}", panics::text(&*payload)))))
+            let (panic, text) = (panics::take_last(), panics::text(&*payload));
+            root.context().scope().report_panic(&text, panic.as_ref());
+            root.end_panicked();
+            let place = panic.map_or_else(String::new, |panic| format!(" (at {})", panic.place));
+            Err(format!("panic: {text}{place}"))
         }
     };
     visit.close();

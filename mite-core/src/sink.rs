@@ -35,6 +35,11 @@ impl Wants {
             Self::Types(types) => types.contains(&kind),
         }
     }
+
+    /// Whether this type is one that it is there for.
+    fn names(&self, kind: &str) -> bool {
+        matches!(self, Self::Types(types) if types.contains(&kind))
+    }
 }
 
 /// Receives the messages of a run, each whole and in the order in which its worker sent it.
@@ -212,6 +217,11 @@ impl Outbox {
             let wants = |(index, lane): (usize, &Lane)| u64::from(lane.queue.wants.includes(name)) << index;
             self.lanes.iter().enumerate().map(wants).sum()
         })
+    }
+
+    /// Whether there is a sink that asks for messages of this type by name: one that takes all of them keeps no records.
+    pub(crate) fn is_kept(&self, kind: &str) -> bool {
+        self.lanes.iter().any(|lane| lane.queue.wants.names(kind))
     }
 
     fn lanes(&self, wanted: u64) -> impl Iterator<Item = &Lane> {

@@ -89,7 +89,7 @@ pub enum RecorderError {
     Name(#[from] NameError),
 }
 
-/// How many records each name has got, for the report: counted where they are written.
+/// How many records each name has got since it was last purged, for the report: counted where they are written.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Records(Arc<Mutex<BTreeMap<String, u64>>>);
 
@@ -101,6 +101,10 @@ impl Records {
     fn add(&self, name: &str, records: u64) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.entry(name.to_owned()).or_default() += records;
+    }
+
+    fn forget(&self, name: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 }
 
@@ -166,6 +170,7 @@ impl Recorder {
     fn purge(&mut self, name: &str) -> Result<(), RecorderError> {
         check_name(name)?;
         self.files.remove(name);
+        self.records.forget(name);
         let path = self.path(name);
         match fs::remove_file(&path) {
             Ok(()) => sync_folder(&self.folder),

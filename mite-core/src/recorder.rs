@@ -241,7 +241,8 @@ impl RecordFile {
 /// Cuts a value that is not whole from the file's end.
 fn cut_torn_tail(file: &File, path: &Path) -> Result<Option<String>, RecorderError> {
     let length = file.metadata().map_err(io_error("open", path))?.len();
-    let mut reader = BufReader::with_capacity(BUFFER, file);
+    // No further than this: a device, which a name may be linked to, has no end.
+    let mut reader = BufReader::with_capacity(BUFFER, io::Read::take(file, length));
     let (mut whole, mut value) = (0, Vec::new());
     loop {
         match scan::read_value(&mut reader, &mut value) {

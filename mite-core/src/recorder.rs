@@ -76,6 +76,12 @@ pub enum RecorderError {
         /// The file.
         path: PathBuf,
     },
+    /// The file is not where it was.
+    #[error("{} was deleted or moved away while it was being written", .path.display())]
+    Gone {
+        /// The file.
+        path: PathBuf,
+    },
     /// A message that is no record.
     #[error("a message of type {kind:?} has no {field:?}")]
     Incomplete {
@@ -233,6 +239,21 @@ impl RecordFile {
     fn sync(&mut self) -> Result<(), RecorderError> {
         if std::mem::take(&mut self.unsynced) {
             self.file.sync_data().map_err(io_error("sync", &self.path))?;
+            self.check_is_there()?;
+        }
+        Ok(())
+    }
+
+    /// Writing goes on without an error when somebody deletes the file, and all of it is lost.
+    fn check_is_there(&self) -> Result<(), RecorderError> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let own = self.file.metadata().map_err(io_error("look at", &self.path))?;
+            let found = fs::metadata(&self.path).map(|found| (found.dev(), found.ino()));
+            if found.ok() != Some((own.dev(), own.ino())) {
+                return Err(RecorderError::Gone { path: self.path.clone() });
+            }
         }
         Ok(())
     }

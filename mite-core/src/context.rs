@@ -191,7 +191,7 @@ impl Context {
         let mut own = env.scratch();
         let (count, start) = pack(&mut own)?;
         if kind == DATA_CREATED || kind == PURGE_DATA {
-            check_record(kind, &own[start..], wanted)?;
+            check_record(kind, &own[start..], env.outbox.is_kept(kind))?;
         }
         if wanted == 0 {
             return Ok(());
@@ -320,7 +320,7 @@ impl Context {
 }
 
 /// Checks what the recorder will be given, so that the journey that got it wrong is told.
-fn check_record(kind: &str, own: &[u8], wanted: u64) -> Result {
+fn check_record(kind: &str, own: &[u8], kept: bool) -> Result {
     let field = |name| message::field(own, name);
     let name = field("name").and_then(message::split_text).and_then(|(name, _)| std::str::from_utf8(name).ok());
     let name =
@@ -329,7 +329,7 @@ fn check_record(kind: &str, own: &[u8], wanted: u64) -> Result {
     if kind == DATA_CREATED && field("data").is_none() {
         return Err(Error::msg("a message of type \"data_created\" needs `data`"));
     }
-    if wanted == 0 {
+    if !kept {
         return Err(Error::msg(format_args!(
             "{name:?} cannot be recorded: this run has no recorder. Activate it with `Run::recorder(\"recorder-data\")`"
         )));

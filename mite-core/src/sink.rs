@@ -35,6 +35,11 @@ impl Wants {
             Self::Types(types) => types.contains(&kind),
         }
     }
+
+    /// Whether this type is one that it is there for.
+    fn names(&self, kind: &str) -> bool {
+        matches!(self, Self::Types(types) if types.contains(&kind))
+    }
 }
 
 /// Receives the messages of a run, each whole and in the order in which its worker sent it.
@@ -100,7 +105,7 @@ pub trait Sink: Send + 'static {
     }
 }
 
-/// A batch is handed over when it has this many bytes, and at its worker's next tick in any case.
+/// A batch is handed over when it takes this many bytes, and at its worker's next tick in any case.
 const BATCH_BYTES: usize = 32 * 1024;
 /// How many batches may wait for a sink before its senders do: with `BATCH_BYTES` about 2 MB.
 const QUEUED_BATCHES: usize = 64;
@@ -214,6 +219,11 @@ impl Outbox {
         })
     }
 
+    /// Whether there is a sink that asks for messages of this type by name: one that takes all of them keeps no records.
+    pub(crate) fn is_kept(&self, kind: &str) -> bool {
+        self.lanes.iter().any(|lane| lane.queue.wants.names(kind))
+    }
+
     fn lanes(&self, wanted: u64) -> impl Iterator<Item = &Lane> {
         self.lanes.iter().enumerate().filter(move |(index, _)| wanted >> index & 1 == 1).map(|(_, lane)| lane)
     }
@@ -237,7 +247,7 @@ impl Outbox {
     /// Adds a message that nobody waits for.
     pub(crate) fn emit(&self, wanted: u64, head: Head, own: &[u8]) {
         for lane in self.lanes(wanted) {
-            if lane.batch.borrow().bytes.len() > MOST_UNAWAITED_BYTES {
+            if lane.batch.borrow().size() > MOST_UNAWAITED_BYTES {
                 lane.dropped.set(lane.dropped.get() + 1);
                 continue;
             }
@@ -277,14 +287,14 @@ impl Outbox {
 impl Lane {
     /// Waits until the batch is under its size.
     async fn make_room(&self) -> Result<Duration, SinkGone> {
-        if self.batch.borrow().bytes.len() < BATCH_BYTES {
+        if self.batch.borrow().size() < BATCH_BYTES {
             return Ok(Duration::ZERO);
         }
         let started = Instant::now();
-        while self.batch.borrow().bytes.len() >= BATCH_BYTES {
+        while self.batch.borrow().size() >= BATCH_BYTES {
             let permit = self.queue.sender.reserve().await.map_err(|_| self.queue.failed())?;
             // Others waited too: the batch may have gone meanwhile, and then the permit goes back.
-            if self.batch.borrow().bytes.len() >= BATCH_BYTES {
+            if self.batch.borrow().size() >= BATCH_BYTES {
                 permit.send(self.batch.take());
             }
         }
@@ -293,7 +303,7 @@ impl Lane {
 
     /// Hands the batch over if it has `least` bytes and the queue has room.
     fn hand_over(&self, least: usize) -> Result<(), SinkGone> {
-        if self.batch.borrow().bytes.len() < least {
+        if self.batch.borrow().size() < least {
             return Ok(());
         }
         match self.queue.sender.try_reserve() {

@@ -88,7 +88,8 @@ impl Client {
                 }
             }
         }
-        let mut connection = self.connector.connect(url, limits.connect, timings).await?;
+        // Boxed, because few requests connect, and all would be as large as one that shakes hands.
+        let mut connection = Box::pin(self.connector.connect(url, limits.connect, timings)).await?;
         match self.exchange_on(&mut connection, request, timings).await {
             Ok(reply) => Ok(self.done(origin, connection, reply)),
             Err(Failure { fault, .. }) => Err(fault),

@@ -20,7 +20,7 @@ use crate::runner::worker::{self, Command, Event, RowId, WorkerPlan, WorkerResul
 use crate::runner::{Progress, RunError};
 use crate::scenario::{CheckedRow, Hook, Plan};
 use crate::schedule::{Schedule, Stripe};
-use crate::sink::{self, Outbox, Sink, SinkError, SinkQueue};
+use crate::sink::{self, Outbox, RunningSink, Sink, SinkQueue};
 use crate::stats::{RowSecond, Second, Stats};
 use crate::usage::Usage;
 use crate::volume::{AskVolume, Segment, Unit, thousandths};
@@ -89,7 +89,7 @@ struct Worker {
 
 struct Sinks {
     queues: Vec<SinkQueue>,
-    threads: Vec<(String, JoinHandle<Result<(), SinkError>>)>,
+    running: Vec<RunningSink>,
 }
 
 async fn carry_out(control: Control) -> Result<Report, RunError> {
@@ -163,27 +163,25 @@ fn start_sinks(
     names: &Arc<Names>,
     events: &mpsc::UnboundedSender<Event>,
 ) -> Result<Sinks, RunError> {
-    let mut started = Sinks { queues: Vec::new(), threads: Vec::new() };
+    let mut started = Sinks { queues: Vec::new(), running: Vec::new() };
     for sink in sinks {
-        let name = sink.name().to_owned();
         let events = events.clone();
         let on_failure = move || {
             let _ = events.send(Event::SinkFailed);
         };
-        let (queue, thread) = sink::spawn(sink, Arc::clone(names), on_failure).map_err(RunError::Thread)?;
+        let (queue, running) = sink::spawn(sink, Arc::clone(names), on_failure).map_err(RunError::Thread)?;
         started.queues.push(queue);
-        started.threads.push((name, thread));
+        started.running.push(running);
     }
     Ok(started)
 }
 
 /// Lets the sinks take what is queued and end.
 fn finish_sinks(sinks: Sinks) -> Result<(), RunError> {
-    drop(sinks.queues);
     let mut outcome = Ok(());
-    for (sink, thread) in sinks.threads {
-        let served = thread.join().unwrap_or_else(|payload| Err(panics::text(&*payload).into()));
-        if let Err(cause) = served
+    for running in sinks.running {
+        let sink = running.name.clone();
+        if let Err(cause) = running.finish()
             && outcome.is_ok()
         {
             outcome = Err(RunError::Sink { sink, cause });

@@ -5,16 +5,19 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::error::Error as StdError;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
 use crate::message::{Batch, Head, Message};
 use crate::names::{KindId, Names};
+use crate::panics;
 
 /// What a sink fails with; the run ends with it.
 pub type SinkError = Box<dyn StdError + Send + Sync>;
@@ -136,7 +139,25 @@ pub(crate) struct SinkGone {
     cause: String,
 }
 
-/// Runs a sink on a thread of its own until all queues to it are dropped; `on_failure` is called at once when it fails.
+/// A sink on its thread.
+#[derive(Debug)]
+pub(crate) struct RunningSink {
+    pub(crate) name: String,
+    /// Dropped to end the sink.
+    closing: oneshot::Sender<Infallible>,
+    thread: JoinHandle<Result<(), SinkError>>,
+}
+
+impl RunningSink {
+    /// Lets the sink take what is queued, and end. It does not wait for the queues to be dropped: a worker that is blocked
+    /// would hold them for ever.
+    pub(crate) fn finish(self) -> Result<(), SinkError> {
+        drop(self.closing);
+        self.thread.join().unwrap_or_else(|payload| Err(panics::text(&*payload).into()))
+    }
+}
+
+/// Runs a sink on a thread of its own until it is told to finish; `on_failure` is called at once when it fails or panics.
 ///
 /// # Errors
 /// No thread could be started.
@@ -144,29 +165,40 @@ pub(crate) fn spawn(
     mut sink: impl Sink,
     names: Arc<Names>,
     on_failure: impl FnOnce() + Send + 'static,
-) -> std::io::Result<(SinkQueue, JoinHandle<Result<(), SinkError>>)> {
+) -> std::io::Result<(SinkQueue, RunningSink)> {
     let (sender, receiver) = mpsc::channel(QUEUED_BATCHES);
     let failure = Arc::new(Mutex::new(None));
     let queue = SinkQueue { name: sink.name().into(), wants: sink.wants(), sender, failure: Arc::clone(&failure) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let (closing, closed) = oneshot::channel();
     let thread = std::thread::Builder::new().name(format!("mite-{}", queue.name)).spawn(move || {
-        let served = runtime.block_on(serve(&mut sink, receiver, &names));
+        let served = AssertUnwindSafe(|| runtime.block_on(serve(&mut sink, receiver, closed, &names)));
+        let served = catch_unwind(served)
+            .unwrap_or_else(|payload| Err(format!("it panicked: {}", panics::text(&*payload)).into()));
         if let Err(error) = &served {
             *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
             on_failure();
         }
         served
     })?;
-    Ok((queue, thread))
+    let running = RunningSink { name: queue.name.to_string(), closing, thread };
+    Ok((queue, running))
 }
 
-async fn serve(sink: &mut impl Sink, mut batches: mpsc::Receiver<Batch>, names: &Names) -> Result<(), SinkError> {
+async fn serve(
+    sink: &mut impl Sink,
+    mut batches: mpsc::Receiver<Batch>,
+    mut closed: oneshot::Receiver<Infallible>,
+    names: &Names,
+) -> Result<(), SinkError> {
     let mut sync = tokio::time::interval(SYNC_EVERY);
     sync.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
             _ = sync.tick() => sink.sync()?,
+            // What is queued by now is still taken.
+            _ = &mut closed, if !closed.is_terminated() => batches.close(),
             batch = batches.recv() => {
                 let Some(batch) = batch else { break };
                 for message in batch.messages(names) {

@@ -44,15 +44,10 @@ impl Service {
         let (ready, address) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
         let router = router(Arc::clone(&store));
-        let thread = thread::Builder::new()
-            .name("signup".to_owned())
-            .spawn(move || {
-                let runtime = runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .max_blocking_threads(4)
-                    .build()?;
-                runtime.block_on(serve(router, ready, stopped))
-            })?;
+        let thread = thread::Builder::new().name("signup".to_owned()).spawn(move || {
+            let runtime = runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
+            runtime.block_on(serve(router, ready, stopped))
+        })?;
 
         let Ok(address) = address.await else {
             return Err(match thread.join() {
@@ -60,12 +55,7 @@ impl Service {
                 _ => "the service ended before it began".into(),
             });
         };
-        Ok(Service {
-            address,
-            store,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(Service { address, store, stop: Some(stop), thread: Some(thread) })
     }
 
     pub(crate) fn url(&self) -> String {
@@ -88,11 +78,7 @@ impl Drop for Service {
     }
 }
 
-async fn serve(
-    router: Router,
-    ready: oneshot::Sender<SocketAddr>,
-    stopped: oneshot::Receiver<()>,
-) -> io::Result<()> {
+async fn serve(router: Router, ready: oneshot::Sender<SocketAddr>, stopped: oneshot::Receiver<()>) -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     if ready.send(listener.local_addr()?).is_err() {
         return Ok(());
@@ -104,10 +90,7 @@ async fn serve(
 }
 
 fn router(store: Arc<Store>) -> Router {
-    Router::new()
-        .route("/users/create", post(create))
-        .route("/login", post(login))
-        .with_state(store)
+    Router::new().route("/users/create", post(create)).route("/login", post(login)).with_state(store)
 }
 
 #[derive(Deserialize)]
@@ -132,10 +115,7 @@ async fn create(
     Ok((StatusCode::CREATED, Json(user)))
 }
 
-async fn login(
-    State(store): State<Arc<Store>>,
-    Json(credentials): Json<Credentials>,
-) -> Result<Json<User>, Refusal> {
+async fn login(State(store): State<Arc<Store>>, Json(credentials): Json<Credentials>) -> Result<Json<User>, Refusal> {
     let user = task::spawn_blocking(move || store.login(credentials)).await??;
     Ok(Json(user))
 }
@@ -157,16 +137,10 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (status, error) = match self {
-            Refusal::Nameless => (
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "a user needs a name".to_owned(),
-            ),
+            Refusal::Nameless => (StatusCode::UNPROCESSABLE_ENTITY, "a user needs a name".to_owned()),
             Refusal::Taken => (StatusCode::CONFLICT, "this name is taken".to_owned()),
             // One answer for both, so that it does not tell who has signed up.
-            Refusal::Stranger => (
-                StatusCode::UNAUTHORIZED,
-                "no such user, or another password".to_owned(),
-            ),
+            Refusal::Stranger => (StatusCode::UNAUTHORIZED, "no such user, or another password".to_owned()),
             Refusal::Failed(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
         };
         (status, Json(serde_json::json!({ "error": error }))).into_response()
@@ -198,11 +172,7 @@ impl Store {
         let params = Params::new(256, 1, 1, None)?;
         let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let nobody = hasher.hash_password(b"nobody")?;
-        Ok(Store {
-            connection: Mutex::new(connection),
-            hasher,
-            nobody,
-        })
+        Ok(Store { connection: Mutex::new(connection), hasher, nobody })
     }
 
     fn create(&self, Credentials { username, password }: Credentials) -> Result<User, Refusal> {
@@ -220,11 +190,7 @@ impl Store {
     fn login(&self, Credentials { username, password }: Credentials) -> Result<User, Refusal> {
         let stored: Option<String> = self
             .connection()
-            .query_row(
-                "SELECT password FROM users WHERE username = ?1",
-                [&username],
-                |row| row.get(0),
-            )
+            .query_row("SELECT password FROM users WHERE username = ?1", [&username], |row| row.get(0))
             .optional()?;
         let known = stored.as_deref().map(PasswordHash::new).transpose()?;
         let hash = known.as_ref().unwrap_or(&self.nobody);
@@ -236,17 +202,13 @@ impl Store {
     }
 
     fn users(&self) -> Result<u64> {
-        let count: i64 = self
-            .connection()
-            .query_row("SELECT count(*) FROM users", [], |row| row.get(0))?;
+        let count: i64 = self.connection().query_row("SELECT count(*) FROM users", [], |row| row.get(0))?;
         Ok(count.try_into()?)
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
         // Each call is one statement: there is nothing that a panic could have left half done.
-        self.connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -264,9 +226,7 @@ mod tests {
 
     async fn service() -> (TempDir, Service) {
         let directory = TempDir::new().unwrap();
-        let service = Service::start(&directory.path().join("users.db"))
-            .await
-            .unwrap();
+        let service = Service::start(&directory.path().join("users.db")).await.unwrap();
         (directory, service)
     }
 
@@ -299,10 +259,7 @@ mod tests {
         assert_eq!(service.url(), format!("http://{to}"));
 
         let ada = json!({ "username": "ada" });
-        assert_eq!(
-            post_user(to, "/users/create", "ada", "test1234"),
-            (201, ada.clone())
-        );
+        assert_eq!(post_user(to, "/users/create", "ada", "test1234"), (201, ada.clone()));
         assert_eq!(post_user(to, "/login", "ada", "test1234"), (200, ada));
         assert_eq!(service.users().unwrap(), 1);
     }
@@ -327,8 +284,7 @@ mod tests {
         let to = service.address;
 
         let statuses = thread::scope(|scope| {
-            let requests =
-                [0; 8].map(|_| scope.spawn(|| post_user(to, "/users/create", "ada", "test1234").0));
+            let requests = [0; 8].map(|_| scope.spawn(|| post_user(to, "/users/create", "ada", "test1234").0));
             requests.map(|request| request.join().unwrap())
         });
         let count = |status| statuses.iter().filter(|&&other| other == status).count();
@@ -361,18 +317,12 @@ mod tests {
         let to = service.address;
         post_user(to, "/users/create", "ada", "test1234");
         drop(service);
-        assert!(
-            TcpStream::connect(to).is_err(),
-            "dropped, but still listening"
-        );
+        assert!(TcpStream::connect(to).is_err(), "dropped, but still listening");
 
         let again = Service::start(&database).await.unwrap();
         assert_eq!(again.users().unwrap(), 1);
         assert_eq!(post_user(again.address, "/login", "ada", "test1234").0, 200);
-        assert_eq!(
-            post_user(again.address, "/users/create", "ada", "other").0,
-            409
-        );
+        assert_eq!(post_user(again.address, "/users/create", "ada", "other").0, 409);
     }
 
     #[tokio::test]
@@ -383,16 +333,8 @@ mod tests {
         }
         let connection = service.store.connection();
         let mut statement = connection.prepare("SELECT password FROM users").unwrap();
-        let stored: Vec<String> = statement
-            .query_map([], |row| row.get(0))
-            .unwrap()
-            .map(Result::unwrap)
-            .collect();
-        assert!(
-            stored
-                .iter()
-                .all(|hash| hash.starts_with("$argon2id$") && !hash.contains("test1234"))
-        );
+        let stored: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        assert!(stored.iter().all(|hash| hash.starts_with("$argon2id$") && !hash.contains("test1234")));
         assert_ne!(stored[0], stored[1]);
     }
 

@@ -1,24 +1,60 @@
 //! Ctrl-C: once to stop gracefully, twice to stop now. The library never touches signals; the command line does.
 
-use std::cell::Cell;
 use std::convert::Infallible;
+use std::io;
 
-use mite_core::Stopper;
+use mite_core::{Report, Run, RunError, Stopper};
 
-/// Waits for interrupts and stops the run accordingly; never returns, so that it is raced against the run.
-pub(crate) async fn stop_on_interrupt(stopper: &Stopper, interrupted: &Cell<bool>) -> Infallible {
-    if let Err(error) = tokio::signal::ctrl_c().await {
-        eprintln!("warning: Ctrl-C will not stop the run gracefully: {error}");
-        return std::future::pending().await;
+/// Carries a run out, which Ctrl-C (SIGINT) stops: once, and no new journeys start while what runs may finish; twice, and it
+/// ends now. Either way the report's verdict is then *aborted*, and what was recorded is on disk.
+///
+/// It must be awaited in a tokio runtime that has I/O.
+///
+/// # Errors
+/// As [`Run::run`]; [`RunError::Thread`] where signals cannot be listened to.
+pub async fn until_interrupted(run: Run) -> Result<Report, RunError> {
+    Interrupts::listen().map_err(RunError::Thread)?.watch(run).await
+}
+
+/// The process's interrupts from now on: they end it no longer.
+#[derive(Debug)]
+pub(crate) struct Interrupts {
+    #[cfg(unix)]
+    signal: tokio::signal::unix::Signal,
+    #[cfg(windows)]
+    signal: tokio::signal::windows::CtrlC,
+}
+
+impl Interrupts {
+    pub(crate) fn listen() -> io::Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?,
+            #[cfg(windows)]
+            signal: tokio::signal::windows::ctrl_c()?,
+        })
     }
-    interrupted.set(true);
-    eprintln!("stopping: no new starts; what runs may finish. Ctrl-C again ends it now");
-    stopper.stop();
-    loop {
-        if tokio::signal::ctrl_c().await.is_err() {
-            return std::future::pending().await;
+
+    /// See [`until_interrupted`].
+    pub(crate) async fn watch(self, run: Run) -> Result<Report, RunError> {
+        let handle = run.start()?;
+        let stopper = handle.stopper();
+        tokio::select! {
+            outcome = handle => outcome,
+            never = self.stop(&stopper) => match never {},
         }
-        eprintln!("ending now");
-        stopper.abort();
+    }
+
+    async fn stop(mut self, stopper: &Stopper) -> Infallible {
+        if self.signal.recv().await.is_some() {
+            eprintln!("stopping: no new starts; what runs may finish. Ctrl-C again ends it now");
+            stopper.stop();
+        }
+        while self.signal.recv().await.is_some() {
+            eprintln!("ending now");
+            stopper.abort();
+        }
+        // The runtime is going down, and the run with it.
+        std::future::pending().await
     }
 }

@@ -9,6 +9,7 @@ mod test;
 
 use std::process::ExitCode;
 
+pub use interrupt::until_interrupted;
 pub use scenarios::Scenarios;
 
 /// The scenario passed.
@@ -27,16 +28,17 @@ const INTERRUPTED: u8 = 130;
 ///
 /// The first SIGINT (Ctrl-C) stops the run: no new starts, and what runs may finish. The second one ends it at once. What was
 /// recorded is on disk in either case.
+#[expect(clippy::needless_pass_by_value, reason = "a program hands its scenarios over once, in one expression")]
 pub fn run(scenarios: Scenarios) -> ExitCode {
-    run_with(scenarios, std::env::args_os())
+    run_with(&scenarios, std::env::args_os())
 }
 
 /// As [`run`], with arguments from elsewhere; the first one is the program's name.
 pub fn run_with(
-    scenarios: Scenarios,
+    scenarios: &Scenarios,
     arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>,
 ) -> ExitCode {
-    let matches = match args::command(&scenarios).try_get_matches_from(arguments) {
+    let matches = match args::command(scenarios).try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) => {
             // clap has put help and version here too; nothing is left to say when that cannot be printed.
@@ -45,13 +47,15 @@ pub fn run_with(
         }
     };
     let outcome = match matches.subcommand().and_then(|(_, verbs)| verbs.subcommand()) {
-        Some(("test", arguments)) => test::run(&scenarios, arguments),
-        _ => {
+        Some(("test", arguments)) => test::run(scenarios, arguments),
+        Some(("list", _)) => {
             for name in scenarios.names() {
                 println!("{name}");
             }
             Ok(PASSED)
         }
+        // clap has refused what is neither.
+        _ => Err("what should be done? See `--help`".to_owned()),
     };
     outcome
         .unwrap_or_else(|message| {

@@ -1,16 +1,15 @@
 //! `scenario test NAME`: runs a scenario and prints its report.
 
-use std::cell::Cell;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ArgMatches;
-use mite_core::{Config, Report, Run, RunError, Verdict};
+use mite_core::{Config, Run, RunError, Verdict};
 
-use crate::interrupt::stop_on_interrupt;
-use crate::{FAILED, GENERATOR_LIMITED, INTERRUPTED, PASSED, Scenarios, USAGE};
+use crate::interrupt::Interrupts;
+use crate::{FAILED, GENERATOR_LIMITED, INTERRUPTED, PASSED, Scenarios};
 
 /// Runs the scenario that the arguments name; an error is one of usage or configuration.
 pub(crate) fn run(scenarios: &Scenarios, arguments: &ArgMatches) -> Result<u8, String> {
@@ -31,7 +30,9 @@ async fn test(scenarios: &Scenarios, arguments: &ArgMatches) -> Result<u8, Strin
         .map_err(|error| format!("scenario {name}: {error:?}"))?;
     // Opened before the run: an hour's figures must not be lost to a folder that is not there.
     let json = arguments.get_one::<PathBuf>("json").map(|path| {
-        File::create(path).map(|file| (path, file)).map_err(|error| format!("failed to create {}: {error}", path.display()))
+        File::create(path)
+            .map(|file| (path, file))
+            .map_err(|error| format!("failed to create {}: {error}", path.display()))
     });
     let json = json.transpose()?;
 
@@ -46,26 +47,19 @@ async fn test(scenarios: &Scenarios, arguments: &ArgMatches) -> Result<u8, Strin
     if let Some(duration) = arguments.get_one::<Duration>("graceful-stop") {
         run = run.graceful_stop(*duration);
     }
+    let interrupts = Interrupts::listen().map_err(|error| format!("failed to listen to Ctrl-C: {error}"))?;
     if run.ends() {
         eprintln!("running {name}");
     } else {
         eprintln!("running {name} until Ctrl-C");
         run = run.until_stopped();
     }
-    let handle = match run.start() {
-        Ok(handle) => handle,
-        Err(error) => return Err(error.to_string()),
-    };
-    let (stopper, interrupted) = (handle.stopper(), Cell::new(false));
-    let outcome = tokio::select! {
-        outcome = handle => outcome,
-        never = stop_on_interrupt(&stopper, &interrupted) => match never {},
-    };
-    let report = match outcome {
+    let report = match interrupts.watch(run).await {
         Ok(report) => report,
+        Err(error) if is_usage(&error) => return Err(error.to_string()),
         Err(error) => {
             eprintln!("error: {error}");
-            return Ok(if interrupted.get() { INTERRUPTED } else { code_of(&error) });
+            return Ok(FAILED);
         }
     };
     print!("{report}");
@@ -73,23 +67,18 @@ async fn test(scenarios: &Scenarios, arguments: &ArgMatches) -> Result<u8, Strin
         let written = file.write_all(report.to_json().as_bytes()).and_then(|()| file.write_all(b"\n"));
         written.map_err(|error| format!("failed to write {}: {error}", path.display()))?;
     }
-    Ok(if interrupted.get() { INTERRUPTED } else { verdict(&report) })
-}
-
-/// What a run that was refused, or broke off, exits with.
-fn code_of(error: &RunError) -> u8 {
-    match error {
-        RunError::Empty | RunError::Row(_) | RunError::Workers { .. } | RunError::StopAfter => USAGE,
-        _ => FAILED,
-    }
-}
-
-fn verdict(report: &Report) -> u8 {
-    match report.verdict {
+    Ok(match report.verdict {
         Verdict::Passed => PASSED,
         Verdict::GeneratorLimited => GENERATOR_LIMITED,
+        // Nothing but an interrupt stops a run of the command line before its end.
+        Verdict::Aborted => INTERRUPTED,
         _ => FAILED,
-    }
+    })
+}
+
+/// Whether a run was refused for what its user has said, before anything was started.
+fn is_usage(error: &RunError) -> bool {
+    matches!(error, RunError::Empty | RunError::Row(_) | RunError::Workers { .. } | RunError::StopAfter)
 }
 
 fn cores() -> usize {

@@ -10,8 +10,8 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use rand_xoshiro::Xoshiro256PlusPlus;
-use rand_xoshiro::rand_core::SeedableRng;
+use rand_xoshiro::rand_core::{Rng as _, SeedableRng as _};
+use rand_xoshiro::{SplitMix64, Xoshiro256PlusPlus};
 use serde::Serialize;
 
 use crate::message::{self, Head, Place, RESERVED};
@@ -33,6 +33,8 @@ pub struct Context {
     /// Time spent waiting for the recorder: it is taken out of the journey's times.
     paused: Cell<Duration>,
     rng: Option<Box<Rng>>,
+    /// 0 for the journey's own context; forks are numbered as they are made, and each draws numbers of its own.
+    fork: u64,
 }
 
 /// An owned, cheap handle on the place where a context stood when it was taken: what it sends and measures belongs to
@@ -51,6 +53,7 @@ pub(crate) struct Visit {
     pub(crate) env: Rc<Env>,
     pub(crate) ids: VisitIds,
     transactions: Cell<u64>,
+    forks: Cell<u64>,
     extensions: RefCell<Extensions>,
     /// The innermost transaction that a panic or a timeout cut off.
     cut_off: Cell<Option<(PathId, u64)>>,
@@ -87,10 +90,16 @@ impl Extensions {
 
 impl Context {
     pub(crate) fn new(env: Rc<Env>, ids: VisitIds, path: PathId) -> Self {
-        let visit =
-            Visit { env, ids, transactions: Cell::new(0), extensions: RefCell::default(), cut_off: Cell::new(None) };
+        let visit = Visit {
+            env,
+            ids,
+            transactions: Cell::new(0),
+            forks: Cell::new(0),
+            extensions: RefCell::default(),
+            cut_off: Cell::new(None),
+        };
         let scope = Scope { visit: Rc::new(visit), path, transaction_id: 0 };
-        Self { scope, paused: Cell::new(Duration::ZERO), rng: None }
+        Self { scope, paused: Cell::new(Duration::ZERO), rng: None, fork: 0 }
     }
 
     /// The configuration of the run.
@@ -182,7 +191,7 @@ impl Context {
         let mut own = env.scratch();
         let (count, start) = pack(&mut own)?;
         if kind == DATA_CREATED || kind == PURGE_DATA {
-            check_record(kind, &own[start..], wanted)?;
+            check_record(kind, &own[start..], env.outbox.is_kept(kind))?;
         }
         if wanted == 0 {
             return Ok(());
@@ -209,8 +218,13 @@ impl Context {
     pub fn rng(&mut self) -> &mut Rng {
         let visit = &self.scope.visit;
         self.rng.get_or_insert_with(|| {
-            let seed = visit.env.shared.seed ^ u64::from(visit.ids.row).rotate_left(32) ^ visit.ids.start_index;
-            Box::new(Rng::seed_from_u64(seed))
+            let mut seed = [0; 32];
+            let parts = [visit.env.shared.seed, visit.ids.row.into(), visit.ids.start_index, self.fork];
+            for (bytes, part) in seed.chunks_exact_mut(8).zip(parts) {
+                // Mixed, since neighbouring seeds would give the first numbers too much in common.
+                bytes.copy_from_slice(&SplitMix64::seed_from_u64(part).next_u64().to_le_bytes());
+            }
+            Box::new(Rng::from_seed(seed))
         })
     }
 
@@ -235,13 +249,9 @@ impl Context {
     /// ```
     #[must_use]
     pub fn fork(&self) -> Context {
-        // Each fork draws numbers of its own, from its place among the transactions, which repeats with the run.
-        let rng = self.rng.as_ref().map(|rng| {
-            let mut rng = rng.clone();
-            rng.jump();
-            rng
-        });
-        Self { scope: self.scope.clone(), paused: Cell::new(Duration::ZERO), rng }
+        let forks = &self.scope.visit.forks;
+        forks.set(forks.get() + 1);
+        Self { scope: self.scope.clone(), paused: Cell::new(Duration::ZERO), rng: None, fork: forks.get() }
     }
 
     /// Runs `body` and then waits until `separation` has passed since it began: for pacing within a journey.
@@ -310,7 +320,7 @@ impl Context {
 }
 
 /// Checks what the recorder will be given, so that the journey that got it wrong is told.
-fn check_record(kind: &str, own: &[u8], wanted: u64) -> Result {
+fn check_record(kind: &str, own: &[u8], kept: bool) -> Result {
     let field = |name| message::field(own, name);
     let name = field("name").and_then(message::split_text).and_then(|(name, _)| std::str::from_utf8(name).ok());
     let name =
@@ -319,7 +329,7 @@ fn check_record(kind: &str, own: &[u8], wanted: u64) -> Result {
     if kind == DATA_CREATED && field("data").is_none() {
         return Err(Error::msg("a message of type \"data_created\" needs `data`"));
     }
-    if wanted == 0 {
+    if !kept {
         return Err(Error::msg(format_args!(
             "{name:?} cannot be recorded: this run has no recorder. Activate it with `Run::recorder(\"recorder-data\")`"
         )));

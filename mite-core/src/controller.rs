@@ -20,7 +20,7 @@ use crate::runner::worker::{self, Command, Event, RowId, WorkerPlan, WorkerResul
 use crate::runner::{Progress, RunError};
 use crate::scenario::{CheckedRow, Hook, Plan};
 use crate::schedule::{Schedule, Stripe};
-use crate::sink::{self, Outbox, Sink, SinkError, SinkQueue};
+use crate::sink::{self, Outbox, RunningSink, Sink, SinkQueue};
 use crate::stats::{RowSecond, Second, Stats};
 use crate::usage::Usage;
 use crate::volume::{AskVolume, Segment, Unit, thousandths};
@@ -89,7 +89,7 @@ struct Worker {
 
 struct Sinks {
     queues: Vec<SinkQueue>,
-    threads: Vec<(String, JoinHandle<Result<(), SinkError>>)>,
+    running: Vec<RunningSink>,
 }
 
 async fn carry_out(control: Control) -> Result<Report, RunError> {
@@ -139,6 +139,7 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         progress: control.progress,
         origin: Instant::now(),
         stopped: None,
+        driving: false,
         seconds: Seconds { rows: Vec::new() },
     };
     let started = run.start_workers(&row_plans, &sinks, &control.events);
@@ -162,27 +163,25 @@ fn start_sinks(
     names: &Arc<Names>,
     events: &mpsc::UnboundedSender<Event>,
 ) -> Result<Sinks, RunError> {
-    let mut started = Sinks { queues: Vec::new(), threads: Vec::new() };
+    let mut started = Sinks { queues: Vec::new(), running: Vec::new() };
     for sink in sinks {
-        let name = sink.name().to_owned();
         let events = events.clone();
         let on_failure = move || {
             let _ = events.send(Event::SinkFailed);
         };
-        let (queue, thread) = sink::spawn(sink, Arc::clone(names), on_failure).map_err(RunError::Thread)?;
+        let (queue, running) = sink::spawn(sink, Arc::clone(names), on_failure).map_err(RunError::Thread)?;
         started.queues.push(queue);
-        started.threads.push((name, thread));
+        started.running.push(running);
     }
     Ok(started)
 }
 
 /// Lets the sinks take what is queued and end.
 fn finish_sinks(sinks: Sinks) -> Result<(), RunError> {
-    drop(sinks.queues);
     let mut outcome = Ok(());
-    for (sink, thread) in sinks.threads {
-        let served = thread.join().unwrap_or_else(|payload| Err(panics::text(&*payload).into()));
-        if let Err(cause) = served
+    for running in sinks.running {
+        let sink = running.name.clone();
+        if let Err(cause) = running.finish()
             && outcome.is_ok()
         {
             outcome = Err(RunError::Sink { sink, cause });
@@ -247,6 +246,8 @@ struct Controller {
     names: NameCache,
     origin: Instant,
     stopped: Option<Stopped>,
+    /// Whether the workers have been told to go.
+    driving: bool,
     seconds: Seconds,
 }
 
@@ -271,8 +272,8 @@ impl Controller {
                     complete: row.complete,
                     cut: self.stop_after,
                     timeout: *timeout,
-                    // At least one each, or a row could never start on some worker.
-                    max_running: stripe.share(*max_running).max(1),
+                    // At least one each: less is refused before.
+                    max_running: stripe.share(*max_running),
                     overload: *overload,
                 }
             });
@@ -317,16 +318,43 @@ impl Controller {
             self.hook(setup).await?.map_err(|message| RunError::Setup { message })?;
         }
         let usage = Usage::now();
-        let before = self.stopped;
-        let ran = if before.is_some() { Ok(()) } else { self.go().await };
+        let ran = if self.stopped.is_none() {
+            self.go().await
+        } else {
+            self.origin = Instant::now();
+            self.end_rows();
+            Ok(())
+        };
         let ended = Ended { duration: self.origin.elapsed(), usage: Usage::now().since(&usage) };
-        if let Some(teardown) = teardown {
-            let torn_down = self.hook(teardown).await?;
+        if let Some(teardown) = teardown
+            && (ran.is_ok() || self.cut_off().await)
+        {
+            // A stop that comes now has nothing left to stop.
+            let stopped = self.stopped;
+            let torn_down = self.hook(teardown).await;
+            self.stopped = stopped;
             ran?;
-            torn_down.map_err(|message| RunError::Teardown { message })?;
+            torn_down?.map_err(|message| RunError::Teardown { message })?;
             return Ok(ended);
         }
         ran.map(|()| ended)
+    }
+
+    /// Cancels the journeys of a run that cannot go on, and says whether all of them have let go.
+    async fn cut_off(&mut self) -> bool {
+        if !self.driving {
+            return true;
+        }
+        self.tell_all(|| Command::Abort);
+        let deadline = Instant::now() + BLOCKED_AFTER;
+        while self.workers.iter().any(|worker| !worker.finished) {
+            match tokio::time::timeout_at(deadline.into(), self.event()).await {
+                Err(_) | Ok(Event::Died(_)) => return false,
+                Ok(Event::Finished(number)) => self.workers[number as usize].finished = true,
+                Ok(_) => {}
+            }
+        }
+        true
     }
 
     async fn event(&mut self) -> Event {
@@ -348,19 +376,36 @@ impl Controller {
     }
 
     /// Runs setup or teardown on the first worker; the inner error is the hook's own.
+    ///
+    /// A stop lets it finish within the graceful stop, an abort cuts it off.
     async fn hook(&mut self, hook: Hook) -> Result<Result<(), String>, RunError> {
         let _ = self.workers[0].commands.send(Command::Hook(hook));
+        // When it is cut off, and when its worker is taken to be blocked.
+        let (mut cut_off_at, mut give_up) = (None, None);
+        if self.stopped == Some(Stopped::AtOnce) {
+            cut_off_at = Instant::now().checked_add(self.facts.graceful_stop);
+        }
         loop {
-            match self.event().await {
-                Event::HookDone(outcome) => return Ok(outcome.map_err(|error| format!("{error:?}"))),
-                Event::Died(message) => return Err(RunError::Panicked { message }),
-                Event::SinkFailed => return Err(sink_failed()),
-                Event::Stop | Event::Abort => {
+            let event = match give_up.or(cut_off_at) {
+                Some(wake) => tokio::time::timeout_at(wake.into(), self.event()).await,
+                None => Ok(self.event().await),
+            };
+            match event {
+                Ok(Event::HookDone(outcome)) => return Ok(outcome),
+                Ok(Event::Died(message)) => return Err(RunError::Panicked { message }),
+                Ok(Event::SinkFailed) => return Err(sink_failed()),
+                Ok(Event::Stop) => {
+                    self.stopped = self.stopped.or(Some(Stopped::Gracefully));
+                    cut_off_at = cut_off_at.or(Instant::now().checked_add(self.facts.graceful_stop));
+                }
+                Ok(Event::Seconds(seconds)) => self.seconds.add(seconds),
+                Ok(Event::Ready(_) | Event::Exhausted(_) | Event::Finished(_)) => {}
+                Err(_) if give_up.is_some() => return Err(RunError::Blocked { worker: 0 }),
+                Ok(Event::Abort) | Err(_) => {
                     self.stopped = Some(Stopped::AtOnce);
+                    give_up = give_up.or(Some(Instant::now() + BLOCKED_AFTER));
                     let _ = self.workers[0].commands.send(Command::Abort);
                 }
-                Event::Seconds(seconds) => self.seconds.add(seconds),
-                Event::Ready(_) | Event::Exhausted(_) | Event::Finished(_) => {}
             }
         }
     }
@@ -372,6 +417,7 @@ impl Controller {
         self.origin = Instant::now() + LEAD;
         let origin = self.origin;
         self.tell_all(|| Command::Go(origin));
+        self.driving = true;
         let mut told = 0;
         // A worker that has not ended by then is blocked.
         let mut give_up: Option<Instant> = None;
@@ -396,7 +442,9 @@ impl Controller {
             if give_up.is_none()
                 && let Some(end) = self.last_end(now)
             {
-                give_up = Some(origin + Duration::from_nanos(end) + self.facts.graceful_stop + BLOCKED_AFTER);
+                let ends = origin + Duration::from_nanos(end) + BLOCKED_AFTER;
+                // A graceful stop of centuries never runs out.
+                give_up = ends.checked_add(self.facts.graceful_stop);
             }
             if self.stopped == Some(Stopped::AtOnce) {
                 give_up =

@@ -179,7 +179,6 @@ impl Histogram {
         }
         self.max()
     }
-
 }
 
 impl std::fmt::Debug for Histogram {

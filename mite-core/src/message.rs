@@ -63,6 +63,11 @@ impl Batch {
         self.heads.push(head);
     }
 
+    /// What it takes in memory.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len() + self.heads.len() * size_of::<Head>()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.heads.is_empty()
     }

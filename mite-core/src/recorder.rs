@@ -76,6 +76,12 @@ pub enum RecorderError {
         /// The file.
         path: PathBuf,
     },
+    /// The file is not where it was.
+    #[error("{} was deleted or moved away while it was being written", .path.display())]
+    Gone {
+        /// The file.
+        path: PathBuf,
+    },
     /// A message that is no record.
     #[error("a message of type {kind:?} has no {field:?}")]
     Incomplete {
@@ -89,7 +95,7 @@ pub enum RecorderError {
     Name(#[from] NameError),
 }
 
-/// How many records each name has got, for the report: counted where they are written.
+/// How many records each name has got since it was last purged, for the report: counted where they are written.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Records(Arc<Mutex<BTreeMap<String, u64>>>);
 
@@ -101,6 +107,10 @@ impl Records {
     fn add(&self, name: &str, records: u64) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *counts.entry(name.to_owned()).or_default() += records;
+    }
+
+    fn forget(&self, name: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 }
 
@@ -166,6 +176,7 @@ impl Recorder {
     fn purge(&mut self, name: &str) -> Result<(), RecorderError> {
         check_name(name)?;
         self.files.remove(name);
+        self.records.forget(name);
         let path = self.path(name);
         match fs::remove_file(&path) {
             Ok(()) => sync_folder(&self.folder),
@@ -228,6 +239,21 @@ impl RecordFile {
     fn sync(&mut self) -> Result<(), RecorderError> {
         if std::mem::take(&mut self.unsynced) {
             self.file.sync_data().map_err(io_error("sync", &self.path))?;
+            self.check_is_there()?;
+        }
+        Ok(())
+    }
+
+    /// Writing goes on without an error when somebody deletes the file, and all of it is lost.
+    fn check_is_there(&self) -> Result<(), RecorderError> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let own = self.file.metadata().map_err(io_error("look at", &self.path))?;
+            let found = fs::metadata(&self.path).map(|found| (found.dev(), found.ino()));
+            if found.ok() != Some((own.dev(), own.ino())) {
+                return Err(RecorderError::Gone { path: self.path.clone() });
+            }
         }
         Ok(())
     }
@@ -236,7 +262,8 @@ impl RecordFile {
 /// Cuts a value that is not whole from the file's end.
 fn cut_torn_tail(file: &File, path: &Path) -> Result<Option<String>, RecorderError> {
     let length = file.metadata().map_err(io_error("open", path))?.len();
-    let mut reader = BufReader::with_capacity(BUFFER, file);
+    // No further than this: a device, which a name may be linked to, has no end.
+    let mut reader = BufReader::with_capacity(BUFFER, io::Read::take(file, length));
     let (mut whole, mut value) = (0, Vec::new());
     loop {
         match scan::read_value(&mut reader, &mut value) {

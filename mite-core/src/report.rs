@@ -42,7 +42,7 @@ pub struct Report {
     pub errors: Vec<ErrorReport>,
     /// One for each name that was checked.
     pub checks: Vec<CheckReport>,
-    /// How many records each name got, counted where they were written.
+    /// How many records each name got, counted where they were written; what was purged since is left out.
     pub records: BTreeMap<String, u64>,
     /// One for each second of the run.
     pub per_second: Vec<PerSecond>,

@@ -185,7 +185,7 @@ impl Run {
         };
         let endless_ok = self.endless || stop_after.is_some();
         let Scenario { name, rows, setup, teardown } = self.scenario;
-        let rows = rows.into_iter().enumerate().map(|(index, row)| row.check(index + 1, endless_ok));
+        let rows = rows.into_iter().enumerate().map(|(index, row)| row.check(index + 1, self.workers, endless_ok));
         let rows = rows.collect::<Result<Vec<_>, RowError>>()?;
         let mut sinks = self.sinks;
         let mut records = None;

@@ -178,7 +178,7 @@ impl Row {
     }
 
     /// How many of the row's journeys may run at once in the open model (100 000 unless told otherwise), shared out among the
-    /// workers. What then happens is [`Row::overload`].
+    /// workers: each needs room for one at least. What then happens is [`Row::overload`].
     pub fn max_running(mut self, journeys: u64) -> Self {
         self.max_running = journeys;
         self
@@ -239,7 +239,12 @@ impl Row {
     }
 
     /// Checks what can be known before the run starts; `endless_ok` is whether something else ends the run.
-    pub(crate) fn check(self, row: usize, endless_ok: bool) -> std::result::Result<CheckedRow, RowError> {
+    pub(crate) fn check(
+        self,
+        row: usize,
+        workers: usize,
+        endless_ok: bool,
+    ) -> std::result::Result<CheckedRow, RowError> {
         let (place, named, ends) = (self.place, self.name.clone(), self.ends());
         let wrong = |message: String| RowError {
             row,
@@ -265,6 +270,13 @@ impl Row {
         };
         if self.max_running == 0 {
             return Err(wrong("`max_running(0)` lets no journey run".into()));
+        }
+        if self.max_running < workers as u64 {
+            let most = self.max_running;
+            return Err(wrong(format!(
+                "`max_running({most})` cannot be shared out among {workers} workers: each needs room for at least one \
+                 journey. Raise it, or give the run fewer workers"
+            )));
         }
         if self.timeout == Some(Duration::ZERO) {
             return Err(wrong("a timeout of zero lets no journey run".into()));

@@ -89,6 +89,7 @@ mod tests {
     }
 
     fn fallible() -> Result<Scenario> {
+        crate::ensure!(usize::BITS > 0);
         Ok(Scenario::new().named("fallible"))
     }
 

@@ -5,16 +5,19 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::error::Error as StdError;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
 use crate::message::{Batch, Head, Message};
 use crate::names::{KindId, Names};
+use crate::panics;
 
 /// What a sink fails with; the run ends with it.
 pub type SinkError = Box<dyn StdError + Send + Sync>;
@@ -34,6 +37,11 @@ impl Wants {
             Self::Everything => true,
             Self::Types(types) => types.contains(&kind),
         }
+    }
+
+    /// Whether this type is one that it is there for.
+    fn names(&self, kind: &str) -> bool {
+        matches!(self, Self::Types(types) if types.contains(&kind))
     }
 }
 
@@ -100,7 +108,7 @@ pub trait Sink: Send + 'static {
     }
 }
 
-/// A batch is handed over when it has this many bytes, and at its worker's next tick in any case.
+/// A batch is handed over when it takes this many bytes, and at its worker's next tick in any case.
 const BATCH_BYTES: usize = 32 * 1024;
 /// How many batches may wait for a sink before its senders do: with `BATCH_BYTES` about 2 MB.
 const QUEUED_BATCHES: usize = 64;
@@ -131,7 +139,25 @@ pub(crate) struct SinkGone {
     cause: String,
 }
 
-/// Runs a sink on a thread of its own until all queues to it are dropped; `on_failure` is called at once when it fails.
+/// A sink on its thread.
+#[derive(Debug)]
+pub(crate) struct RunningSink {
+    pub(crate) name: String,
+    /// Dropped to end the sink.
+    closing: oneshot::Sender<Infallible>,
+    thread: JoinHandle<Result<(), SinkError>>,
+}
+
+impl RunningSink {
+    /// Lets the sink take what is queued, and end. It does not wait for the queues to be dropped: a worker that is blocked
+    /// would hold them for ever.
+    pub(crate) fn finish(self) -> Result<(), SinkError> {
+        drop(self.closing);
+        self.thread.join().unwrap_or_else(|payload| Err(panics::text(&*payload).into()))
+    }
+}
+
+/// Runs a sink on a thread of its own until it is told to finish; `on_failure` is called at once when it fails or panics.
 ///
 /// # Errors
 /// No thread could be started.
@@ -139,29 +165,40 @@ pub(crate) fn spawn(
     mut sink: impl Sink,
     names: Arc<Names>,
     on_failure: impl FnOnce() + Send + 'static,
-) -> std::io::Result<(SinkQueue, JoinHandle<Result<(), SinkError>>)> {
+) -> std::io::Result<(SinkQueue, RunningSink)> {
     let (sender, receiver) = mpsc::channel(QUEUED_BATCHES);
     let failure = Arc::new(Mutex::new(None));
     let queue = SinkQueue { name: sink.name().into(), wants: sink.wants(), sender, failure: Arc::clone(&failure) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let (closing, closed) = oneshot::channel();
     let thread = std::thread::Builder::new().name(format!("mite-{}", queue.name)).spawn(move || {
-        let served = runtime.block_on(serve(&mut sink, receiver, &names));
+        let served = AssertUnwindSafe(|| runtime.block_on(serve(&mut sink, receiver, closed, &names)));
+        let served = catch_unwind(served)
+            .unwrap_or_else(|payload| Err(format!("it panicked: {}", panics::text(&*payload)).into()));
         if let Err(error) = &served {
             *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
             on_failure();
         }
         served
     })?;
-    Ok((queue, thread))
+    let running = RunningSink { name: queue.name.to_string(), closing, thread };
+    Ok((queue, running))
 }
 
-async fn serve(sink: &mut impl Sink, mut batches: mpsc::Receiver<Batch>, names: &Names) -> Result<(), SinkError> {
+async fn serve(
+    sink: &mut impl Sink,
+    mut batches: mpsc::Receiver<Batch>,
+    mut closed: oneshot::Receiver<Infallible>,
+    names: &Names,
+) -> Result<(), SinkError> {
     let mut sync = tokio::time::interval(SYNC_EVERY);
     sync.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
             _ = sync.tick() => sink.sync()?,
+            // What is queued by now is still taken.
+            _ = &mut closed, if !closed.is_terminated() => batches.close(),
             batch = batches.recv() => {
                 let Some(batch) = batch else { break };
                 for message in batch.messages(names) {
@@ -214,6 +251,11 @@ impl Outbox {
         })
     }
 
+    /// Whether there is a sink that asks for messages of this type by name: one that takes all of them keeps no records.
+    pub(crate) fn is_kept(&self, kind: &str) -> bool {
+        self.lanes.iter().any(|lane| lane.queue.wants.names(kind))
+    }
+
     fn lanes(&self, wanted: u64) -> impl Iterator<Item = &Lane> {
         self.lanes.iter().enumerate().filter(move |(index, _)| wanted >> index & 1 == 1).map(|(_, lane)| lane)
     }
@@ -237,7 +279,7 @@ impl Outbox {
     /// Adds a message that nobody waits for.
     pub(crate) fn emit(&self, wanted: u64, head: Head, own: &[u8]) {
         for lane in self.lanes(wanted) {
-            if lane.batch.borrow().bytes.len() > MOST_UNAWAITED_BYTES {
+            if lane.batch.borrow().size() > MOST_UNAWAITED_BYTES {
                 lane.dropped.set(lane.dropped.get() + 1);
                 continue;
             }
@@ -277,14 +319,14 @@ impl Outbox {
 impl Lane {
     /// Waits until the batch is under its size.
     async fn make_room(&self) -> Result<Duration, SinkGone> {
-        if self.batch.borrow().bytes.len() < BATCH_BYTES {
+        if self.batch.borrow().size() < BATCH_BYTES {
             return Ok(Duration::ZERO);
         }
         let started = Instant::now();
-        while self.batch.borrow().bytes.len() >= BATCH_BYTES {
+        while self.batch.borrow().size() >= BATCH_BYTES {
             let permit = self.queue.sender.reserve().await.map_err(|_| self.queue.failed())?;
             // Others waited too: the batch may have gone meanwhile, and then the permit goes back.
-            if self.batch.borrow().bytes.len() >= BATCH_BYTES {
+            if self.batch.borrow().size() >= BATCH_BYTES {
                 permit.send(self.batch.take());
             }
         }
@@ -293,7 +335,7 @@ impl Lane {
 
     /// Hands the batch over if it has `least` bytes and the queue has room.
     fn hand_over(&self, least: usize) -> Result<(), SinkGone> {
-        if self.batch.borrow().bytes.len() < least {
+        if self.batch.borrow().size() < least {
             return Ok(());
         }
         match self.queue.sender.try_reserve() {

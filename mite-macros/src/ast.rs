@@ -33,12 +33,7 @@ impl Parse for Function {
             ));
         }
         let body = input.parse()?;
-        Ok(Function {
-            attrs,
-            vis,
-            signature,
-            body,
-        })
+        Ok(Function { attrs, vis, signature, body })
     }
 }
 
@@ -58,10 +53,7 @@ fn refuse_other_items(input: ParseStream<'_>) -> Result<()> {
     if ahead.peek(Token![fn]) {
         return Ok(());
     }
-    Err(Error::new(
-        ahead.span(),
-        "`#[mite_http]` goes on a function: write it above the journey's `async fn`",
-    ))
+    Err(Error::new(ahead.span(), "`#[mite_http]` goes on a function: write it above the journey's `async fn`"))
 }
 
 impl Parse for Body {
@@ -69,22 +61,14 @@ impl Parse for Body {
         let block = unwrapped(input.parse()?)
             .filter(|group| group.delimiter() == Delimiter::Brace)
             .ok_or_else(|| input.error("expected the function's body"))?;
-        let split = |content: ParseStream<'_>| {
-            Ok((content.call(Attribute::parse_inner)?, content.parse()?))
-        };
+        let split = |content: ParseStream<'_>| Ok((content.call(Attribute::parse_inner)?, content.parse()?));
         match split.parse2(block.stream()) {
             Ok((attrs, rest)) if !attrs.is_empty() => {
                 let mut inner = Group::new(Delimiter::Brace, rest);
                 inner.set_span(block.span());
-                Ok(Body {
-                    attrs,
-                    block: inner,
-                })
+                Ok(Body { attrs, block: inner })
             }
-            _ => Ok(Body {
-                attrs: Vec::new(),
-                block,
-            }),
+            _ => Ok(Body { attrs: Vec::new(), block }),
         }
     }
 }
@@ -115,8 +99,7 @@ mod tests {
 
     #[test]
     fn a_body_need_not_parse() {
-        let parsed =
-            function(quote! { async fn visit(ctx: &mut Context) -> Result { ctx. } }).unwrap();
+        let parsed = function(quote! { async fn visit(ctx: &mut Context) -> Result { ctx. } }).unwrap();
         assert_eq!(parsed.body.block.to_string(), "{ ctx . }");
     }
 
@@ -136,16 +119,8 @@ mod tests {
 
     #[test]
     fn whatever_stands_before_fn_is_part_of_the_function() {
-        for before in [
-            quote!(pub),
-            quote!(pub(crate) async),
-            quote!(async unsafe),
-            quote!(unsafe extern "C"),
-        ] {
-            assert!(
-                function(quote! { #before fn visit() {} }).is_ok(),
-                "{before}"
-            );
+        for before in [quote!(pub), quote!(pub(crate) async), quote!(async unsafe), quote!(unsafe extern "C")] {
+            assert!(function(quote! { #before fn visit() {} }).is_ok(), "{before}");
         }
     }
 

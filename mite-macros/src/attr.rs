@@ -33,26 +33,16 @@ impl Parse for Options {
 impl Options {
     fn parse_one(&mut self, input: ParseStream<'_>) -> Result<()> {
         if !input.peek(Ident::peek_any) {
-            return Err(input.error(
-                "expected an option: `base = \"app_url\"`, `timeout = \"5s\"` or `crate = path`",
-            ));
+            return Err(input.error("expected an option: `base = \"app_url\"`, `timeout = \"5s\"` or `crate = path`"));
         }
         let name = input.call(Ident::parse_any)?;
         match name.to_string().as_str() {
-            "base" => set(&mut self.base, &name, || {
-                base(value(&name, "\"app_url\"", input)?)
-            }),
-            "timeout" => set(&mut self.timeout, &name, || {
-                timeout(value(&name, "\"5s\"", input)?)
-            }),
-            "crate" => set(&mut self.library, &name, || {
-                library(value(&name, "mite", input)?)
-            }),
+            "base" => set(&mut self.base, &name, || base(value(&name, "\"app_url\"", input)?)),
+            "timeout" => set(&mut self.timeout, &name, || timeout(value(&name, "\"5s\"", input)?)),
+            "crate" => set(&mut self.library, &name, || library(value(&name, "mite", input)?)),
             other => Err(Error::new_spanned(
                 &name,
-                format!(
-                    "unknown option `{other}`: `#[mite_http]` knows `base`, `timeout` and `crate`"
-                ),
+                format!("unknown option `{other}`: `#[mite_http]` knows `base`, `timeout` and `crate`"),
             )),
         }
     }
@@ -60,10 +50,7 @@ impl Options {
 
 fn set<T>(option: &mut Option<T>, name: &Ident, parse: impl FnOnce() -> Result<T>) -> Result<()> {
     if option.is_some() {
-        return Err(Error::new_spanned(
-            name,
-            format!("`{name}` is given twice: keep one of them"),
-        ));
+        return Err(Error::new_spanned(name, format!("`{name}` is given twice: keep one of them")));
     }
     *option = Some(parse()?);
     Ok(())
@@ -72,20 +59,14 @@ fn set<T>(option: &mut Option<T>, name: &Ident, parse: impl FnOnce() -> Result<T
 /// What follows the `=` after an option's name.
 fn value<'a>(name: &Ident, example: &str, input: ParseStream<'a>) -> Result<ParseStream<'a>> {
     if !input.peek(Token![=]) || input.peek(Token![==]) || input.peek(Token![=>]) {
-        return Err(Error::new_spanned(
-            name,
-            format!("`{name}` needs a value: write `{name} = {example}`"),
-        ));
+        return Err(Error::new_spanned(name, format!("`{name}` needs a value: write `{name} = {example}`")));
     }
     input.parse::<Token![=]>()?;
     Ok(input)
 }
 
 fn base(input: ParseStream<'_>) -> Result<LitStr> {
-    let key = string(
-        input,
-        "`base` is the name of a config key, as a string: `base = \"app_url\"`",
-    )?;
+    let key = string(input, "`base` is the name of a config key, as a string: `base = \"app_url\"`")?;
     let text = key.value();
     if text.is_empty() || text.contains("://") {
         return Err(Error::new_spanned(
@@ -98,15 +79,9 @@ fn base(input: ParseStream<'_>) -> Result<LitStr> {
 }
 
 fn timeout(input: ParseStream<'_>) -> Result<LitInt> {
-    let text = string(
-        input,
-        "`timeout` is a string with its unit: `timeout = \"5s\"`",
-    )?;
+    let text = string(input, "`timeout` is a string with its unit: `timeout = \"5s\"`")?;
     match duration::nanoseconds(&text.value()) {
-        Ok(nanoseconds) => Ok(LitInt::new(
-            &nanoseconds.to_string(),
-            Span::mixed_site().located_at(text.span()),
-        )),
+        Ok(nanoseconds) => Ok(LitInt::new(&nanoseconds.to_string(), Span::mixed_site().located_at(text.span()))),
         Err(refusal) => Err(Error::new_spanned(&text, refusal.message(&text.value()))),
     }
 }
@@ -125,10 +100,7 @@ fn string(input: ParseStream<'_>, mend: &str) -> Result<LitStr> {
         value = *group.expr;
     }
     match value {
-        Expr::Lit(ExprLit {
-            lit: Lit::Str(text),
-            ..
-        }) if text.suffix().is_empty() => Ok(text),
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) if text.suffix().is_empty() => Ok(text),
         other => Err(Error::new_spanned(other, mend)),
     }
 }
@@ -147,21 +119,10 @@ mod tests {
 
     #[test]
     fn options_come_in_any_order() {
-        let options: Options = syn::parse2(quote!(
-            crate = ::load::mite,
-            timeout = "1.5s",
-            base = "app_url",
-        ))
-        .unwrap();
+        let options: Options = syn::parse2(quote!(crate = ::load::mite, timeout = "1.5s", base = "app_url",)).unwrap();
         assert_eq!(options.base.unwrap().value(), "app_url");
-        assert_eq!(
-            options.timeout.unwrap().base10_parse::<u64>().unwrap(),
-            1_500_000_000
-        );
-        assert_eq!(
-            options.library.to_token_stream().to_string(),
-            ":: load :: mite"
-        );
+        assert_eq!(options.timeout.unwrap().base10_parse::<u64>().unwrap(), 1_500_000_000);
+        assert_eq!(options.library.to_token_stream().to_string(), ":: load :: mite");
     }
 
     #[test]
@@ -180,16 +141,10 @@ mod tests {
             (quote!(timeout = "5"), "is no duration"),
             (quote!(timeout = "0s"), "timeout of zero"),
             (quote!(crate = "mite"), "without quotes"),
-            (
-                quote!(base = "a", timeout = "5s", base = "b"),
-                "`base` is given twice",
-            ),
+            (quote!(base = "a", timeout = "5s", base = "b"), "`base` is given twice"),
             (quote!(base = "a" timeout = "5s"), "expected `,`"),
         ] {
-            let error = syn::parse2::<Options>(options.clone())
-                .err()
-                .unwrap()
-                .to_string();
+            let error = syn::parse2::<Options>(options.clone()).err().unwrap().to_string();
             assert!(error.contains(mend), "{options}: {error}");
         }
     }

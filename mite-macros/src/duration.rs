@@ -16,8 +16,7 @@ impl Refusal {
                  (the units are us, ms, s, m and h)"
             ),
             Refusal::Zero => {
-                "a timeout of zero would fail every request: write one such as `timeout = \"5s\"`"
-                    .to_owned()
+                "a timeout of zero would fail every request: write one such as `timeout = \"5s\"`".to_owned()
             }
             Refusal::Range => format!(
                 "`{text}` cannot be held: a timeout is a whole number of nanoseconds, of no more than 584 years"
@@ -27,13 +26,8 @@ impl Refusal {
 }
 
 /// From the longest name to the shortest, so that `ms` is not taken for `s`.
-const UNITS: [(&str, u64); 5] = [
-    ("us", 1_000),
-    ("ms", 1_000_000),
-    ("s", 1_000_000_000),
-    ("m", 60_000_000_000),
-    ("h", 3_600_000_000_000),
-];
+const UNITS: [(&str, u64); 5] =
+    [("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000)];
 
 pub(crate) fn nanoseconds(text: &str) -> Result<u64, Refusal> {
     let (number, unit) = UNITS
@@ -45,19 +39,10 @@ pub(crate) fn nanoseconds(text: &str) -> Result<u64, Refusal> {
         Some(parts) => parts,
         None => (number, ""),
     };
-    if whole.is_empty()
-        || !whole
-            .bytes()
-            .chain(fraction.bytes())
-            .all(|byte| byte.is_ascii_digit())
-    {
+    if whole.is_empty() || !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) {
         return Err(Refusal::Form);
     }
-    let mut total = whole
-        .parse::<u64>()
-        .ok()
-        .and_then(|whole| whole.checked_mul(unit))
-        .ok_or(Refusal::Range)?;
+    let mut total = whole.parse::<u64>().ok().and_then(|whole| whole.checked_mul(unit)).ok_or(Refusal::Range)?;
     // A tenth, a hundredth, … of the unit for each digit; units hold factors of ten for as long as they are whole.
     let mut place = unit;
     for digit in fraction.trim_end_matches('0').bytes() {
@@ -65,15 +50,9 @@ pub(crate) fn nanoseconds(text: &str) -> Result<u64, Refusal> {
             return Err(Refusal::Range);
         }
         place /= 10;
-        total = total
-            .checked_add(place * u64::from(digit - b'0'))
-            .ok_or(Refusal::Range)?;
+        total = total.checked_add(place * u64::from(digit - b'0')).ok_or(Refusal::Range)?;
     }
-    if total == 0 {
-        Err(Refusal::Zero)
-    } else {
-        Ok(total)
-    }
+    if total == 0 { Err(Refusal::Zero) } else { Ok(total) }
 }
 
 #[cfg(test)]

@@ -3,9 +3,7 @@
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{
-    FnArg, Ident, Lifetime, Pat, PatIdent, PatType, Path, Result, parse_quote, spanned::Spanned,
-};
+use syn::{FnArg, Ident, Lifetime, Pat, PatIdent, PatType, Path, Result, parse_quote, spanned::Spanned};
 
 use crate::{
     ast::{Body, Function},
@@ -30,28 +28,17 @@ fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
 
     let argument = argument(context);
     let session = session(context, &argument, &options, &library);
-    let Body {
-        attrs: body_attrs,
-        block,
-    } = &function.body;
+    let Body { attrs: body_attrs, block } = &function.body;
     // Without a label, the braces of a body on one line are superfluous to the compiler.
     let label = Lifetime::new("'__mite_body", block.span());
-    let mut body = Group::new(
-        Delimiter::Brace,
-        quote! { #(#body_attrs)* #session #label: #block },
-    );
+    let mut body = Group::new(Delimiter::Brace, quote! { #(#body_attrs)* #session #label: #block });
     body.set_span(added_at(block.span()));
 
     if let Some(FnArg::Typed(first)) = function.signature.inputs.first_mut() {
         first.attrs.clear();
         *first.pat = parse_quote!(#argument);
     }
-    let Function {
-        attrs,
-        vis,
-        signature,
-        ..
-    } = &function;
+    let Function { attrs, vis, signature, .. } = &function;
     Ok(quote! { #(#attrs)* #vis #signature #body })
 }
 

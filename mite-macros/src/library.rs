@@ -46,14 +46,8 @@ mod tests {
         assert_eq!(extern_name("mite-load", "mite", name("mite_load")), "mite");
         assert_eq!(extern_name("mite-load", "mite", name("load")), "load");
         assert_eq!(extern_name("mite-load", "mite", FoundCrate::Itself), "mite");
-        assert_eq!(
-            extern_name("mite-http", "mite_http", name("mite_http")),
-            "mite_http"
-        );
+        assert_eq!(extern_name("mite-http", "mite_http", name("mite_http")), "mite_http");
         assert_eq!(extern_name("mite-http", "mite_http", name("http")), "http");
-        assert_eq!(
-            extern_name("mite-http", "mite_http", FoundCrate::Itself),
-            "mite_http"
-        );
+        assert_eq!(extern_name("mite-http", "mite_http", FoundCrate::Itself), "mite_http");
     }
 }

@@ -18,22 +18,15 @@ fn asynchronous(signature: &Signature) -> Result<()> {
     if signature.asyncness.is_some() {
         return Ok(());
     }
-    Err(Error::new(
-        signature.fn_token.span,
-        format!(
-            "a journey is asynchronous: write `async fn {}`",
-            signature.ident
-        ),
-    ))
+    Err(Error::new(signature.fn_token.span, format!("a journey is asynchronous: write `async fn {}`", signature.ident)))
 }
 
 fn context_argument(signature: &Signature) -> Result<&PatType> {
     let name = &signature.ident;
     match signature.inputs.first() {
-        None => Err(Error::new_spanned(
-            name,
-            format!("a journey is handed its context: write `{name}(ctx: &mut Context)`"),
-        )),
+        None => {
+            Err(Error::new_spanned(name, format!("a journey is handed its context: write `{name}(ctx: &mut Context)`")))
+        }
         Some(FnArg::Receiver(receiver)) => Err(Error::new_spanned(
             receiver,
             "a journey has no `self`: its first argument is the context, `ctx: &mut Context`",
@@ -76,37 +69,15 @@ mod tests {
     #[test]
     fn all_mistakes_are_told() {
         for (signature, mends) in [
-            (
-                parse_quote!(fn visit(ctx: &mut Context) -> Result),
-                vec!["write `async fn visit`"],
-            ),
-            (
-                parse_quote!(async fn visit() -> Result),
-                vec!["write `visit(ctx: &mut Context)`"],
-            ),
-            (
-                parse_quote!(async fn visit(&mut self) -> Result),
-                vec!["has no `self`"],
-            ),
-            (
-                parse_quote!(async fn visit(ctx: &Context) -> Result),
-                vec!["write `&mut Context`"],
-            ),
-            (
-                parse_quote!(async fn visit(name: String) -> Result),
-                vec!["write `&mut Context`"],
-            ),
-            (
-                parse_quote!(fn visit() -> Result),
-                vec!["write `async fn", "write `visit(ctx"],
-            ),
+            (parse_quote!(fn visit(ctx: &mut Context) -> Result), vec!["write `async fn visit`"]),
+            (parse_quote!(async fn visit() -> Result), vec!["write `visit(ctx: &mut Context)`"]),
+            (parse_quote!(async fn visit(&mut self) -> Result), vec!["has no `self`"]),
+            (parse_quote!(async fn visit(ctx: &Context) -> Result), vec!["write `&mut Context`"]),
+            (parse_quote!(async fn visit(name: String) -> Result), vec!["write `&mut Context`"]),
+            (parse_quote!(fn visit() -> Result), vec!["write `async fn", "write `visit(ctx"]),
         ] {
-            let errors: Vec<_> = context(&signature)
-                .err()
-                .unwrap()
-                .into_iter()
-                .map(|error| error.to_string())
-                .collect();
+            let errors: Vec<_> =
+                context(&signature).err().unwrap().into_iter().map(|error| error.to_string()).collect();
             assert_eq!(errors.len(), mends.len(), "{errors:?}");
             for (error, mend) in errors.iter().zip(mends) {
                 assert!(error.contains(mend), "{error}");

@@ -27,7 +27,10 @@ mod linux {
         pub(crate) fn new() -> io::Result<Self> {
             let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
             let fd = rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags)?;
-            #[expect(deprecated, reason = "its successor is unsafe; an `OwnedFd` is the same descriptor until it is dropped")]
+            #[expect(
+                deprecated,
+                reason = "its successor is unsafe; an `OwnedFd` is the same descriptor until it is dropped"
+            )]
             let fd = AsyncFd::new(fd)?;
             Ok(Self { fd })
         }

@@ -24,7 +24,7 @@ use crate::schedule::{Cursor, Schedule, Stripe};
 use crate::sink::{Outbox, SinkQueue};
 use crate::stats::{Second, Stats};
 use crate::volume::{Segment, Unit};
-use crate::{Context, Error, panics};
+use crate::{Context, panics};
 
 /// A row's number: 0 for setup and teardown, from 1 for the scenario's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,8 @@ pub(crate) enum Command {
 pub(crate) enum Event {
     /// Ready to start, or why not.
     Ready(io::Result<()>),
-    HookDone(Result<(), Error>),
+    /// Setup or teardown has ended; what it failed with is told with its type and place.
+    HookDone(Result<(), String>),
     Seconds(Vec<Second>),
     Exhausted(RowId),
     /// All rows have ended and nothing runs any more.
@@ -478,6 +479,10 @@ impl WorkerState {
         }
     }
 
+    fn complete(&self, id: RowId) {
+        self.row(id).plan.borrow_mut().complete = true;
+    }
+
     /// Moves what was counted beside the statistics into them, and finds rows that do not add up.
     fn settle(&self) -> Vec<(u32, u64, u64)> {
         let mut stats = self.env.stats.borrow_mut();
@@ -555,7 +560,7 @@ async fn serve(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
             Command::Hook(hook) => {
                 let done = tokio::select! {
                     done = run_hook(state, hook) => done,
-                    () = aborted(state, commands) => Err(Error::msg("the run was aborted")),
+                    () = aborted(state, commands) => Err("it was cut off, since the run was stopped".to_owned()),
                 };
                 let _ = state.env.outbox.flush().await;
                 let _ = state.events.send(Event::HookDone(done));
@@ -565,12 +570,15 @@ async fn serve(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
                 // Not to start before the others do. A timer that fails here is told by `drive`.
                 let _ = timer.sleep_until(origin).await;
                 drive(state, commands, timer).await;
+                // What journeys have sent comes before what teardown sends, on whichever worker.
+                let _ = state.env.outbox.flush().await;
                 let _ = state.events.send(Event::Finished(state.number));
             }
             Command::Exit => return,
             // Before the start there is nothing to stop, and after the end nothing more.
-            Command::Stop | Command::Abort | Command::Exhausted(_) | Command::Complete(_) => {}
+            Command::Stop | Command::Abort | Command::Exhausted(_) => {}
             Command::Extend(row, unit, segment) => state.extend(row, unit, segment),
+            Command::Complete(row) => state.complete(row),
         }
     }
 }
@@ -585,17 +593,19 @@ async fn aborted(state: &WorkerState, commands: &mut mpsc::UnboundedReceiver<Com
     }
 }
 
-async fn run_hook(state: &Rc<WorkerState>, hook: Hook) -> Result<(), Error> {
+async fn run_hook(state: &Rc<WorkerState>, hook: Hook) -> Result<(), String> {
     let ids = VisitIds { row: 0, context_id: state.env.next_context_id(), data_id: None, start_index: 0 };
     let mut ctx = Context::new(Rc::clone(&state.env), ids, Names::root(0));
     let visit = Rc::clone(ctx.visit());
     let mut root = Transaction::root(&mut ctx, Instant::now());
     let result = match watched(hook(root.context())).await {
-        Ok(result) => root.end(result),
+        Ok(result) => root.end(result).map_err(|error| format!("{error:?}")),
         Err(payload) => {
-            let panic = panics::take_last();
-            let place = panic.map_or_else(String::new, |panic| format!(" at {}", panic.place));
-            root.end(Err(Error::msg(format_args!("it panicked{place}: {}", panics::text(&*payload)))))
+            let (panic, text) = (panics::take_last(), panics::text(&*payload));
+            root.context().scope().report_panic(&text, panic.as_ref());
+            root.end_panicked();
+            let place = panic.map_or_else(String::new, |panic| format!(" (at {})", panic.place));
+            Err(format!("panic: {text}{place}"))
         }
     };
     visit.close();
@@ -621,8 +631,11 @@ async fn drive(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
             if state.is_idle() {
                 break;
             }
-            let deadline = *cancel_at.get_or_insert_with(|| env.instant(now) + env.shared.graceful_stop);
-            if !cancelled && Instant::now() >= deadline {
+            if cancel_at.is_none() {
+                // A graceful stop of centuries never runs out.
+                cancel_at = env.instant(now).checked_add(env.shared.graceful_stop);
+            }
+            if !cancelled && cancel_at.is_some_and(|deadline| Instant::now() >= deadline) {
                 cancelled = true;
                 state.cancel_all();
             }
@@ -670,7 +683,7 @@ fn tell_seconds(state: &WorkerState, now: u64) {
 fn obey(state: &Rc<WorkerState>, command: Command, cancel_at: &mut Option<Instant>) {
     match command {
         Command::Extend(row, unit, segment) => state.extend(row, unit, segment),
-        Command::Complete(row) => state.row(row).plan.borrow_mut().complete = true,
+        Command::Complete(row) => state.complete(row),
         Command::Exhausted(row) => {
             state.end_by_data(row);
         }

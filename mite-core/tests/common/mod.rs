@@ -1,0 +1,140 @@
+//! What the tests share: the two sums that each report keeps, a sink that keeps messages, and journeys that tell on
+//! themselves.
+#![allow(dead_code, reason = "each test file uses its own part of this")]
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use mite_core::{Context, Message, Report, Result, Run, RunError, Sink, SinkError, Wants};
+use rmpv::Value;
+
+/// A tenth of a second: the length of most plans here.
+pub(crate) const TENTH: Duration = Duration::from_millis(100);
+
+/// Checks that both sums hold for each row, and that the report's parts agree with each other.
+#[track_caller]
+pub(crate) fn checked(report: Report) -> Report {
+    for row in &report.journeys {
+        assert_eq!(row.planned, row.started + row.dropped + row.starved + row.unstarted, "{row:#?}");
+        assert_eq!(row.started, row.completed + row.failed + row.cancelled, "{row:#?}");
+        assert_eq!(row.start_lag.count(), row.started);
+        assert_eq!(row.response_time.count(), row.completed);
+        assert_eq!(row.failed_time.count(), row.failed);
+    }
+    assert!(!report.reasons.iter().any(|reason| reason.contains("a bug of mite")), "{:?}", report.reasons);
+    let sum = |of: fn(&mite_core::PerSecond) -> u64| report.per_second.iter().map(of).sum::<u64>();
+    assert_eq!(sum(|second| second.started), report.journeys.iter().map(|row| row.started).sum::<u64>());
+    assert_eq!(sum(|second| second.completed), report.journeys.iter().map(|row| row.completed).sum::<u64>());
+    assert_eq!(sum(|second| second.failed), report.journeys.iter().map(|row| row.failed).sum::<u64>());
+    report
+}
+
+/// Runs and checks.
+pub(crate) async fn ran(run: Run) -> Report {
+    checked(run.run().await.unwrap())
+}
+
+/// Runs what cannot be carried out, and gives the error.
+pub(crate) async fn failed(run: Run) -> RunError {
+    match run.run().await {
+        Ok(report) => panic!("the run should have failed\n{report}"),
+        Err(error) => error,
+    }
+}
+
+pub(crate) async fn noop(_ctx: &mut Context) -> Result {
+    Ok(())
+}
+
+/// Never ends by itself.
+pub(crate) async fn forever(_ctx: &mut Context) -> Result {
+    std::future::pending().await
+}
+
+/// The numbers of the starts that were made.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Starts(Arc<Mutex<Vec<u64>>>);
+
+impl Starts {
+    pub(crate) fn note(&self, ctx: &Context) {
+        self.0.lock().unwrap().push(ctx.start_index());
+    }
+
+    /// In rising order.
+    pub(crate) fn sorted(&self) -> Vec<u64> {
+        let mut starts = self.0.lock().unwrap().clone();
+        starts.sort_unstable();
+        starts
+    }
+}
+
+/// Keeps all messages of the types that it wants.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    wants: Wants,
+    messages: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Kept {
+    pub(crate) fn everything() -> Self {
+        Self { wants: Wants::Everything, messages: Arc::default() }
+    }
+
+    pub(crate) fn types(types: &'static [&'static str]) -> Self {
+        Self { wants: Wants::Types(types), messages: Arc::default() }
+    }
+
+    pub(crate) fn all(&self) -> Vec<Value> {
+        self.messages.lock().unwrap().clone()
+    }
+
+    pub(crate) fn of(&self, kind: &str) -> Vec<Value> {
+        self.all().into_iter().filter(|message| message["type"] == kind.into()).collect()
+    }
+
+    /// The texts of one field of the messages of one type.
+    pub(crate) fn texts(&self, kind: &str, field: &str) -> Vec<String> {
+        self.of(kind).iter().map(|message| message[field].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+impl Sink for Kept {
+    fn name(&self) -> &'static str {
+        "keeper"
+    }
+
+    fn wants(&self) -> Wants {
+        self.wants.clone()
+    }
+
+    fn message(&mut self, message: &Message<'_>) -> Result<(), SinkError> {
+        let mut packed = Vec::new();
+        message.pack(&mut packed);
+        self.messages.lock().unwrap().push(rmpv::decode::read_value(&mut &packed[..])?);
+        Ok(())
+    }
+}
+
+/// The errors of a report: transaction, type, message, location, count.
+pub(crate) fn errors(report: &Report) -> Vec<(&str, &str, &str, &str, u64)> {
+    report
+        .errors
+        .iter()
+        .map(|error| (&*error.transaction, &*error.ex_type, &*error.message, &*error.location, error.count))
+        .collect()
+}
+
+/// The records of a file, in order.
+pub(crate) fn records(folder: &std::path::Path, name: &str) -> Vec<Value> {
+    mite_core::recorded::<Value>(folder.join(format!("{name}.msgpack"))).unwrap()
+}
+
+/// How often each value comes.
+pub(crate) fn tally<T: Ord>(values: impl IntoIterator<Item = T>) -> BTreeMap<T, u64> {
+    let mut tally = BTreeMap::new();
+    for value in values {
+        *tally.entry(value).or_default() += 1;
+    }
+    tally
+}

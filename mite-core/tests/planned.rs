@@ -1,0 +1,94 @@
+//! What is planned is the integral of the volume model, and all of it is started, each start once.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Starts, TENTH, ran};
+use mite_core::volume::{SECOND, Stages, constant, nothing, ramp};
+use mite_core::{Context, NoData, Row, Run, Scenario, Volume};
+
+fn noting(starts: &Starts) -> impl AsyncFn(&mut Context) -> mite_core::Result + Clone + Send + 'static {
+    let starts = starts.clone();
+    async move |ctx: &mut Context| {
+        starts.note(ctx);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn stages_are_carried_out_to_the_last_unit() {
+    let models: Vec<(Stages, u64)> = vec![
+        (constant(500, 3 * TENTH), 150),
+        // Start k is due at k/rate, so that the last one before the end is number ⌈rate × length⌉ − 1.
+        (constant(333.3, 3 * TENTH), 100),
+        (ramp(4 * TENTH).from(0).to(1000), 200),
+        (ramp(4 * TENTH).from(1000).to(0), 200),
+        (nothing(TENTH) + constant(100, 2 * TENTH), 20),
+        (constant(100, TENTH) + nothing(TENTH) + ramp(TENTH).to(200) + constant(200, TENTH), 40),
+        (nothing(TENTH), 0),
+        (constant(0.5, TENTH), 1),
+    ];
+    for workers in 1..=3 {
+        let mut scenario = Scenario::new();
+        let mut all = Vec::new();
+        for (model, _) in &models {
+            let starts = Starts::default();
+            scenario = scenario.row(Row::new(noting(&starts), NoData, model.clone()).named("noting"));
+            all.push(starts);
+        }
+        let report = ran(Run::new(scenario).workers(workers)).await;
+        for (((model, planned), row), starts) in models.iter().zip(&report.journeys).zip(&all) {
+            assert_eq!(row.planned, *planned, "{workers} workers, {model:?}");
+            assert_eq!(row.completed, *planned, "{workers} workers, {model:?}");
+            assert_eq!(starts.sorted(), (0..*planned).collect::<Vec<_>>(), "{workers} workers, {model:?}");
+        }
+        assert!(report.passed(), "{report}");
+        assert_eq!(
+            report.per_second.iter().map(|second| second.planned).sum::<u64>(),
+            models.iter().map(|model| model.1).sum::<u64>()
+        );
+    }
+}
+
+#[tokio::test]
+async fn closures_are_carried_out_second_by_second() {
+    for workers in 1..=3 {
+        let (endless, ending, rising) = (Starts::default(), Starts::default(), Starts::default());
+        let scenario = Scenario::new()
+            .row(Row::new(noting(&endless), NoData, |_start, _end| 100).named("endless"))
+            .row(
+                Row::new(noting(&ending), NoData, |start: Duration, _end| (start < SECOND).then_some(40))
+                    .named("ending"),
+            )
+            .row(Row::new(noting(&rising), NoData, |start: Duration, _end| start.as_secs() * 30).named("rising"));
+        let report = ran(Run::new(scenario).workers(workers).stop_after(SECOND + 5 * TENTH)).await;
+        for (starts, (row, planned)) in [endless, ending, rising].iter().zip(report.journeys.iter().zip([150, 40, 15]))
+        {
+            assert_eq!((row.planned, row.started), (planned, planned), "{workers} workers, {}", row.journey);
+            assert_eq!(starts.sorted(), (0..planned).collect::<Vec<_>>(), "{workers} workers, {}", row.journey);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_closure_that_stops_at_once_plans_nothing() {
+    let scenario = Scenario::new()
+        .row(Row::new(common::noop, NoData, |_start, _end| Volume::Stop).named("never"))
+        .row(Row::new(common::noop, NoData, constant(100, TENTH)).named("some"));
+    let report = ran(Run::new(scenario).stop_after(5 * SECOND)).await;
+    assert_eq!((report.journey("never").planned, report.journey("some").planned), (0, 10));
+    assert!(report.duration < 4 * SECOND, "{report}");
+}
+
+#[tokio::test]
+async fn stop_after_cuts_any_plan() {
+    for workers in 1..=3 {
+        let starts = Starts::default();
+        let scenario = Scenario::new().row(Row::new(noting(&starts), NoData, constant(100, 100 * SECOND)).named("cut"));
+        let report = ran(Run::new(scenario).workers(workers).stop_after(2 * TENTH)).await;
+        assert_eq!(report.journeys[0].planned, 20);
+        assert_eq!(starts.sorted(), (0..20).collect::<Vec<_>>());
+        assert!(report.passed(), "{report}");
+    }
+}

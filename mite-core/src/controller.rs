@@ -23,7 +23,7 @@ use crate::schedule::{Schedule, Stripe};
 use crate::sink::{self, Outbox, RunningSink, Sink, SinkQueue};
 use crate::stats::{RowSecond, Second, Stats};
 use crate::usage::Usage;
-use crate::volume::{AskVolume, Segment, Unit, thousandths};
+use crate::volume::{Asked, Segment, Unit, thousandths};
 use crate::{Config, pack, panics};
 
 const SECOND: u64 = 1_000_000_000;
@@ -69,7 +69,7 @@ struct Row {
     name: String,
     unit: Unit,
     schedule: Schedule,
-    ask: Option<AskVolume>,
+    ask: Option<Asked>,
     /// Whether a closure has said which unit it means.
     unit_known: bool,
     complete: bool,
@@ -108,15 +108,15 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
     let mut row_plans = Vec::new();
     let mut rows = Vec::new();
     for row in control.rows {
-        let (unit, segments, ask) = match row.plan {
-            Plan::Known(unit, segments) => (unit, segments, None),
-            Plan::Asked(ask) => (Unit::Rate, Vec::new(), Some(ask)),
+        let (unit, each, mut schedule, ask) = match row.plan {
+            Plan::Known(schedule, unit, each) => (unit, each, schedule, None),
+            Plan::Asked(asked, None) => (Unit::Rate, None, Schedule::unknown(), Some(asked)),
+            Plan::Asked(asked, Some(part)) => (Unit::Rate, None, Schedule::unknown().part(part), Some(asked)),
         };
-        let mut schedule = Schedule::new(segments.iter().copied());
         if let Some(cut) = control.stop_after {
             schedule.cut(cut);
         }
-        row_plans.push((segments, row.timeout, row.max_running, row.overload));
+        row_plans.push((each, row.timeout, row.max_running, row.overload));
         rows.push(Row {
             name: row.name,
             unit,
@@ -251,8 +251,8 @@ struct Controller {
     seconds: Seconds,
 }
 
-/// The limits of a row and its known segments.
-type RowPlan = (Vec<Segment>, Option<Duration>, u64, crate::scenario::Overload);
+/// The limits of a row: starts of each slot, timeout, running at once, and what then.
+type RowPlan = (Option<u64>, Option<Duration>, u64, crate::scenario::Overload);
 
 impl Controller {
     fn start_workers(
@@ -264,19 +264,20 @@ impl Controller {
         let stripes = Stripe::by_weights(&vec![1; self.facts.workers as usize]);
         for (number, stripe) in stripes.into_iter().enumerate() {
             let (commands, receiver) = mpsc::unbounded_channel();
-            let rows = self.rows.iter().zip(row_plans).map(|(row, (segments, timeout, max_running, overload))| {
-                WorkerRowPlan {
-                    spec: row.pool.for_worker(),
-                    segments: segments.clone(),
-                    unit: row.unit,
-                    complete: row.complete,
-                    cut: self.stop_after,
-                    timeout: *timeout,
-                    // At least one each: less is refused before.
-                    max_running: stripe.share(*max_running),
-                    overload: *overload,
-                }
-            });
+            let rows =
+                self.rows.iter().zip(row_plans).map(|(row, (iterations_each, timeout, max_running, overload))| {
+                    WorkerRowPlan {
+                        spec: row.pool.for_worker(),
+                        schedule: row.schedule.clone(),
+                        iterations_each: *iterations_each,
+                        unit: row.unit,
+                        complete: row.complete,
+                        timeout: *timeout,
+                        // At least one each: less is refused before.
+                        max_running: stripe.share(*max_running),
+                        overload: *overload,
+                    }
+                });
             let plan = WorkerPlan {
                 number: number as u32,
                 facts: Arc::clone(&self.facts),
@@ -516,7 +517,7 @@ impl Controller {
             let wrong = |message: String| RunError::Volume { row: id.0, journey: row.name.clone(), second, message };
             let Some(ask) = &row.ask else { continue };
             let answer = catch_unwind(AssertUnwindSafe(|| {
-                panics::watched(|| ask(Duration::from_nanos(start), Duration::from_nanos(end)))
+                panics::watched(|| ask.ask(Duration::from_nanos(start), Duration::from_nanos(end)))
             }));
             let answer =
                 answer.map_err(|payload| wrong(format!("the closure panicked: {}", panics::text(&*payload))))?;
@@ -538,10 +539,7 @@ impl Controller {
             }
             let segment = Segment { start, end, from: volume, to: volume };
             row.schedule.push(segment);
-            if let Some(cut) = self.stop_after {
-                row.schedule.cut(cut);
-                row.complete = end >= cut;
-            }
+            row.complete = row.schedule.end() < end;
             let unit = row.unit;
             self.tell_all(|| Command::Extend(id, unit, segment));
         }
@@ -601,7 +599,7 @@ impl Row {
             Unit::Running => counted.planned,
             // What is due after the data ran out is not planned.
             Unit::Rate if self.exhausted => counted.started,
-            Unit::Rate => self.schedule.before((second + 1) * SECOND) - self.schedule.before(second * SECOND),
+            Unit::Rate => self.schedule.between(second * SECOND, (second + 1) * SECOND),
         }
     }
 }

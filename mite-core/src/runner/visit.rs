@@ -149,7 +149,9 @@ where
 
     async fn run_slot(&self, worker: &Rc<WorkerState>, slot: Slot) {
         let env = worker.env();
-        while worker.wants_slot(slot) {
+        let mut runs = 0;
+        while worker.wants_slot(slot, runs) {
+            runs += 1;
             // A journey that never waits must let the others run all the same.
             tokio::task::coop::consume_budget().await;
             let free = Instant::now();

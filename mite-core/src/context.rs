@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::message::{self, Head, Place, RESERVED};
 use crate::names::PathId;
-use crate::panics::Panic;
+use crate::panics::{self, Panic};
 use crate::recorder::{self, DATA_CREATED, PURGE_DATA};
 use crate::runner::env::Env;
 use crate::stats::{ErrorKey, RequestSample};
@@ -572,9 +572,12 @@ impl Drop for Transaction<'_> {
         if self.ended {
             return;
         }
-        // A panic or a cancellation: the innermost comes first, and is where a panic is reported.
+        // A panic or a cancellation: the innermost comes first, and is where a panic or a timeout is reported. One that the
+        // journey itself gave up, and goes on after, is neither.
         let scope = &self.context.scope;
-        scope.visit.cut_off_at(scope.path, scope.transaction_id);
+        if std::thread::panicking() || !panics::is_watched() {
+            scope.visit.cut_off_at(scope.path, scope.transaction_id);
+        }
         self.close(true, false);
     }
 }

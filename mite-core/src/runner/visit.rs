@@ -191,7 +191,7 @@ where
 
     /// Asks the pool; what it fails with, or panics with, is reported.
     async fn checkout(&self, env: &Rc<Env>, row: RowId, index: u64) -> Got<'_, P, Args> {
-        let answer = watched(self.pool.checkout(&env.shared.config)).await;
+        let answer = watched(async || self.pool.checkout(&env.shared.config).await).await;
         match answer {
             Ok(Ok(Checkout::Item { id, item })) => Got::Item(Lease { pool: &self.pool, id }, item),
             Ok(Ok(Checkout::NoneFree)) => Got::NoneFree,
@@ -229,7 +229,7 @@ where
         let closing = CloseVisit(&visit);
         let mut root = Transaction::root(&mut ctx, started);
         let scope = root.context().scope();
-        let called = watched(self.journey.call(root.context(), args));
+        let called = watched(async || self.journey.call(root.context(), args).await);
         let called = match worker.timeout(row) {
             None => called.await,
             Some(timeout) => match tokio::time::timeout(timeout, called).await {
@@ -276,9 +276,9 @@ fn nanos(nanos: u64) -> Duration {
     Duration::from_nanos(nanos)
 }
 
-/// Awaits user code so that its panics are caught, and kept rather than printed.
-pub(crate) async fn watched<T>(future: impl Future<Output = T>) -> std::thread::Result<T> {
-    let mut future = std::pin::pin!(AssertUnwindSafe(future).catch_unwind());
+/// Calls user code so that its panics are caught, and kept rather than printed: also one before it gives its future.
+pub(crate) async fn watched<T>(code: impl AsyncFnOnce() -> T) -> std::thread::Result<T> {
+    let mut future = std::pin::pin!(AssertUnwindSafe(async move { code().await }).catch_unwind());
     std::future::poll_fn(move |cx| panics::watched(|| future.as_mut().poll(cx))).await
 }
 

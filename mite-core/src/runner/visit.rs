@@ -158,8 +158,14 @@ where
             let got = loop {
                 match self.checkout(env, slot.row, index).await {
                     Got::NoneFree => {
-                        if worker.or_stopped(slot.row, self.pool.available()).await.is_none() {
-                            break Got::NoneFree;
+                        let available = watched(async || self.pool.available().await);
+                        match worker.or_stopped(slot.row, available).await {
+                            Some(Ok(())) => {}
+                            None => break Got::NoneFree,
+                            Some(Err(payload)) => {
+                                report_pool_panic(env, slot.row, index, &*payload);
+                                break Got::Failed;
+                            }
                         }
                     }
                     got => break got,
@@ -190,10 +196,10 @@ where
     }
 
     /// Asks the pool; what it fails with, or panics with, is reported.
-    async fn checkout(&self, env: &Rc<Env>, row: RowId, index: u64) -> Got<'_, P, Args> {
+    async fn checkout<'a>(&'a self, env: &'a Rc<Env>, row: RowId, index: u64) -> Got<'a, P, Args> {
         let answer = watched(async || self.pool.checkout(&env.shared.config).await).await;
         match answer {
-            Ok(Ok(Checkout::Item { id, item })) => Got::Item(Lease { pool: &self.pool, id }, item),
+            Ok(Ok(Checkout::Item { id, item })) => Got::Item(Lease { pool: &self.pool, id, env, row, index }, item),
             Ok(Ok(Checkout::NoneFree)) => Got::NoneFree,
             Ok(Ok(Checkout::Exhausted)) => Got::Exhausted,
             Ok(Err(mut error)) => {
@@ -201,8 +207,7 @@ where
                 Got::Failed
             }
             Err(payload) => {
-                let scope = context(env, row, index, None).scope();
-                scope.report_panic(&panics::text(&*payload), panics::take_last().as_ref());
+                report_pool_panic(env, row, index, &*payload);
                 Got::Failed
             }
         }
@@ -272,6 +277,12 @@ fn context(env: &Rc<Env>, row: RowId, index: u64, data_id: Option<u64>) -> Conte
     Context::new(Rc::clone(env), ids, Names::root(row.0))
 }
 
+/// Reports a panic of a row's pool like one of its journey.
+fn report_pool_panic(env: &Rc<Env>, row: RowId, index: u64, payload: &(dyn std::any::Any + Send)) {
+    let scope = context(env, row, index, None).scope();
+    scope.report_panic(&panics::text(payload), panics::take_last().as_ref());
+}
+
 fn nanos(nanos: u64) -> Duration {
     Duration::from_nanos(nanos)
 }
@@ -293,6 +304,9 @@ enum Got<'a, P: DataPool, Args> {
 struct Lease<'a, P: DataPool> {
     pool: &'a P,
     id: u64,
+    env: &'a Rc<Env>,
+    row: RowId,
+    index: u64,
 }
 
 impl<P: DataPool> Drop for Lease<'_, P> {
@@ -300,7 +314,7 @@ impl<P: DataPool> Drop for Lease<'_, P> {
         // A panic in a user's pool while another unwinds would abort the process.
         let checkin = AssertUnwindSafe(|| panics::watched(|| self.pool.checkin(self.id)));
         if let Err(payload) = std::panic::catch_unwind(checkin) {
-            tracing::error!("the data pool panicked when item {} was checked in: {}", self.id, panics::text(&*payload));
+            report_pool_panic(self.env, self.row, self.index, &*payload);
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::runner::worker::{self, Command, Event, RowId, WorkerPlan, WorkerResul
 use crate::runner::{Progress, RunError};
 use crate::scenario::{CheckedRow, Hook, Plan};
 use crate::schedule::{Schedule, Stripe};
-use crate::sink::{self, Outbox, Sink, SinkError, SinkQueue};
+use crate::sink::{self, Outbox, Sink, SinkQueue, SinkThread};
 use crate::stats::{RowSecond, Second, Stats};
 use crate::usage::Usage;
 use crate::volume::{AskVolume, Segment, Unit, thousandths};
@@ -89,7 +89,7 @@ struct Worker {
 
 struct Sinks {
     queues: Vec<SinkQueue>,
-    threads: Vec<(String, JoinHandle<Result<(), SinkError>>)>,
+    threads: Vec<SinkThread>,
 }
 
 async fn carry_out(control: Control) -> Result<Report, RunError> {
@@ -165,14 +165,13 @@ fn start_sinks(
 ) -> Result<Sinks, RunError> {
     let mut started = Sinks { queues: Vec::new(), threads: Vec::new() };
     for sink in sinks {
-        let name = sink.name().to_owned();
         let events = events.clone();
         let on_failure = move || {
             let _ = events.send(Event::SinkFailed);
         };
         let (queue, thread) = sink::spawn(sink, Arc::clone(names), on_failure).map_err(RunError::Thread)?;
         started.queues.push(queue);
-        started.threads.push((name, thread));
+        started.threads.push(thread);
     }
     Ok(started)
 }
@@ -181,9 +180,9 @@ fn start_sinks(
 fn finish_sinks(sinks: Sinks) -> Result<(), RunError> {
     drop(sinks.queues);
     let mut outcome = Ok(());
-    for (sink, thread) in sinks.threads {
-        let served = thread.join().unwrap_or_else(|payload| Err(panics::text(&*payload).into()));
-        if let Err(cause) = served
+    for thread in sinks.threads {
+        let sink = thread.name.to_string();
+        if let Err(cause) = thread.finish()
             && outcome.is_ok()
         {
             outcome = Err(RunError::Sink { sink, cause });

@@ -6,15 +6,17 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::error::Error as StdError;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
 use crate::message::{Batch, Head, Message};
 use crate::names::{KindId, Names};
+use crate::panics;
 
 /// What a sink fails with; the run ends with it.
 pub type SinkError = Box<dyn StdError + Send + Sync>;
@@ -136,6 +138,23 @@ pub(crate) struct SinkGone {
     cause: String,
 }
 
+/// A sink's thread.
+#[derive(Debug)]
+pub(crate) struct SinkThread {
+    pub(crate) name: Arc<str>,
+    thread: JoinHandle<Result<(), SinkError>>,
+    /// Dropped to say that nothing more is to come, whoever still has a queue: a worker that is blocked may keep its own.
+    close: oneshot::Sender<()>,
+}
+
+impl SinkThread {
+    /// Lets the sink take what is queued, and waits for its end.
+    pub(crate) fn finish(self) -> Result<(), SinkError> {
+        drop(self.close);
+        self.thread.join().unwrap_or_else(|payload| Err(panics::text(&*payload).into()))
+    }
+}
+
 /// Runs a sink on a thread of its own until all queues to it are dropped; `on_failure` is called at once when it fails.
 ///
 /// # Errors
@@ -144,29 +163,39 @@ pub(crate) fn spawn(
     mut sink: impl Sink,
     names: Arc<Names>,
     on_failure: impl FnOnce() + Send + 'static,
-) -> std::io::Result<(SinkQueue, JoinHandle<Result<(), SinkError>>)> {
+) -> std::io::Result<(SinkQueue, SinkThread)> {
     let (sender, receiver) = mpsc::channel(QUEUED_BATCHES);
+    let (close, closed) = oneshot::channel();
     let failure = Arc::new(Mutex::new(None));
     let queue = SinkQueue { name: sink.name().into(), wants: sink.wants(), sender, failure: Arc::clone(&failure) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let thread = std::thread::Builder::new().name(format!("mite-{}", queue.name)).spawn(move || {
-        let served = runtime.block_on(serve(&mut sink, receiver, &names));
+        // A user's sink may panic.
+        let serve = AssertUnwindSafe(|| runtime.block_on(serve(&mut sink, receiver, closed, &names)));
+        let served = catch_unwind(serve).unwrap_or_else(|payload| Err(panics::text(&*payload).into()));
         if let Err(error) = &served {
             *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
             on_failure();
         }
         served
     })?;
-    Ok((queue, thread))
+    let name = Arc::clone(&queue.name);
+    Ok((queue, SinkThread { name, thread, close }))
 }
 
-async fn serve(sink: &mut impl Sink, mut batches: mpsc::Receiver<Batch>, names: &Names) -> Result<(), SinkError> {
+async fn serve(
+    sink: &mut impl Sink,
+    mut batches: mpsc::Receiver<Batch>,
+    mut closed: oneshot::Receiver<()>,
+    names: &Names,
+) -> Result<(), SinkError> {
     let mut sync = tokio::time::interval(SYNC_EVERY);
     sync.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
             _ = sync.tick() => sink.sync()?,
+            _ = &mut closed, if !closed.is_terminated() => batches.close(),
             batch = batches.recv() => {
                 let Some(batch) = batch else { break };
                 for message in batch.messages(names) {
@@ -269,13 +298,20 @@ impl Outbox {
     /// # Errors
     /// A sink has failed.
     pub(crate) async fn flush(&self) -> Result<(), SinkGone> {
+        let mut outcome = Ok(());
         for lane in &self.lanes {
             while !lane.batch.borrow().is_empty() {
-                let permit = lane.queue.sender.reserve().await.map_err(|_| lane.queue.failed())?;
-                permit.send(lane.batch.take());
+                match lane.queue.sender.reserve().await {
+                    Ok(permit) => permit.send(lane.batch.take()),
+                    Err(_) => {
+                        // The others get theirs all the same.
+                        outcome = Err(lane.queue.failed());
+                        break;
+                    }
+                }
             }
         }
-        Ok(())
+        outcome
     }
 
     /// For each sink how many messages were dropped.

@@ -457,6 +457,14 @@ impl Controller {
                 return Err(RunError::Blocked { worker: worker.number });
             }
         }
+        // The seconds that are over and not told yet: the workers have told theirs.
+        let now = crate::clock::nanos_since(origin, Instant::now());
+        while (told + 1) * SECOND <= now {
+            self.tell_second(told);
+            told += 1;
+        }
+        // A sink that has failed ends the run with its own error.
+        let _ = self.outbox.flush().await;
         Ok(())
     }
 

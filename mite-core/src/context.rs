@@ -10,8 +10,8 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use rand_xoshiro::Xoshiro256PlusPlus;
-use rand_xoshiro::rand_core::SeedableRng;
+use rand_xoshiro::rand_core::{Rng as _, SeedableRng};
+use rand_xoshiro::{SplitMix64, Xoshiro256PlusPlus};
 use serde::Serialize;
 
 use crate::message::{self, Head, Place, RESERVED};
@@ -33,6 +33,8 @@ pub struct Context {
     /// Time spent waiting for the recorder: it is taken out of the journey's times.
     paused: Cell<Duration>,
     rng: Option<Box<Rng>>,
+    /// The number of this fork in the order in which they were made, from 1; 0 for the journey's own context.
+    fork: u64,
 }
 
 /// An owned, cheap handle on the place where a context stood when it was taken: what it sends and measures belongs to
@@ -51,6 +53,7 @@ pub(crate) struct Visit {
     pub(crate) env: Rc<Env>,
     pub(crate) ids: VisitIds,
     transactions: Cell<u64>,
+    forks: Cell<u64>,
     extensions: RefCell<Extensions>,
     /// The innermost transaction that a panic or a timeout cut off.
     cut_off: Cell<Option<(PathId, u64)>>,
@@ -87,10 +90,16 @@ impl Extensions {
 
 impl Context {
     pub(crate) fn new(env: Rc<Env>, ids: VisitIds, path: PathId) -> Self {
-        let visit =
-            Visit { env, ids, transactions: Cell::new(0), extensions: RefCell::default(), cut_off: Cell::new(None) };
+        let visit = Visit {
+            env,
+            ids,
+            transactions: Cell::new(0),
+            forks: Cell::new(0),
+            extensions: RefCell::default(),
+            cut_off: Cell::new(None),
+        };
         let scope = Scope { visit: Rc::new(visit), path, transaction_id: 0 };
-        Self { scope, paused: Cell::new(Duration::ZERO), rng: None }
+        Self { scope, paused: Cell::new(Duration::ZERO), rng: None, fork: 0 }
     }
 
     /// The configuration of the run.
@@ -209,8 +218,13 @@ impl Context {
     pub fn rng(&mut self) -> &mut Rng {
         let visit = &self.scope.visit;
         self.rng.get_or_insert_with(|| {
-            let seed = visit.env.shared.seed ^ u64::from(visit.ids.row).rotate_left(32) ^ visit.ids.start_index;
-            Box::new(Rng::seed_from_u64(seed))
+            let facts = [visit.env.shared.seed, visit.ids.row.into(), visit.ids.start_index, self.fork];
+            // One after the other, so that another seed does not give the same numbers to other starts.
+            let mut mixed = 0;
+            for fact in facts {
+                mixed = SplitMix64::seed_from_u64(mixed ^ fact).next_u64();
+            }
+            Box::new(Rng::seed_from_u64(mixed))
         })
     }
 
@@ -235,13 +249,10 @@ impl Context {
     /// ```
     #[must_use]
     pub fn fork(&self) -> Context {
-        // Each fork draws numbers of its own, from its place among the transactions, which repeats with the run.
-        let rng = self.rng.as_ref().map(|rng| {
-            let mut rng = rng.clone();
-            rng.jump();
-            rng
-        });
-        Self { scope: self.scope.clone(), paused: Cell::new(Duration::ZERO), rng }
+        // Each fork draws numbers of its own, by its number, which repeats with the run.
+        let fork = self.scope.visit.forks.get() + 1;
+        self.scope.visit.forks.set(fork);
+        Self { scope: self.scope.clone(), paused: Cell::new(Duration::ZERO), rng: None, fork }
     }
 
     /// Runs `body` and then waits until `separation` has passed since it began: for pacing within a journey.

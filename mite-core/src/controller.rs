@@ -20,7 +20,7 @@ use crate::runner::worker::{self, Command, Event, RowId, WorkerPlan, WorkerResul
 use crate::runner::{Progress, RunError};
 use crate::scenario::{CheckedRow, Hook, Plan};
 use crate::schedule::{Schedule, Stripe};
-use crate::sink::{self, Outbox, RunningSink, Sink, SinkQueue};
+use crate::sink::{self, Outbox, Sink, SinkQueue, SinkThread};
 use crate::stats::{RowSecond, Second, Stats};
 use crate::usage::Usage;
 use crate::volume::{Asked, Segment, Unit, thousandths};
@@ -89,7 +89,7 @@ struct Worker {
 
 struct Sinks {
     queues: Vec<SinkQueue>,
-    running: Vec<RunningSink>,
+    threads: Vec<SinkThread>,
 }
 
 async fn carry_out(control: Control) -> Result<Report, RunError> {
@@ -140,7 +140,7 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         origin: Instant::now(),
         stopped: None,
         driving: false,
-        seconds: Seconds { rows: Vec::new() },
+        seconds: Seconds { rows: Vec::new(), sums: Vec::new() },
     };
     let started = run.start_workers(&row_plans, &sinks, &control.events);
     // From here on the workers are told to end, whatever happens.
@@ -171,7 +171,7 @@ fn start_sinks(
         };
         let (queue, running) = sink::spawn(sink, Arc::clone(names), on_failure).map_err(RunError::Thread)?;
         started.queues.push(queue);
-        started.running.push(running);
+        started.threads.push(thread);
     }
     Ok(started)
 }
@@ -179,9 +179,9 @@ fn start_sinks(
 /// Lets the sinks take what is queued and end.
 fn finish_sinks(sinks: Sinks) -> Result<(), RunError> {
     let mut outcome = Ok(());
-    for running in sinks.running {
-        let sink = running.name.clone();
-        if let Err(cause) = running.finish()
+    for thread in sinks.threads {
+        let sink = thread.name.to_string();
+        if let Err(cause) = thread.finish()
             && outcome.is_ok()
         {
             outcome = Err(RunError::Sink { sink, cause });
@@ -457,6 +457,14 @@ impl Controller {
                 return Err(RunError::Blocked { worker: worker.number });
             }
         }
+        // The seconds that are over and not told yet: the workers have told theirs.
+        let now = crate::clock::nanos_since(origin, Instant::now());
+        while (told + 1) * SECOND <= now {
+            self.tell_second(told);
+            told += 1;
+        }
+        // A sink that has failed ends the run with its own error.
+        let _ = self.outbox.flush().await;
         Ok(())
     }
 
@@ -550,13 +558,18 @@ impl Controller {
     fn tell_second(&mut self, second: u64) {
         let rows = self.seconds.rows(second, self.rows.len() + 1);
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        progress.seconds = second + 1;
-        progress.running = 0;
-        for (row, of_row) in self.rows.iter().zip(&rows[1..]) {
-            progress.planned += row.planned_in(second, of_row);
-            progress.started += of_row.started;
-            progress.completed += of_row.completed;
-            progress.failed += of_row.failed;
+        *progress = Progress { seconds: second + 1, ..Progress::default() };
+        for (index, (row, of_row)) in self.rows.iter().zip(&rows[1..]).enumerate() {
+            // Summed up anew: what a worker told late is in the sums all the same.
+            let sums = self.seconds.sums(index + 1);
+            progress.planned += match row.unit {
+                Unit::Running => sums.planned,
+                Unit::Rate if row.exhausted => sums.started,
+                Unit::Rate => row.schedule.before((second + 1) * SECOND),
+            };
+            progress.started += sums.started;
+            progress.completed += sums.completed;
+            progress.failed += sums.failed;
             progress.running += of_row.running;
         }
         drop(progress);
@@ -608,6 +621,8 @@ impl Row {
 #[derive(Debug)]
 struct Seconds {
     rows: Vec<Vec<RowSecond>>,
+    /// All seconds together, by row; `running` is not summed.
+    sums: Vec<RowSecond>,
 }
 
 impl Seconds {
@@ -621,14 +636,23 @@ impl Seconds {
             if rows.len() < second.rows.len() {
                 rows.resize(second.rows.len(), RowSecond::default());
             }
-            for (sum, row) in rows.iter_mut().zip(&second.rows) {
-                sum.planned += row.planned;
-                sum.started += row.started;
-                sum.completed += row.completed;
-                sum.failed += row.failed;
+            if self.sums.len() < second.rows.len() {
+                self.sums.resize(second.rows.len(), RowSecond::default());
+            }
+            for ((sum, all), row) in rows.iter_mut().zip(&mut self.sums).zip(&second.rows) {
                 sum.running += row.running;
+                for sum in [sum, all] {
+                    sum.planned += row.planned;
+                    sum.started += row.started;
+                    sum.completed += row.completed;
+                    sum.failed += row.failed;
+                }
             }
         }
+    }
+
+    fn sums(&self, row: usize) -> RowSecond {
+        self.sums.get(row).copied().unwrap_or_default()
     }
 
     fn rows(&self, second: u64, rows: usize) -> Vec<RowSecond> {

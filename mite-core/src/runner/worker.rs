@@ -629,7 +629,7 @@ async fn run_hook(state: &Rc<WorkerState>, hook: Hook) -> Result<(), String> {
     let mut ctx = Context::new(Rc::clone(&state.env), ids, Names::root(0));
     let visit = Rc::clone(ctx.visit());
     let mut root = Transaction::root(&mut ctx, Instant::now());
-    let result = match watched(hook(root.context())).await {
+    let result = match watched(async || hook(root.context()).await).await {
         Ok(result) => root.end(result).map_err(|error| format!("{error:?}")),
         Err(payload) => {
             let (panic, text) = (panics::take_last(), panics::text(&*payload));

@@ -163,13 +163,13 @@ fn start_sinks(
     names: &Arc<Names>,
     events: &mpsc::UnboundedSender<Event>,
 ) -> Result<Sinks, RunError> {
-    let mut started = Sinks { queues: Vec::new(), running: Vec::new() };
+    let mut started = Sinks { queues: Vec::new(), threads: Vec::new() };
     for sink in sinks {
         let events = events.clone();
         let on_failure = move || {
             let _ = events.send(Event::SinkFailed);
         };
-        let (queue, running) = sink::spawn(sink, Arc::clone(names), on_failure).map_err(RunError::Thread)?;
+        let (queue, thread) = sink::spawn(sink, Arc::clone(names), on_failure).map_err(RunError::Thread)?;
         started.queues.push(queue);
         started.threads.push(thread);
     }

@@ -5,7 +5,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -170,7 +169,6 @@ pub(crate) fn spawn(
     let failure = Arc::new(Mutex::new(None));
     let queue = SinkQueue { name: sink.name().into(), wants: sink.wants(), sender, failure: Arc::clone(&failure) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let (closing, closed) = oneshot::channel();
     let thread = std::thread::Builder::new().name(format!("mite-{}", queue.name)).spawn(move || {
         // A user's sink may panic.
         let serve = AssertUnwindSafe(|| runtime.block_on(serve(&mut sink, receiver, closed, &names)));

@@ -14,6 +14,7 @@ use rand_xoshiro::rand_core::{Rng as _, SeedableRng};
 use rand_xoshiro::{SplitMix64, Xoshiro256PlusPlus};
 use serde::Serialize;
 
+use crate::limits::RanOut;
 use crate::message::{self, Head, Place, RESERVED};
 use crate::names::PathId;
 use crate::panics::{self, Panic};
@@ -414,6 +415,9 @@ impl Scope {
             return;
         }
         error.set_reported();
+        if let Some(what) = RanOut::of(error.cause()) {
+            *self.visit.env.stats.borrow_mut().ran_out.entry(what).or_default() += 1;
+        }
         let (path, id) = (self.path, self.transaction_id);
         let location = error.location();
         let place = format!("{}:{}", location.file(), location.line());

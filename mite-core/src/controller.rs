@@ -14,7 +14,7 @@ use crate::clock::WallClock;
 use crate::message::Head;
 use crate::names::{NameCache, Names};
 use crate::recorder::Records;
-use crate::report::{self, Facts, Generator, Report, RowFacts};
+use crate::report::{self, Facts, Generator, GeneratorLimits, Report, RowFacts};
 use crate::runner::env::RunFacts;
 use crate::runner::worker::{self, Command, Event, RowId, WorkerPlan, WorkerResult, WorkerRowPlan};
 use crate::runner::{Progress, RunError};
@@ -47,11 +47,12 @@ pub(crate) struct Control {
     pub(crate) workers: u32,
     pub(crate) sinks: Vec<Box<dyn Sink>>,
     pub(crate) records: Option<Records>,
-    pub(crate) warnings: Option<Arc<Mutex<Vec<String>>>>,
+    pub(crate) warnings: Arc<Mutex<Vec<String>>>,
     /// Nanoseconds since the start of the run.
     pub(crate) stop_after: Option<u64>,
     pub(crate) graceful_stop: Duration,
     pub(crate) seed: u64,
+    pub(crate) limits: GeneratorLimits,
     pub(crate) events: mpsc::UnboundedSender<Event>,
     pub(crate) received: mpsc::UnboundedReceiver<Event>,
     pub(crate) progress: Arc<Mutex<Progress>>,
@@ -103,6 +104,7 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         seed: control.seed,
         workers: control.workers,
         graceful_stop: control.graceful_stop,
+        limits: control.limits,
     });
     let sinks = start_sinks(control.sinks, &names, &control.events)?;
     let mut row_plans = Vec::new();
@@ -155,7 +157,7 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
     served?;
     let ended = outcome?;
     joined?;
-    Ok(make_report(&run.facts, run.rows, run.seconds, results, ended, run.stopped, control.records, control.warnings))
+    Ok(make_report(&run.facts, run.rows, run.seconds, results, ended, run.stopped, control.records, &control.warnings))
 }
 
 fn start_sinks(
@@ -671,12 +673,10 @@ fn make_report(
     ended: Ended,
     stopped: Option<Stopped>,
     records: Option<Records>,
-    warnings: Option<Arc<Mutex<Vec<String>>>>,
+    warnings: &Mutex<Vec<String>>,
 ) -> Report {
     let mut stats = Stats::new(rows.len() + 1);
-    let mut warnings = warnings.map_or_else(Vec::new, |warnings| {
-        std::mem::take(&mut *warnings.lock().unwrap_or_else(PoisonError::into_inner))
-    });
+    let mut warnings = std::mem::take(&mut *warnings.lock().unwrap_or_else(PoisonError::into_inner));
     let mut dropped = BTreeMap::new();
     let mut bugs = Vec::new();
     for result in results {
@@ -731,6 +731,7 @@ fn make_report(
             duration: ended.duration,
             rows: row_facts,
             stopped,
+            limits: facts.limits,
             bugs,
             warnings,
             records: records.map(|records| records.counts()).unwrap_or_default(),

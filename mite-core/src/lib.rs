@@ -22,6 +22,7 @@ mod datapool;
 mod error;
 mod histogram;
 mod journey;
+mod limits;
 mod message;
 mod mix;
 mod names;

@@ -247,6 +247,16 @@ pub(crate) struct CheckedRow {
     pub(crate) overload: Overload,
 }
 
+impl CheckedRow {
+    /// How many journeys run at once at the most, where the plan says so.
+    pub(crate) fn most_running(&self) -> u64 {
+        match &self.plan {
+            Plan::Known(schedule, Unit::Running, _) => schedule.most_running(),
+            _ => 0,
+        }
+    }
+}
+
 /// How a row's volume is known.
 pub(crate) enum Plan {
     /// All of it, from the start: also whether it is a rate, and how often each of the journeys that run at once is run.

@@ -398,7 +398,11 @@ impl WorkerState {
                 && (now >= end + CATCH_UP || (over && row.alive.get() >= row.max_running))
             {
                 let unstarted = cursor.skip_before(schedule, end);
-                self.env.stats.borrow_mut().rows[row.id.0 as usize].unstarted += unstarted;
+                let stats = &mut self.env.stats.borrow_mut().rows[row.id.0 as usize];
+                stats.unstarted += unstarted;
+                if row.alive.get() < row.max_running {
+                    stats.too_late += unstarted;
+                }
                 break None;
             }
             cursor.advance();

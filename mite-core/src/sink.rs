@@ -301,14 +301,12 @@ impl Outbox {
         let mut outcome = Ok(());
         for lane in &self.lanes {
             while !lane.batch.borrow().is_empty() {
-                match lane.queue.sender.reserve().await {
-                    Ok(permit) => permit.send(lane.batch.take()),
-                    Err(_) => {
-                        // The others get theirs all the same.
-                        outcome = Err(lane.queue.failed());
-                        break;
-                    }
-                }
+                let Ok(permit) = lane.queue.sender.reserve().await else {
+                    // The others get theirs all the same.
+                    outcome = Err(lane.queue.failed());
+                    break;
+                };
+                permit.send(lane.batch.take());
             }
         }
         outcome

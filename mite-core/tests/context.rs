@@ -63,7 +63,7 @@ async fn a_journeys_extensions_end_with_it_in_whatever_way() {
             .await
         };
         let row = Row::new(journey, NoData, constant(400, TENTH)).named("attached");
-        let report = ran(Run::new(Scenario::new().row(row)).workers(workers).graceful_stop(Duration::ZERO)).await;
+        let report = ran(Run::new(Scenario::new().row(row)).workers(workers).graceful_stop(TENTH)).await;
         let row = &report.journeys[0];
         assert_eq!((row.completed, row.failed, row.cancelled), (10, 20, 10), "{report}");
         assert_eq!(visits.counts(), (40, 0));

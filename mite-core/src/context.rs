@@ -10,13 +10,14 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use rand_xoshiro::rand_core::{Rng as _, SeedableRng as _};
+use rand_xoshiro::rand_core::{Rng as _, SeedableRng};
 use rand_xoshiro::{SplitMix64, Xoshiro256PlusPlus};
 use serde::Serialize;
 
+use crate::limits::RanOut;
 use crate::message::{self, Head, Place, RESERVED};
 use crate::names::PathId;
-use crate::panics::Panic;
+use crate::panics::{self, Panic};
 use crate::recorder::{self, DATA_CREATED, PURGE_DATA};
 use crate::runner::env::Env;
 use crate::stats::{ErrorKey, RequestSample};
@@ -33,7 +34,7 @@ pub struct Context {
     /// Time spent waiting for the recorder: it is taken out of the journey's times.
     paused: Cell<Duration>,
     rng: Option<Box<Rng>>,
-    /// 0 for the journey's own context; forks are numbered as they are made, and each draws numbers of its own.
+    /// The number of this fork in the order in which they were made, from 1; 0 for the journey's own context.
     fork: u64,
 }
 
@@ -218,13 +219,13 @@ impl Context {
     pub fn rng(&mut self) -> &mut Rng {
         let visit = &self.scope.visit;
         self.rng.get_or_insert_with(|| {
-            let mut seed = [0; 32];
-            let parts = [visit.env.shared.seed, visit.ids.row.into(), visit.ids.start_index, self.fork];
-            for (bytes, part) in seed.chunks_exact_mut(8).zip(parts) {
-                // Mixed, since neighbouring seeds would give the first numbers too much in common.
-                bytes.copy_from_slice(&SplitMix64::seed_from_u64(part).next_u64().to_le_bytes());
+            let facts = [visit.env.shared.seed, visit.ids.row.into(), visit.ids.start_index, self.fork];
+            // One after the other, so that another seed does not give the same numbers to other starts.
+            let mut mixed = 0;
+            for fact in facts {
+                mixed = SplitMix64::seed_from_u64(mixed ^ fact).next_u64();
             }
-            Box::new(Rng::from_seed(seed))
+            Box::new(Rng::seed_from_u64(mixed))
         })
     }
 
@@ -249,9 +250,10 @@ impl Context {
     /// ```
     #[must_use]
     pub fn fork(&self) -> Context {
-        let forks = &self.scope.visit.forks;
-        forks.set(forks.get() + 1);
-        Self { scope: self.scope.clone(), paused: Cell::new(Duration::ZERO), rng: None, fork: forks.get() }
+        // Each fork draws numbers of its own, by its number, which repeats with the run.
+        let fork = self.scope.visit.forks.get() + 1;
+        self.scope.visit.forks.set(fork);
+        Self { scope: self.scope.clone(), paused: Cell::new(Duration::ZERO), rng: None, fork }
     }
 
     /// Runs `body` and then waits until `separation` has passed since it began: for pacing within a journey.
@@ -413,6 +415,9 @@ impl Scope {
             return;
         }
         error.set_reported();
+        if let Some(what) = RanOut::of(error.cause()) {
+            *self.visit.env.stats.borrow_mut().ran_out.entry(what).or_default() += 1;
+        }
         let (path, id) = (self.path, self.transaction_id);
         let location = error.location();
         let place = format!("{}:{}", location.file(), location.line());
@@ -582,9 +587,12 @@ impl Drop for Transaction<'_> {
         if self.ended {
             return;
         }
-        // A panic or a cancellation: the innermost comes first, and is where a panic is reported.
+        // A panic or a cancellation: the innermost comes first, and is where a panic or a timeout is reported. One that the
+        // journey itself gave up, and goes on after, is neither.
         let scope = &self.context.scope;
-        scope.visit.cut_off_at(scope.path, scope.transaction_id);
+        if std::thread::panicking() || !panics::is_watched() {
+            scope.visit.cut_off_at(scope.path, scope.transaction_id);
+        }
         self.close(true, false);
     }
 }

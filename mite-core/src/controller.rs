@@ -14,16 +14,16 @@ use crate::clock::WallClock;
 use crate::message::Head;
 use crate::names::{NameCache, Names};
 use crate::recorder::Records;
-use crate::report::{self, Facts, Generator, Report, RowFacts};
+use crate::report::{self, Facts, Generator, GeneratorLimits, Report, RowFacts};
 use crate::runner::env::RunFacts;
 use crate::runner::worker::{self, Command, Event, RowId, WorkerPlan, WorkerResult, WorkerRowPlan};
 use crate::runner::{Progress, RunError};
 use crate::scenario::{CheckedRow, Hook, Plan};
 use crate::schedule::{Schedule, Stripe};
-use crate::sink::{self, Outbox, RunningSink, Sink, SinkQueue};
+use crate::sink::{self, Outbox, Sink, SinkQueue, SinkThread};
 use crate::stats::{RowSecond, Second, Stats};
 use crate::usage::Usage;
-use crate::volume::{AskVolume, Segment, Unit, thousandths};
+use crate::volume::{Asked, Segment, Unit, thousandths};
 use crate::{Config, pack, panics};
 
 const SECOND: u64 = 1_000_000_000;
@@ -47,11 +47,12 @@ pub(crate) struct Control {
     pub(crate) workers: u32,
     pub(crate) sinks: Vec<Box<dyn Sink>>,
     pub(crate) records: Option<Records>,
-    pub(crate) warnings: Option<Arc<Mutex<Vec<String>>>>,
+    pub(crate) warnings: Arc<Mutex<Vec<String>>>,
     /// Nanoseconds since the start of the run.
     pub(crate) stop_after: Option<u64>,
     pub(crate) graceful_stop: Duration,
     pub(crate) seed: u64,
+    pub(crate) limits: GeneratorLimits,
     pub(crate) events: mpsc::UnboundedSender<Event>,
     pub(crate) received: mpsc::UnboundedReceiver<Event>,
     pub(crate) progress: Arc<Mutex<Progress>>,
@@ -69,7 +70,7 @@ struct Row {
     name: String,
     unit: Unit,
     schedule: Schedule,
-    ask: Option<AskVolume>,
+    ask: Option<Asked>,
     /// Whether a closure has said which unit it means.
     unit_known: bool,
     complete: bool,
@@ -89,7 +90,7 @@ struct Worker {
 
 struct Sinks {
     queues: Vec<SinkQueue>,
-    running: Vec<RunningSink>,
+    threads: Vec<SinkThread>,
 }
 
 async fn carry_out(control: Control) -> Result<Report, RunError> {
@@ -103,20 +104,21 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         seed: control.seed,
         workers: control.workers,
         graceful_stop: control.graceful_stop,
+        limits: control.limits,
     });
     let sinks = start_sinks(control.sinks, &names, &control.events)?;
     let mut row_plans = Vec::new();
     let mut rows = Vec::new();
     for row in control.rows {
-        let (unit, segments, ask) = match row.plan {
-            Plan::Known(unit, segments) => (unit, segments, None),
-            Plan::Asked(ask) => (Unit::Rate, Vec::new(), Some(ask)),
+        let (unit, each, mut schedule, ask) = match row.plan {
+            Plan::Known(schedule, unit, each) => (unit, each, schedule, None),
+            Plan::Asked(asked, None) => (Unit::Rate, None, Schedule::unknown(), Some(asked)),
+            Plan::Asked(asked, Some(part)) => (Unit::Rate, None, Schedule::unknown().part(part), Some(asked)),
         };
-        let mut schedule = Schedule::new(segments.iter().copied());
         if let Some(cut) = control.stop_after {
             schedule.cut(cut);
         }
-        row_plans.push((segments, row.timeout, row.max_running, row.overload));
+        row_plans.push((each, row.timeout, row.max_running, row.overload));
         rows.push(Row {
             name: row.name,
             unit,
@@ -140,7 +142,7 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         origin: Instant::now(),
         stopped: None,
         driving: false,
-        seconds: Seconds { rows: Vec::new() },
+        seconds: Seconds { rows: Vec::new(), sums: Vec::new() },
     };
     let started = run.start_workers(&row_plans, &sinks, &control.events);
     // From here on the workers are told to end, whatever happens.
@@ -155,7 +157,7 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
     served?;
     let ended = outcome?;
     joined?;
-    Ok(make_report(&run.facts, run.rows, run.seconds, results, ended, run.stopped, control.records, control.warnings))
+    Ok(make_report(&run.facts, run.rows, run.seconds, results, ended, run.stopped, control.records, &control.warnings))
 }
 
 fn start_sinks(
@@ -163,15 +165,15 @@ fn start_sinks(
     names: &Arc<Names>,
     events: &mpsc::UnboundedSender<Event>,
 ) -> Result<Sinks, RunError> {
-    let mut started = Sinks { queues: Vec::new(), running: Vec::new() };
+    let mut started = Sinks { queues: Vec::new(), threads: Vec::new() };
     for sink in sinks {
         let events = events.clone();
         let on_failure = move || {
             let _ = events.send(Event::SinkFailed);
         };
-        let (queue, running) = sink::spawn(sink, Arc::clone(names), on_failure).map_err(RunError::Thread)?;
+        let (queue, thread) = sink::spawn(sink, Arc::clone(names), on_failure).map_err(RunError::Thread)?;
         started.queues.push(queue);
-        started.running.push(running);
+        started.threads.push(thread);
     }
     Ok(started)
 }
@@ -179,9 +181,9 @@ fn start_sinks(
 /// Lets the sinks take what is queued and end.
 fn finish_sinks(sinks: Sinks) -> Result<(), RunError> {
     let mut outcome = Ok(());
-    for running in sinks.running {
-        let sink = running.name.clone();
-        if let Err(cause) = running.finish()
+    for thread in sinks.threads {
+        let sink = thread.name.to_string();
+        if let Err(cause) = thread.finish()
             && outcome.is_ok()
         {
             outcome = Err(RunError::Sink { sink, cause });
@@ -251,8 +253,8 @@ struct Controller {
     seconds: Seconds,
 }
 
-/// The limits of a row and its known segments.
-type RowPlan = (Vec<Segment>, Option<Duration>, u64, crate::scenario::Overload);
+/// The limits of a row: starts of each slot, timeout, running at once, and what then.
+type RowPlan = (Option<u64>, Option<Duration>, u64, crate::scenario::Overload);
 
 impl Controller {
     fn start_workers(
@@ -264,19 +266,20 @@ impl Controller {
         let stripes = Stripe::by_weights(&vec![1; self.facts.workers as usize]);
         for (number, stripe) in stripes.into_iter().enumerate() {
             let (commands, receiver) = mpsc::unbounded_channel();
-            let rows = self.rows.iter().zip(row_plans).map(|(row, (segments, timeout, max_running, overload))| {
-                WorkerRowPlan {
-                    spec: row.pool.for_worker(),
-                    segments: segments.clone(),
-                    unit: row.unit,
-                    complete: row.complete,
-                    cut: self.stop_after,
-                    timeout: *timeout,
-                    // At least one each: less is refused before.
-                    max_running: stripe.share(*max_running),
-                    overload: *overload,
-                }
-            });
+            let rows =
+                self.rows.iter().zip(row_plans).map(|(row, (iterations_each, timeout, max_running, overload))| {
+                    WorkerRowPlan {
+                        spec: row.pool.for_worker(),
+                        schedule: row.schedule.clone(),
+                        iterations_each: *iterations_each,
+                        unit: row.unit,
+                        complete: row.complete,
+                        timeout: *timeout,
+                        // At least one each: less is refused before.
+                        max_running: stripe.share(*max_running),
+                        overload: *overload,
+                    }
+                });
             let plan = WorkerPlan {
                 number: number as u32,
                 facts: Arc::clone(&self.facts),
@@ -456,6 +459,14 @@ impl Controller {
                 return Err(RunError::Blocked { worker: worker.number });
             }
         }
+        // The seconds that are over and not told yet: the workers have told theirs.
+        let now = crate::clock::nanos_since(origin, Instant::now());
+        while (told + 1) * SECOND <= now {
+            self.tell_second(told);
+            told += 1;
+        }
+        // A sink that has failed ends the run with its own error.
+        let _ = self.outbox.flush().await;
         Ok(())
     }
 
@@ -516,7 +527,7 @@ impl Controller {
             let wrong = |message: String| RunError::Volume { row: id.0, journey: row.name.clone(), second, message };
             let Some(ask) = &row.ask else { continue };
             let answer = catch_unwind(AssertUnwindSafe(|| {
-                panics::watched(|| ask(Duration::from_nanos(start), Duration::from_nanos(end)))
+                panics::watched(|| ask.ask(Duration::from_nanos(start), Duration::from_nanos(end)))
             }));
             let answer =
                 answer.map_err(|payload| wrong(format!("the closure panicked: {}", panics::text(&*payload))))?;
@@ -538,10 +549,7 @@ impl Controller {
             }
             let segment = Segment { start, end, from: volume, to: volume };
             row.schedule.push(segment);
-            if let Some(cut) = self.stop_after {
-                row.schedule.cut(cut);
-                row.complete = end >= cut;
-            }
+            row.complete = row.schedule.end() < end;
             let unit = row.unit;
             self.tell_all(|| Command::Extend(id, unit, segment));
         }
@@ -552,13 +560,18 @@ impl Controller {
     fn tell_second(&mut self, second: u64) {
         let rows = self.seconds.rows(second, self.rows.len() + 1);
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        progress.seconds = second + 1;
-        progress.running = 0;
-        for (row, of_row) in self.rows.iter().zip(&rows[1..]) {
-            progress.planned += row.planned_in(second, of_row);
-            progress.started += of_row.started;
-            progress.completed += of_row.completed;
-            progress.failed += of_row.failed;
+        *progress = Progress { seconds: second + 1, ..Progress::default() };
+        for (index, (row, of_row)) in self.rows.iter().zip(&rows[1..]).enumerate() {
+            // Summed up anew: what a worker told late is in the sums all the same.
+            let sums = self.seconds.sums(index + 1);
+            progress.planned += match row.unit {
+                Unit::Running => sums.planned,
+                Unit::Rate if row.exhausted => sums.started,
+                Unit::Rate => row.schedule.before((second + 1) * SECOND),
+            };
+            progress.started += sums.started;
+            progress.completed += sums.completed;
+            progress.failed += sums.failed;
             progress.running += of_row.running;
         }
         drop(progress);
@@ -601,7 +614,7 @@ impl Row {
             Unit::Running => counted.planned,
             // What is due after the data ran out is not planned.
             Unit::Rate if self.exhausted => counted.started,
-            Unit::Rate => self.schedule.before((second + 1) * SECOND) - self.schedule.before(second * SECOND),
+            Unit::Rate => self.schedule.between(second * SECOND, (second + 1) * SECOND),
         }
     }
 }
@@ -610,6 +623,8 @@ impl Row {
 #[derive(Debug)]
 struct Seconds {
     rows: Vec<Vec<RowSecond>>,
+    /// All seconds together, by row; `running` is not summed.
+    sums: Vec<RowSecond>,
 }
 
 impl Seconds {
@@ -623,14 +638,23 @@ impl Seconds {
             if rows.len() < second.rows.len() {
                 rows.resize(second.rows.len(), RowSecond::default());
             }
-            for (sum, row) in rows.iter_mut().zip(&second.rows) {
-                sum.planned += row.planned;
-                sum.started += row.started;
-                sum.completed += row.completed;
-                sum.failed += row.failed;
+            if self.sums.len() < second.rows.len() {
+                self.sums.resize(second.rows.len(), RowSecond::default());
+            }
+            for ((sum, all), row) in rows.iter_mut().zip(&mut self.sums).zip(&second.rows) {
                 sum.running += row.running;
+                for sum in [sum, all] {
+                    sum.planned += row.planned;
+                    sum.started += row.started;
+                    sum.completed += row.completed;
+                    sum.failed += row.failed;
+                }
             }
         }
+    }
+
+    fn sums(&self, row: usize) -> RowSecond {
+        self.sums.get(row).copied().unwrap_or_default()
     }
 
     fn rows(&self, second: u64, rows: usize) -> Vec<RowSecond> {
@@ -649,12 +673,10 @@ fn make_report(
     ended: Ended,
     stopped: Option<Stopped>,
     records: Option<Records>,
-    warnings: Option<Arc<Mutex<Vec<String>>>>,
+    warnings: &Mutex<Vec<String>>,
 ) -> Report {
     let mut stats = Stats::new(rows.len() + 1);
-    let mut warnings = warnings.map_or_else(Vec::new, |warnings| {
-        std::mem::take(&mut *warnings.lock().unwrap_or_else(PoisonError::into_inner))
-    });
+    let mut warnings = std::mem::take(&mut *warnings.lock().unwrap_or_else(PoisonError::into_inner));
     let mut dropped = BTreeMap::new();
     let mut bugs = Vec::new();
     for result in results {
@@ -709,6 +731,7 @@ fn make_report(
             duration: ended.duration,
             rows: row_facts,
             stopped,
+            limits: facts.limits,
             bugs,
             warnings,
             records: records.map(|records| records.counts()).unwrap_or_default(),

@@ -22,7 +22,9 @@ mod datapool;
 mod error;
 mod histogram;
 mod journey;
+mod limits;
 mod message;
+mod mix;
 mod names;
 mod panics;
 mod recorded;
@@ -43,6 +45,7 @@ pub use error::{Error, Result};
 pub use histogram::Histogram;
 pub use journey::Journey;
 pub use message::{Message, MessageError};
+pub use mix::Mix;
 pub use recorded::{RecordedError, RecordedRows, recorded, recorded_rows};
 pub use recorder::{NameError, Recorder, RecorderError};
 pub use report::{

@@ -64,6 +64,11 @@ pub(crate) fn watched<T>(poll: impl FnOnce() -> T) -> T {
     poll()
 }
 
+/// Whether this thread is within a journey's poll.
+pub(crate) fn is_watched() -> bool {
+    WATCHED.get()
+}
+
 /// The last panic on this thread that was kept.
 pub(crate) fn take_last() -> Option<Panic> {
     LAST.take()

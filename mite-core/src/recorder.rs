@@ -130,6 +130,8 @@ pub struct Recorder {
 struct RecordFile {
     path: PathBuf,
     file: File,
+    /// Bytes of whole records in the file.
+    length: u64,
     buffer: Vec<u8>,
     buffered: u64,
     unsynced: bool,
@@ -215,8 +217,8 @@ impl RecordFile {
             // A file system without locks: nothing is lost but this check.
             Err(fs::TryLockError::Error(error)) => tracing::debug!(%error, path = %path.display(), "no file lock"),
         }
-        let warning = cut_torn_tail(&file, &path)?;
-        Ok((Self { path, file, buffer: Vec::new(), buffered: 0, unsynced: false }, warning))
+        let (length, warning) = cut_torn_tail(&file, &path)?;
+        Ok((Self { path, file, length, buffer: Vec::new(), buffered: 0, unsynced: false }, warning))
     }
 
     fn append(&mut self, data: &[u8]) -> Result<u64, RecorderError> {
@@ -230,7 +232,12 @@ impl RecordFile {
         if self.buffer.is_empty() {
             return Ok(0);
         }
-        self.file.write_all(&self.buffer).map_err(io_error("write", &self.path))?;
+        if let Err(error) = self.file.write_all(&self.buffer) {
+            // Part of a record may have been written. If it cannot be cut off now, it is when the file is opened again.
+            let _ = self.file.set_len(self.length);
+            return Err(io_error("write", &self.path)(error));
+        }
+        self.length += self.buffer.len() as u64;
         self.buffer.clear();
         self.unsynced = true;
         Ok(std::mem::take(&mut self.buffered))
@@ -259,8 +266,8 @@ impl RecordFile {
     }
 }
 
-/// Cuts a value that is not whole from the file's end.
-fn cut_torn_tail(file: &File, path: &Path) -> Result<Option<String>, RecorderError> {
+/// Cuts a value that is not whole from the file's end; gives the length that it then has, and a warning.
+fn cut_torn_tail(file: &File, path: &Path) -> Result<(u64, Option<String>), RecorderError> {
     let length = file.metadata().map_err(io_error("open", path))?.len();
     // No further than this: a device, which a name may be linked to, has no end.
     let mut reader = BufReader::with_capacity(BUFFER, io::Read::take(file, length));
@@ -268,7 +275,7 @@ fn cut_torn_tail(file: &File, path: &Path) -> Result<Option<String>, RecorderErr
     loop {
         match scan::read_value(&mut reader, &mut value) {
             Ok(true) => whole += value.len() as u64,
-            Ok(false) => return Ok(None),
+            Ok(false) => return Ok((whole, None)),
             Err(ScanError::Torn) => break,
             Err(ScanError::Invalid { offset }) => {
                 return Err(RecorderError::Broken { path: path.to_owned(), at: whole + offset });
@@ -277,7 +284,9 @@ fn cut_torn_tail(file: &File, path: &Path) -> Result<Option<String>, RecorderErr
         }
     }
     file.set_len(whole).map_err(io_error("cut the torn end of", path))?;
-    Ok(Some(format!("{}: a record that was not whole was cut off its end ({} bytes)", path.display(), length - whole)))
+    let cut = length - whole;
+    let warning = format!("{}: a record that was not whole was cut off its end ({cut} bytes)", path.display());
+    Ok((whole, Some(warning)))
 }
 
 impl Sink for Recorder {

@@ -12,6 +12,7 @@ use serde::{Serialize, Serializer};
 use crate::clock::rfc3339;
 use crate::controller::Stopped;
 use crate::histogram::Histogram;
+use crate::limits::RanOut;
 use crate::names::{Names, PathId};
 use crate::stats::Stats;
 
@@ -281,6 +282,7 @@ pub(crate) struct Facts {
     pub(crate) duration: Duration,
     pub(crate) rows: Vec<RowFacts>,
     pub(crate) stopped: Option<Stopped>,
+    pub(crate) limits: GeneratorLimits,
     /// What does not add up in mite itself.
     pub(crate) bugs: Vec<String>,
     pub(crate) warnings: Vec<String>,
@@ -295,12 +297,30 @@ pub(crate) struct RowFacts {
     pub(crate) unused_items: Option<u64>,
 }
 
+/// From when on the generator itself is taken to have been the limit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct GeneratorLimits {
+    /// The least part of the planned starts that must have been made on time enough to be made at all.
+    pub(crate) least_achieved: f64,
+    /// The most that the start lag's p99 may be.
+    pub(crate) most_lag: Duration,
+}
+
+impl Default for GeneratorLimits {
+    fn default() -> Self {
+        Self { least_achieved: 0.99, most_lag: Duration::from_millis(10) }
+    }
+}
+
 /// Makes the report of the merged statistics.
 pub(crate) fn make(names: &Names, stats: Stats, facts: Facts) -> Report {
+    let ran_out = stats.ran_out;
     let mut start_lag = Histogram::new();
     let mut journeys = Vec::new();
+    let mut too_late = Vec::new();
     for ((index, row), facts) in stats.rows.into_iter().enumerate().skip(1).zip(facts.rows) {
         start_lag.merge(&row.start_lag);
+        too_late.push(row.too_late);
         journeys.push(JourneyReport {
             row: index as u32,
             journey: facts.journey,
@@ -346,7 +366,8 @@ pub(crate) fn make(names: &Names, stats: Stats, facts: Facts) -> Report {
         warnings: facts.warnings,
         journeys,
     };
-    (report.verdict, report.reasons) = judge(&report, facts.stopped, bugs);
+    let limited = generator_limits(&report, facts.limits, &too_late, &ran_out, &start_lag);
+    (report.verdict, report.reasons) = judge(&report, facts.stopped, limited, bugs);
     report
 }
 
@@ -489,9 +510,42 @@ fn broken_sums(row: &JourneyReport) -> Vec<String> {
     broken
 }
 
-/// The verdict, and its reasons in words.
-fn judge(report: &Report, stopped: Option<Stopped>, bugs: Vec<String>) -> (Verdict, Vec<String>) {
+/// In what ways the generator itself was the limit. Waiting at `max_running` and for data does not count: that is what the
+/// run was told to do, or what the system made of it.
+fn generator_limits(
+    report: &Report,
+    limits: GeneratorLimits,
+    too_late: &[u64],
+    ran_out: &BTreeMap<RanOut, u64>,
+    start_lag: &Histogram,
+) -> Vec<String> {
+    const MEND: &str = "use more workers or another machine, or ask for less";
     let mut reasons = Vec::new();
+    for (row, too_late) in report.journeys.iter().zip(too_late) {
+        let achieved = 1.0 - *too_late as f64 / row.planned.max(1) as f64;
+        if achieved < limits.least_achieved {
+            reasons.push(format!(
+                "{}: the generator made only {:.1} % of the planned starts: {MEND}",
+                row.journey,
+                achieved * 100.0
+            ));
+        }
+    }
+    let lag = start_lag.percentile(99.0);
+    if lag > limits.most_lag {
+        reasons.push(format!(
+            "the generator was late: its start lag has a p99 of {lag:?}, and {:?} is the limit: {MEND}",
+            limits.most_lag
+        ));
+    }
+    reasons.extend(ran_out.keys().map(|what| what.reason().to_owned()));
+    reasons
+}
+
+/// The verdict, and its reasons in words.
+fn judge(report: &Report, stopped: Option<Stopped>, limited: Vec<String>, bugs: Vec<String>) -> (Verdict, Vec<String>) {
+    let is_limited = !limited.is_empty();
+    let mut reasons = limited;
     let errors: u64 = report.errors.iter().map(|error| error.count).sum();
     if errors > 0 {
         let kinds = report.errors.len();
@@ -505,7 +559,8 @@ fn judge(report: &Report, stopped: Option<Stopped>, bugs: Vec<String>) -> (Verdi
         if row.dropped > 0 {
             reasons.push(format!("{name}: {} dropped at max_running", counted(row.dropped, "start")));
         }
-        if row.unstarted > 0 && stopped.is_none() {
+        // What mite was too late for is told as the generator's limit.
+        if row.unstarted > 0 && stopped.is_none() && !is_limited {
             reasons.push(format!("{name}: {} still waiting at the end", counted(row.unstarted, "start")));
         }
         if row.cancelled > 0 && stopped != Some(Stopped::AtOnce) {
@@ -519,6 +574,8 @@ fn judge(report: &Report, stopped: Option<Stopped>, bugs: Vec<String>) -> (Verdi
     let verdict = if stopped.is_some() {
         reasons.insert(0, "stopped before its end".to_owned());
         Verdict::Aborted
+    } else if is_limited {
+        Verdict::GeneratorLimited
     } else if reasons.is_empty() {
         Verdict::Passed
     } else {

@@ -20,9 +20,10 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::controller::{self, Control};
+use crate::limits;
 use crate::recorder::Recorder;
-use crate::report::Report;
-use crate::scenario::{RowError, Scenario};
+use crate::report::{GeneratorLimits, Report};
+use crate::scenario::{CheckedRow, RowError, Scenario};
 use crate::sink::{self, MOST_SINKS, Sink, SinkError};
 use crate::volume::nanos;
 use crate::{Config, Error};
@@ -69,6 +70,7 @@ pub struct Run {
     stop_after: Option<Duration>,
     graceful_stop: Duration,
     seed: u64,
+    limits: GeneratorLimits,
     endless: bool,
 }
 
@@ -84,6 +86,7 @@ impl Run {
             stop_after: None,
             graceful_stop: GRACEFUL_STOP,
             seed: 0,
+            limits: GeneratorLimits::default(),
             endless: false,
         }
     }
@@ -140,6 +143,20 @@ impl Run {
         self
     }
 
+    /// The run is *generator limited* when the p99 of the lag with which mite itself started journeys is over this: 10 ms
+    /// unless told otherwise.
+    pub fn max_start_lag(mut self, lag: Duration) -> Self {
+        self.limits.most_lag = lag;
+        self
+    }
+
+    /// The run is *generator limited* when mite made less than this part of a row's planned starts: 0.99 unless told
+    /// otherwise. Starts that waited at `max_running` or for data do not count against it.
+    pub fn min_achieved(mut self, part: f64) -> Self {
+        self.limits.least_achieved = part;
+        self
+    }
+
     /// Allows a scenario that does not end by itself: it runs until its handle is told to stop.
     pub fn until_stopped(mut self) -> Self {
         self.endless = true;
@@ -189,10 +206,10 @@ impl Run {
         let rows = rows.collect::<Result<Vec<_>, RowError>>()?;
         let mut sinks = self.sinks;
         let mut records = None;
-        let mut warnings = None;
+        let mut warnings = Arc::default();
         if let Some(folder) = self.recorder {
             let recorder = Recorder::new(folder);
-            (records, warnings) = (Some(recorder.records()), Some(recorder.warnings()));
+            (records, warnings) = (Some(recorder.records()), recorder.warnings());
             sinks.insert(0, Box::new(recorder));
         }
         if sinks.len() > MOST_SINKS {
@@ -200,6 +217,10 @@ impl Run {
         }
         for sink in &mut sinks {
             sink.open().map_err(|cause| RunError::Sink { sink: sink.name().to_owned(), cause })?;
+        }
+        if let Some(warning) = too_few_files(&rows) {
+            tracing::warn!("{warning}");
+            warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
         }
         let (events, received) = mpsc::unbounded_channel();
         let progress = Arc::new(Mutex::new(Progress::default()));
@@ -218,6 +239,7 @@ impl Run {
             stop_after,
             graceful_stop: self.graceful_stop,
             seed: self.seed,
+            limits: self.limits,
             events: events.clone(),
             received,
             progress: Arc::clone(&progress),
@@ -239,6 +261,19 @@ impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Run").field("scenario", &self.scenario).field("workers", &self.workers).finish_non_exhaustive()
     }
+}
+
+/// Raises the limit on open files, and says when it cannot carry the journeys that will run at once.
+fn too_few_files(rows: &[CheckedRow]) -> Option<String> {
+    let limit = limits::raise_open_files()?;
+    let running: u64 = rows.iter().map(CheckedRow::most_running).sum();
+    (running > limit).then(|| {
+        format!(
+            "{running} journeys will run at once, and this process may open {limit} files: if each has a connection of its \
+             own, raise the limit with `ulimit -n {}`",
+            running + running / 10 + 100
+        )
+    })
 }
 
 /// What a run has done so far; brought up to date once a second.

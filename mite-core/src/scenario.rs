@@ -10,8 +10,10 @@ use futures::future::LocalBoxFuture;
 
 use crate::datapool::DataPool;
 use crate::journey::{self, Journey};
+use crate::mix::Mix;
 use crate::runner::visit::{RowSpec, TypedRow};
-use crate::volume::{IntoModel, Model, Segment, Unit, VolumeModel};
+use crate::schedule::{Schedule, Stripe};
+use crate::volume::{Asked, IntoModel, Model, Unit, VolumeModel};
 use crate::{Context, Error, Result};
 
 /// How many journeys of one row run at once at the most, unless the row says otherwise.
@@ -72,6 +74,30 @@ impl Scenario {
         Args: 'static,
     {
         self.row(Row::new(journey, data, volume))
+    }
+
+    /// Adds several journeys that share one model by their weights: start for start, as evenly as whole numbers allow.
+    ///
+    /// ```
+    /// # use mite_core::volume::{constant, SECOND};
+    /// # use mite_core::{Context, Mix, NoData, Result, Scenario};
+    /// # async fn browse(_ctx: &mut Context) -> Result { Ok(()) }
+    /// # async fn buy(_ctx: &mut Context) -> Result { Ok(()) }
+    /// // Of each 100 starts 70 browse and 30 buy.
+    /// let mix = Mix::new().journey(7, browse, NoData).journey(3, buy, NoData);
+    /// let scenario = Scenario::new().mix(constant(100, 10 * SECOND), mix);
+    /// ```
+    #[track_caller]
+    pub fn mix(mut self, volume: impl VolumeModel, mix: Mix) -> Self {
+        let model = volume.into_model().map(|IntoModel(model)| model).map_err(|error| error.to_string());
+        if mix.is_empty() {
+            let mut row = Row::of_mix(async |_ctx: &mut Context| Ok(()), crate::NoData).named("a mix");
+            row.volume = Err("it has no journeys: add some with `.journey(weight, …)`".to_owned());
+            return self.row(row);
+        }
+        let first_row = self.rows.len() + 1;
+        self.rows.extend(mix.into_rows(&model, first_row));
+        self
     }
 
     /// Adds a row with its options.
@@ -142,6 +168,8 @@ pub struct Row {
     pub(crate) timeout: Option<Duration>,
     pub(crate) max_running: u64,
     pub(crate) overload: Overload,
+    /// In a mix: the part of the model that is this row's, and the number of the mix's first row.
+    pub(crate) part: Option<(Stripe, usize)>,
 }
 
 impl Row {
@@ -162,7 +190,19 @@ impl Row {
             timeout: None,
             max_running: MAX_RUNNING,
             overload: Overload::default(),
+            part: None,
         }
+    }
+
+    /// A row whose volume comes from the mix that it is added to.
+    #[track_caller]
+    pub(crate) fn of_mix<Args, J, P>(journey: J, data: P) -> Self
+    where
+        J: Journey<Args>,
+        P: DataPool<Item = Args>,
+        Args: 'static,
+    {
+        Self::new(journey, data, |_start, _end| 0)
     }
 
     /// The journey's name in messages and reports; needed for a closure, which has none of its own.
@@ -207,12 +247,22 @@ pub(crate) struct CheckedRow {
     pub(crate) overload: Overload,
 }
 
+impl CheckedRow {
+    /// How many journeys run at once at the most, where the plan says so.
+    pub(crate) fn most_running(&self) -> u64 {
+        match &self.plan {
+            Plan::Known(schedule, Unit::Running, _) => schedule.most_running(),
+            _ => 0,
+        }
+    }
+}
+
 /// How a row's volume is known.
 pub(crate) enum Plan {
-    /// All of it, from the start.
-    Known(Unit, Vec<Segment>),
+    /// All of it, from the start: also whether it is a rate, and how often each of the journeys that run at once is run.
+    Known(Schedule, Unit, Option<u64>),
     /// A second at a time.
-    Asked(crate::volume::AskVolume),
+    Asked(Asked, Option<Stripe>),
 }
 
 /// A mistake in a row, with its place.
@@ -258,7 +308,18 @@ impl Row {
         };
         let plan = match self.volume {
             Err(message) => return Err(wrong(message)),
-            Ok(Model::Resolved(unit, segments)) => Plan::Known(unit, segments),
+            Ok(Model::Resolved(mut shape)) => {
+                // The rows of a mix are parts of one plan, so that they draw the same arrivals.
+                let drawn_for = self.part.as_ref().map_or(row, |(_, first_row)| *first_row);
+                shape.arrivals = shape.arrivals.for_row(drawn_for as u64);
+                let (unit, each) = (shape.unit, shape.iterations_each);
+                let schedule = Schedule::new(shape);
+                let schedule = match self.part {
+                    Some((stripe, _)) => schedule.part(stripe),
+                    None => schedule,
+                };
+                Plan::Known(schedule, unit, each)
+            }
             Ok(Model::Asked(_)) if !endless_ok && !ends => {
                 return Err(wrong(
                     "nothing says when this ends: its volume model is a closure, and its data pool has no end. \
@@ -266,7 +327,7 @@ impl Row {
                         .into(),
                 ));
             }
-            Ok(Model::Asked(ask)) => Plan::Asked(ask),
+            Ok(Model::Asked(ask)) => Plan::Asked(ask, self.part.map(|(stripe, _)| stripe)),
         };
         if self.max_running == 0 {
             return Err(wrong("`max_running(0)` lets no journey run".into()));

@@ -88,6 +88,7 @@ mod tests {
         Scenario::new().named("plain")
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "a form that users write")]
     fn fallible() -> Result<Scenario> {
         crate::ensure!(usize::BITS > 0);
         Ok(Scenario::new().named("fallible"))

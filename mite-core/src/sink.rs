@@ -5,7 +5,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -139,25 +138,24 @@ pub(crate) struct SinkGone {
     cause: String,
 }
 
-/// A sink on its thread.
+/// A sink's thread.
 #[derive(Debug)]
-pub(crate) struct RunningSink {
-    pub(crate) name: String,
-    /// Dropped to end the sink.
-    closing: oneshot::Sender<Infallible>,
+pub(crate) struct SinkThread {
+    pub(crate) name: Arc<str>,
     thread: JoinHandle<Result<(), SinkError>>,
+    /// Dropped to say that nothing more is to come, whoever still has a queue: a worker that is blocked may keep its own.
+    close: oneshot::Sender<()>,
 }
 
-impl RunningSink {
-    /// Lets the sink take what is queued, and end. It does not wait for the queues to be dropped: a worker that is blocked
-    /// would hold them for ever.
+impl SinkThread {
+    /// Lets the sink take what is queued, and waits for its end.
     pub(crate) fn finish(self) -> Result<(), SinkError> {
-        drop(self.closing);
+        drop(self.close);
         self.thread.join().unwrap_or_else(|payload| Err(panics::text(&*payload).into()))
     }
 }
 
-/// Runs a sink on a thread of its own until it is told to finish; `on_failure` is called at once when it fails or panics.
+/// Runs a sink on a thread of its own until all queues to it are dropped; `on_failure` is called at once when it fails.
 ///
 /// # Errors
 /// No thread could be started.
@@ -165,30 +163,30 @@ pub(crate) fn spawn(
     mut sink: impl Sink,
     names: Arc<Names>,
     on_failure: impl FnOnce() + Send + 'static,
-) -> std::io::Result<(SinkQueue, RunningSink)> {
+) -> std::io::Result<(SinkQueue, SinkThread)> {
     let (sender, receiver) = mpsc::channel(QUEUED_BATCHES);
+    let (close, closed) = oneshot::channel();
     let failure = Arc::new(Mutex::new(None));
     let queue = SinkQueue { name: sink.name().into(), wants: sink.wants(), sender, failure: Arc::clone(&failure) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let (closing, closed) = oneshot::channel();
     let thread = std::thread::Builder::new().name(format!("mite-{}", queue.name)).spawn(move || {
-        let served = AssertUnwindSafe(|| runtime.block_on(serve(&mut sink, receiver, closed, &names)));
-        let served = catch_unwind(served)
-            .unwrap_or_else(|payload| Err(format!("it panicked: {}", panics::text(&*payload)).into()));
+        // A user's sink may panic.
+        let serve = AssertUnwindSafe(|| runtime.block_on(serve(&mut sink, receiver, closed, &names)));
+        let served = catch_unwind(serve).unwrap_or_else(|payload| Err(panics::text(&*payload).into()));
         if let Err(error) = &served {
             *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
             on_failure();
         }
         served
     })?;
-    let running = RunningSink { name: queue.name.to_string(), closing, thread };
-    Ok((queue, running))
+    let name = Arc::clone(&queue.name);
+    Ok((queue, SinkThread { name, thread, close }))
 }
 
 async fn serve(
     sink: &mut impl Sink,
     mut batches: mpsc::Receiver<Batch>,
-    mut closed: oneshot::Receiver<Infallible>,
+    mut closed: oneshot::Receiver<()>,
     names: &Names,
 ) -> Result<(), SinkError> {
     let mut sync = tokio::time::interval(SYNC_EVERY);
@@ -197,7 +195,6 @@ async fn serve(
         tokio::select! {
             biased;
             _ = sync.tick() => sink.sync()?,
-            // What is queued by now is still taken.
             _ = &mut closed, if !closed.is_terminated() => batches.close(),
             batch = batches.recv() => {
                 let Some(batch) = batch else { break };
@@ -301,13 +298,18 @@ impl Outbox {
     /// # Errors
     /// A sink has failed.
     pub(crate) async fn flush(&self) -> Result<(), SinkGone> {
+        let mut outcome = Ok(());
         for lane in &self.lanes {
             while !lane.batch.borrow().is_empty() {
-                let permit = lane.queue.sender.reserve().await.map_err(|_| lane.queue.failed())?;
+                let Ok(permit) = lane.queue.sender.reserve().await else {
+                    // The others get theirs all the same.
+                    outcome = Err(lane.queue.failed());
+                    break;
+                };
                 permit.send(lane.batch.take());
             }
         }
-        Ok(())
+        outcome
     }
 
     /// For each sink how many messages were dropped.

@@ -1,9 +1,10 @@
 //! The figures of a run, counted where they happen: one set for each worker, merged by addition at the end.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use crate::histogram::Histogram;
+use crate::limits::RanOut;
 use crate::names::{OVERFLOW, PathId};
 
 /// One request as a protocol's session measured it: each duration is that of its phase alone.
@@ -58,6 +59,8 @@ pub(crate) struct RowStats {
     pub(crate) dropped: u64,
     pub(crate) starved: u64,
     pub(crate) unstarted: u64,
+    /// Of those the ones that mite itself was too late for.
+    pub(crate) too_late: u64,
     pub(crate) response_time: Histogram,
     pub(crate) service_time: Histogram,
     pub(crate) start_lag: Histogram,
@@ -76,6 +79,7 @@ impl RowStats {
         self.dropped += other.dropped;
         self.starved += other.starved;
         self.unstarted += other.unstarted;
+        self.too_late += other.too_late;
         self.response_time.merge(&other.response_time);
         self.service_time.merge(&other.service_time);
         self.start_lag.merge(&other.start_lag);
@@ -178,6 +182,8 @@ pub(crate) struct Stats {
     pub(crate) requests: Vec<Vec<RequestStats>>,
     pub(crate) errors: HashMap<ErrorKey, u64>,
     pub(crate) checks: HashMap<(PathId, String), CheckStats>,
+    /// What the system had no more of, and how often that was found.
+    pub(crate) ran_out: BTreeMap<RanOut, u64>,
     second: Second,
     finished_seconds: Vec<Second>,
 }
@@ -191,6 +197,7 @@ impl Stats {
             requests: Vec::new(),
             errors: HashMap::new(),
             checks: HashMap::new(),
+            ran_out: BTreeMap::new(),
             second: Second { index: 0, rows: vec![RowSecond::default(); rows] },
             finished_seconds: Vec::new(),
         }
@@ -351,6 +358,9 @@ impl Stats {
         }
         for (key, count) in &other.errors {
             self.errors_of(key.clone(), *count);
+        }
+        for (what, count) in &other.ran_out {
+            *self.ran_out.entry(*what).or_default() += count;
         }
         for ((path, name), stats) in &other.checks {
             let own = self.check_stats(*path, name);

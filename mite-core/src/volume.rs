@@ -3,9 +3,20 @@
 //! Nothing here knows a clock: a model is resolved into straight [`Segment`]s once, when its row is made, and whatever
 //! makes no sense is refused then.
 
+mod replay;
+mod shapes;
+mod stages;
+
 use std::fmt;
-use std::ops::Add;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+pub use replay::{Replay, ReplayError, replay};
+pub use shapes::{sine, spike, steps};
+pub(crate) use stages::nanos;
+pub use stages::{Stages, constant, nothing, ramp};
+
+use crate::schedule::Arrivals;
 
 /// One second, for `10 * SECOND`.
 pub const SECOND: Duration = Duration::from_secs(1);
@@ -82,13 +93,48 @@ pub struct Segment {
     pub to: u64,
 }
 
+/// A volume model that has been worked out: what a [`Schedule`](crate::schedule::Schedule) is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shape {
+    pub(crate) unit: Unit,
+    pub(crate) source: Source,
+    pub(crate) arrivals: Arrivals,
+    /// No more starts than this in all.
+    pub(crate) iterations: Option<u64>,
+    /// No more starts than this by each of those that run at once.
+    pub(crate) iterations_each: Option<u64>,
+}
+
+/// Where the starts of a shape come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    Segments(Vec<Segment>),
+    /// Single times in nanoseconds, in rising order, and the end of the plan.
+    Times(Arc<[u64]>, u64),
+}
+
+impl Shape {
+    /// Whether its numbers are rates or journeys running at once.
+    pub fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    /// The end of its last segment, in nanoseconds since the start of the run.
+    pub fn end(&self) -> u64 {
+        match &self.source {
+            Source::Segments(segments) => segments.last().map_or(0, |segment| segment.end),
+            Source::Times(_, end) => *end,
+        }
+    }
+}
+
 /// Why a volume model makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct VolumeError(String);
 
 impl VolumeError {
-    fn new(message: impl fmt::Display) -> Self {
+    pub(crate) fn new(message: impl fmt::Display) -> Self {
         Self(message.to_string())
     }
 }
@@ -122,198 +168,45 @@ pub(crate) fn thousandths(volume: Volume) -> Result<Option<(Unit, u64)>, VolumeE
     }
 }
 
-/// A volume model put together from stages, each with a length.
-///
-/// Made by [`constant`], [`ramp`] and [`nothing`], joined by `+` or by chaining. A ramp reads its ends from its
-/// neighbours.
-///
-/// ```
-/// use mite_core::volume::{constant, nothing, ramp, MINUTE};
-///
-/// let joined = nothing(MINUTE) + ramp(MINUTE) + constant(50, 2 * MINUTE) + ramp(MINUTE).to(0);
-/// let chained = nothing(MINUTE).ramp_to(50, MINUTE).hold(2 * MINUTE).ramp_to(0, MINUTE);
-/// assert_eq!(joined.resolve(), chained.resolve());
-/// assert_eq!(joined.duration(), 5 * MINUTE);
-/// ```
-#[derive(Debug, Clone, PartialEq)]
-#[must_use = "a volume model does nothing until a row is given it"]
-pub struct Stages {
-    stages: Vec<Stage>,
-    /// Numbers are rates unless this is set: see [`Stages::running`].
-    running: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Stage {
-    duration: Duration,
-    /// `None` where a ramp takes its neighbour's.
-    from: Option<Volume>,
-    to: Option<Volume>,
-}
-
-/// Nothing, for so long.
-pub fn nothing(duration: Duration) -> Stages {
-    constant(0, duration)
-}
-
-/// The same volume for so long: a rate, or `Volume::running(n)`.
-pub fn constant(volume: impl Into<Volume>, duration: Duration) -> Stages {
-    let volume = Some(volume.into());
-    Stages::of(Stage { duration, from: volume, to: volume })
-}
-
-/// A straight line from the end of the stage before to the beginning of the one after; at the edges of a model its ends
-/// are given by [`Stages::from`] and [`Stages::to`].
-pub fn ramp(duration: Duration) -> Stages {
-    Stages::of(Stage { duration, from: None, to: None })
-}
-
-impl Stages {
-    fn of(stage: Stage) -> Self {
-        Self { stages: vec![stage], running: false }
-    }
-
-    /// Where the first stage begins.
-    pub fn from(mut self, volume: impl Into<Volume>) -> Self {
-        self.stages[0].from = Some(volume.into());
-        self
-    }
-
-    /// Where the last stage ends.
-    pub fn to(mut self, volume: impl Into<Volume>) -> Self {
-        let last = self.stages.len() - 1;
-        self.stages[last].to = Some(volume.into());
-        self
-    }
-
-    /// Goes on with a ramp from where this ends to `volume`.
-    pub fn ramp_to(self, volume: impl Into<Volume>, duration: Duration) -> Self {
-        self + ramp(duration).to(volume)
-    }
-
-    /// Goes on with the volume with which this ends.
-    pub fn hold(self, duration: Duration) -> Self {
-        let volume = self.stages[self.stages.len() - 1].to;
-        self + Stages::of(Stage { duration, from: volume, to: volume })
-    }
-
-    /// Takes the plain numbers of this model as journeys running at once, not as rates.
-    pub fn running(mut self) -> Self {
-        self.running = true;
-        self
-    }
-
-    /// How long the model is.
-    pub fn duration(&self) -> Duration {
-        self.stages.iter().map(|stage| stage.duration).fold(Duration::ZERO, Duration::saturating_add)
-    }
-
-    /// The unit and the straight pieces of this model, without gaps, from 0 on.
-    ///
-    /// # Errors
-    /// A volume that is negative, no number, over 10⁹, or under a thousandth; rates and numbers running in one model; a
-    /// ramp without an end; a length of zero or of over 100 years; a number running that is not whole.
-    pub fn resolve(&self) -> Result<(Unit, Vec<Segment>), VolumeError> {
-        let mut unit = None;
-        let mut segments = Vec::with_capacity(self.stages.len());
-        let mut at = 0;
-        for (index, stage) in self.stages.iter().enumerate() {
-            let before = index.checked_sub(1).and_then(|index| self.stages[index].to);
-            let after = self.stages.get(index + 1).and_then(|stage| stage.from);
-            let place = index + 1;
-            let from = stage.from.or(before).ok_or_else(|| {
-                VolumeError::new(format_args!(
-                    "the ramp in place {place} begins nowhere: put a stage with a volume before it, or give it `.from(…)`"
-                ))
-            })?;
-            let to = stage.to.or(after).ok_or_else(|| {
-                VolumeError::new(format_args!(
-                    "the ramp in place {place} ends nowhere: put a stage with a volume after it, or give it `.to(…)`"
-                ))
-            })?;
-            let from = self.number(from, &mut unit)?;
-            let to = self.number(to, &mut unit)?;
-            let end = nanos(stage.duration).and_then(|nanos| nanos.checked_add(at)).filter(|end| *end <= LONGEST_PLAN);
-            let end = end.ok_or_else(|| VolumeError::new("a plan of over 100 years"))?;
-            if end == at {
-                return Err(VolumeError::new(format_args!("the stage in place {place} has no length")));
-            }
-            segments.push(Segment { start: at, end, from, to });
-            at = end;
-        }
-        Ok((unit.unwrap_or(if self.running { Unit::Running } else { Unit::Rate }), segments))
-    }
-
-    fn number(&self, volume: Volume, unit: &mut Option<Unit>) -> Result<u64, VolumeError> {
-        let Some((mut own, number)) = thousandths(volume)? else {
-            return Err(VolumeError::new(
-                "`Volume::Stop` is for closures: a model put together from stages has a length",
-            ));
-        };
-        if self.running && own == Unit::Rate {
-            if number % 1000 != 0 {
-                return Err(VolumeError::new("a number of journeys running at once is whole"));
-            }
-            own = Unit::Running;
-        }
-        // Zero is zero in either unit: `nothing(…)` goes with both.
-        if number > 0 && *unit.get_or_insert(own) != own {
-            return Err(VolumeError::new("one model cannot have both rates and numbers of journeys running at once"));
-        }
-        Ok(number)
-    }
-}
-
-const LONGEST_PLAN: u64 = 100 * 365 * 86_400 * 1_000_000_000;
-
-pub(crate) fn nanos(duration: Duration) -> Option<u64> {
-    u64::try_from(duration.as_nanos()).ok()
-}
-
-impl Add for Stages {
-    type Output = Stages;
-
-    /// One model after the other. A number stays what it was: a rate here, journeys running at once there.
-    fn add(mut self, other: Stages) -> Stages {
-        if self.running != other.running {
-            // Each part's plain numbers are made explicit, so that resolving can tell what is mixed.
-            self.make_explicit();
-            let mut other = other;
-            other.make_explicit();
-            self.stages.extend(other.stages);
-            self.running = false;
-            return self;
-        }
-        self.stages.extend(other.stages);
-        self
-    }
-}
-
-impl Stages {
-    fn make_explicit(&mut self) {
-        if !self.running {
-            return;
-        }
-        for end in self.stages.iter_mut().flat_map(|stage| [&mut stage.from, &mut stage.to]) {
-            if let Some(Volume::Rate(rate)) = *end
-                && rate >= 0.0
-                && rate.fract() == 0.0
-            {
-                *end = Some(Volume::Running(rate as u64));
-            }
-        }
-    }
-}
-
 /// What a closure is asked each second: the volume from the one time to the other, both since the start of the run.
 pub(crate) type AskVolume = Box<dyn Fn(Duration, Duration) -> Volume + Send>;
 
+/// A closure that is asked, shared by the rows of a mix: each second is asked about once.
+#[derive(Clone)]
+pub(crate) struct Asked(Arc<Mutex<AskedOnce>>);
+
+struct AskedOnce {
+    ask: AskVolume,
+    /// The second that was last asked about, and the answer.
+    last: Option<(Duration, Volume)>,
+}
+
+impl Asked {
+    fn new(ask: AskVolume) -> Self {
+        Self(Arc::new(Mutex::new(AskedOnce { ask, last: None })))
+    }
+
+    pub(crate) fn ask(&self, start: Duration, end: Duration) -> Volume {
+        // After a panic in the closure the run ends, and nobody asks again.
+        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((about, answer)) = asked.last
+            && about == start
+        {
+            return answer;
+        }
+        let answer = (asked.ask)(start, end);
+        asked.last = Some((start, answer));
+        answer
+    }
+}
+
 /// A volume model as a row holds it.
+#[derive(Clone)]
 pub(crate) enum Model {
     /// Resolved when the row was made.
-    Resolved(Unit, Vec<Segment>),
+    Resolved(Shape),
     /// Asked once a second for the second to come.
-    Asked(AskVolume),
+    Asked(Asked),
 }
 
 /// What a row takes as its volume model: [`Stages`], or a closure `|start, end| …` that gives a rate, a [`Volume`] or an
@@ -343,8 +236,7 @@ impl fmt::Debug for IntoModel {
 
 impl VolumeModel for Stages {
     fn into_model(self) -> Result<IntoModel, VolumeError> {
-        let (unit, segments) = self.resolve()?;
-        Ok(IntoModel(Model::Resolved(unit, segments)))
+        Ok(IntoModel(Model::Resolved(self.resolve()?)))
     }
 }
 
@@ -354,7 +246,7 @@ where
     V: Into<Volume>,
 {
     fn into_model(self) -> Result<IntoModel, VolumeError> {
-        Ok(IntoModel(Model::Asked(Box::new(move |start, end| self(start, end).into()))))
+        Ok(IntoModel(Model::Asked(Asked::new(Box::new(move |start, end| self(start, end).into())))))
     }
 }
 
@@ -368,25 +260,39 @@ mod tests {
         Segment { start: start * S, end: end * S, from: from * 1000, to: to * 1000 }
     }
 
+    fn worked_out(model: &Stages) -> (Unit, Vec<Segment>) {
+        let shape = model.resolve().unwrap();
+        match shape.source {
+            Source::Segments(segments) => (shape.unit, segments),
+            Source::Times(..) => unreachable!("stages are segments"),
+        }
+    }
+
+    #[test]
+    fn models_are_repeated_and_scaled() {
+        let twice = (constant(1, SECOND) + constant(2, SECOND)).repeat(2).scale(10.0);
+        let by_hand = constant(10, SECOND) + constant(20, SECOND) + constant(10, SECOND) + constant(20, SECOND);
+        assert_eq!(twice.resolve(), by_hand.resolve());
+    }
+
     #[test]
     fn ramps_read_their_ends_from_their_neighbours() {
         let model = constant(10, SECOND) + ramp(2 * SECOND) + constant(30, SECOND) + ramp(SECOND).to(0);
-        let (unit, segments) = model.resolve().unwrap();
-        assert_eq!(unit, Unit::Rate);
         assert_eq!(
-            segments,
-            [segment(0, 1, 10, 10), segment(1, 3, 10, 30), segment(3, 4, 30, 30), segment(4, 5, 30, 0)]
+            worked_out(&model),
+            (
+                Unit::Rate,
+                vec![segment(0, 1, 10, 10), segment(1, 3, 10, 30), segment(3, 4, 30, 30), segment(4, 5, 30, 0)]
+            )
         );
     }
 
     #[test]
     fn numbers_running_are_asked_for_by_name() {
-        let by_volume = constant(Volume::running(10), SECOND).resolve().unwrap();
-        let by_model = constant(10, SECOND).running().resolve().unwrap();
-        assert_eq!(by_volume, by_model);
+        let by_volume = worked_out(&constant(Volume::running(10), SECOND));
+        assert_eq!(by_volume, worked_out(&constant(10, SECOND).running()));
         assert_eq!(by_volume, (Unit::Running, vec![segment(0, 1, 10, 10)]));
-        let joined = (nothing(SECOND) + constant(Volume::running(2), SECOND)).resolve().unwrap();
-        assert_eq!(joined.0, Unit::Running);
+        assert_eq!(worked_out(&(nothing(SECOND) + constant(Volume::running(2), SECOND))).0, Unit::Running);
     }
 
     #[test]
@@ -416,6 +322,24 @@ mod tests {
                 "one model cannot have both rates and numbers of journeys running at once",
             ),
             (constant(0.5, SECOND).running(), "a number of journeys running at once is whole"),
+            (constant(0, SECOND).running(), "a number of 0 running at once runs no journey"),
+            (constant(Volume::running(0), SECOND), "a number of 0 running at once runs no journey"),
+            (constant(1, SECOND).repeat(0), "`.repeat(n)` is for 1 to 1000000 stages in all"),
+            (constant(1, SECOND).scale(-1.0), "`.scale(f)` takes a factor that is not negative"),
+            (constant(1, SECOND).jitter(1.5, 0), "`.jitter(fraction, seed)` takes a fraction from 0 to 1"),
+            (constant(1, SECOND).iterations(0), "`.iterations(0)` starts nothing"),
+            (
+                constant(1, SECOND).iterations_each(1),
+                "`.iterations_each(n)` is for a number running at once, not for a rate",
+            ),
+            (
+                constant(1, SECOND).running().poisson(1),
+                "`.poisson(…)` and `.jitter(…)` spread a rate, not a number running at once",
+            ),
+            (
+                constant(1, SECOND).poisson(1) + constant(1, SECOND),
+                "`.poisson(…)`, `.jitter(…)` and `.iterations(…)` hold for a whole model: write `(a + b).poisson(1)`",
+            ),
         ];
         for (model, message) in cases {
             assert_eq!(model.resolve().unwrap_err().to_string(), message, "{model:?}");
@@ -426,8 +350,8 @@ mod tests {
     fn closures_of_each_kind_are_models() {
         fn ask<V: VolumeModel>(model: V) -> Volume {
             match model.into_model().unwrap().0 {
-                Model::Asked(ask) => ask(Duration::ZERO, SECOND),
-                Model::Resolved(..) => unreachable!("a closure is asked"),
+                Model::Asked(asked) => asked.ask(Duration::ZERO, SECOND),
+                Model::Resolved(_) => unreachable!("a closure is asked"),
             }
         }
         assert_eq!(ask(|_start, _end| 100), Volume::Rate(100.0));

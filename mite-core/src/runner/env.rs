@@ -12,6 +12,7 @@ use crate::Config;
 use crate::clock::{WallClock, nanos_since};
 use crate::context::Extensions;
 use crate::names::{KindId, NameCache, Names};
+use crate::report::GeneratorLimits;
 use crate::sink::Outbox;
 use crate::stats::Stats;
 
@@ -24,6 +25,7 @@ pub(crate) struct RunFacts {
     pub(crate) seed: u64,
     pub(crate) workers: u32,
     pub(crate) graceful_stop: Duration,
+    pub(crate) limits: GeneratorLimits,
 }
 
 /// One worker's surroundings.

@@ -149,7 +149,9 @@ where
 
     async fn run_slot(&self, worker: &Rc<WorkerState>, slot: Slot) {
         let env = worker.env();
-        while worker.wants_slot(slot) {
+        let mut runs = 0;
+        while worker.wants_slot(slot, runs) {
+            runs += 1;
             // A journey that never waits must let the others run all the same.
             tokio::task::coop::consume_budget().await;
             let free = Instant::now();
@@ -158,8 +160,14 @@ where
             let got = loop {
                 match self.checkout(env, slot.row, index).await {
                     Got::NoneFree => {
-                        if worker.or_stopped(slot.row, self.pool.available()).await.is_none() {
-                            break Got::NoneFree;
+                        let available = watched(async || self.pool.available().await);
+                        match worker.or_stopped(slot.row, available).await {
+                            Some(Ok(())) => {}
+                            None => break Got::NoneFree,
+                            Some(Err(payload)) => {
+                                report_pool_panic(env, slot.row, index, &*payload);
+                                break Got::Failed;
+                            }
                         }
                     }
                     got => break got,
@@ -190,10 +198,10 @@ where
     }
 
     /// Asks the pool; what it fails with, or panics with, is reported.
-    async fn checkout(&self, env: &Rc<Env>, row: RowId, index: u64) -> Got<'_, P, Args> {
-        let answer = watched(self.pool.checkout(&env.shared.config)).await;
+    async fn checkout<'a>(&'a self, env: &'a Rc<Env>, row: RowId, index: u64) -> Got<'a, P, Args> {
+        let answer = watched(async || self.pool.checkout(&env.shared.config).await).await;
         match answer {
-            Ok(Ok(Checkout::Item { id, item })) => Got::Item(Lease { pool: &self.pool, id }, item),
+            Ok(Ok(Checkout::Item { id, item })) => Got::Item(Lease { pool: &self.pool, id, env, row, index }, item),
             Ok(Ok(Checkout::NoneFree)) => Got::NoneFree,
             Ok(Ok(Checkout::Exhausted)) => Got::Exhausted,
             Ok(Err(mut error)) => {
@@ -201,8 +209,7 @@ where
                 Got::Failed
             }
             Err(payload) => {
-                let scope = context(env, row, index, None).scope();
-                scope.report_panic(&panics::text(&*payload), panics::take_last().as_ref());
+                report_pool_panic(env, row, index, &*payload);
                 Got::Failed
             }
         }
@@ -229,7 +236,7 @@ where
         let closing = CloseVisit(&visit);
         let mut root = Transaction::root(&mut ctx, started);
         let scope = root.context().scope();
-        let called = watched(self.journey.call(root.context(), args));
+        let called = watched(async || self.journey.call(root.context(), args).await);
         let called = match worker.timeout(row) {
             None => called.await,
             Some(timeout) => match tokio::time::timeout(timeout, called).await {
@@ -272,13 +279,19 @@ fn context(env: &Rc<Env>, row: RowId, index: u64, data_id: Option<u64>) -> Conte
     Context::new(Rc::clone(env), ids, Names::root(row.0))
 }
 
+/// Reports a panic of a row's pool like one of its journey.
+fn report_pool_panic(env: &Rc<Env>, row: RowId, index: u64, payload: &(dyn std::any::Any + Send)) {
+    let scope = context(env, row, index, None).scope();
+    scope.report_panic(&panics::text(payload), panics::take_last().as_ref());
+}
+
 fn nanos(nanos: u64) -> Duration {
     Duration::from_nanos(nanos)
 }
 
-/// Awaits user code so that its panics are caught, and kept rather than printed.
-pub(crate) async fn watched<T>(future: impl Future<Output = T>) -> std::thread::Result<T> {
-    let mut future = std::pin::pin!(AssertUnwindSafe(future).catch_unwind());
+/// Calls user code so that its panics are caught, and kept rather than printed: also one before it gives its future.
+pub(crate) async fn watched<T>(code: impl AsyncFnOnce() -> T) -> std::thread::Result<T> {
+    let mut future = std::pin::pin!(AssertUnwindSafe(async move { code().await }).catch_unwind());
     std::future::poll_fn(move |cx| panics::watched(|| future.as_mut().poll(cx))).await
 }
 
@@ -293,6 +306,9 @@ enum Got<'a, P: DataPool, Args> {
 struct Lease<'a, P: DataPool> {
     pool: &'a P,
     id: u64,
+    env: &'a Rc<Env>,
+    row: RowId,
+    index: u64,
 }
 
 impl<P: DataPool> Drop for Lease<'_, P> {
@@ -300,7 +316,7 @@ impl<P: DataPool> Drop for Lease<'_, P> {
         // A panic in a user's pool while another unwinds would abort the process.
         let checkin = AssertUnwindSafe(|| panics::watched(|| self.pool.checkin(self.id)));
         if let Err(payload) = std::panic::catch_unwind(checkin) {
-            tracing::error!("the data pool panicked when item {} was checked in: {}", self.id, panics::text(&*payload));
+            report_pool_panic(self.env, self.row, self.index, &*payload);
         }
     }
 }

@@ -84,13 +84,13 @@ pub(crate) struct WorkerPlan {
 /// One row as a worker gets it.
 pub(crate) struct WorkerRowPlan {
     pub(crate) spec: Box<dyn WorkerRow + Send>,
-    /// The segments that are known from the start.
-    pub(crate) segments: Vec<Segment>,
+    /// What is known from the start, cut where the run is.
+    pub(crate) schedule: Schedule,
+    /// How often each slot of the closed model runs its journey.
+    pub(crate) iterations_each: Option<u64>,
     pub(crate) unit: Unit,
     /// Whether there may be more.
     pub(crate) complete: bool,
-    /// Where the plan is cut, in nanoseconds since the start of the run.
-    pub(crate) cut: Option<u64>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) max_running: u64,
     pub(crate) overload: Overload,
@@ -130,6 +130,10 @@ struct Row {
     /// Slots of the closed model: which numbers are alive, and how many are wanted.
     slots: RefCell<Vec<bool>>,
     wanted_slots: Cell<u64>,
+    /// How often each slot runs its journey, how many have done so, and how many there are at the most.
+    iterations_each: Option<u64>,
+    spent_slots: Cell<u64>,
+    peak_slots: u64,
     closed_starts: Cell<u64>,
     not_planned: Cell<u64>,
 }
@@ -138,7 +142,6 @@ struct Plan {
     schedule: Schedule,
     unit: Unit,
     complete: bool,
-    cut: Option<u64>,
     cursor: Cursor,
     ended: Option<Ended>,
 }
@@ -193,8 +196,36 @@ impl WorkerState {
         self.row(row).timeout
     }
 
-    pub(crate) fn wants_slot(&self, slot: Slot) -> bool {
-        slot.number < self.row(slot.row).wanted_slots.get()
+    /// Whether a slot that has run its journey so often should run it once more.
+    pub(crate) fn wants_slot(&self, slot: Slot, runs: u64) -> bool {
+        let row = self.row(slot.row);
+        if slot.number >= row.wanted_slots.get() {
+            return false;
+        }
+        if row.iterations_each.is_some_and(|each| runs >= each) {
+            row.spent_slots.set(row.spent_slots.get() + 1);
+            if row.spent_slots.get() >= row.peak_slots {
+                self.end_by_plan(row);
+            }
+            return false;
+        }
+        let next = row.closed_starts.get() * u64::from(self.env.shared.workers) + u64::from(self.number);
+        if next >= row.plan.borrow().schedule.limit() {
+            self.end_by_plan(row);
+            return false;
+        }
+        true
+    }
+
+    fn end_by_plan(&self, row: &Row) {
+        let mut plan = row.plan.borrow_mut();
+        if plan.ended.is_none() {
+            plan.ended = Some(Ended::ByPlan);
+            row.wanted_slots.set(0);
+            drop(plan);
+            self.env.stop_row(row.id.0);
+            self.wake.notify_one();
+        }
     }
 
     /// Counts a start of the closed model, and numbers it.
@@ -260,7 +291,11 @@ impl WorkerState {
 
     pub(crate) fn slot_ended(&self, slot: Slot) {
         self.tasks.borrow_mut().try_remove(slot.task);
-        self.row(slot.row).slots.borrow_mut()[slot.number as usize] = false;
+        let row = self.row(slot.row);
+        // One that has run its journey as often as it should is not followed by another.
+        if row.iterations_each.is_none() {
+            row.slots.borrow_mut()[slot.number as usize] = false;
+        }
         self.wake_if_waited_for();
     }
 
@@ -277,10 +312,7 @@ impl WorkerState {
         let env = Env::new(plan.facts, outbox, plan.number);
         let stripe = plan.stripe;
         let rows = plan.rows.into_iter().enumerate().map(|(index, row)| {
-            let mut schedule = Schedule::new(row.segments);
-            if let Some(cut) = row.cut {
-                schedule.cut(cut);
-            }
+            let peak_slots = stripe.share(row.schedule.most_running());
             Row {
                 id: RowId(index as u32 + 1),
                 spec: row.spec.into_rc(),
@@ -288,10 +320,9 @@ impl WorkerState {
                 max_running: row.max_running,
                 overload: row.overload,
                 plan: RefCell::new(Plan {
-                    schedule,
+                    schedule: row.schedule,
                     unit: row.unit,
                     complete: row.complete,
-                    cut: row.cut,
                     cursor: Cursor::new(stripe.clone()),
                     ended: None,
                 }),
@@ -299,6 +330,9 @@ impl WorkerState {
                 room_since: Cell::new(0),
                 slots: RefCell::default(),
                 wanted_slots: Cell::new(0),
+                iterations_each: row.iterations_each,
+                spent_slots: Cell::new(0),
+                peak_slots,
                 closed_starts: Cell::new(0),
                 not_planned: Cell::new(0),
             }
@@ -364,7 +398,11 @@ impl WorkerState {
                 && (now >= end + CATCH_UP || (over && row.alive.get() >= row.max_running))
             {
                 let unstarted = cursor.skip_before(schedule, end);
-                self.env.stats.borrow_mut().rows[row.id.0 as usize].unstarted += unstarted;
+                let stats = &mut self.env.stats.borrow_mut().rows[row.id.0 as usize];
+                stats.unstarted += unstarted;
+                if row.alive.get() < row.max_running {
+                    stats.too_late += unstarted;
+                }
                 break None;
             }
             cursor.advance();
@@ -473,10 +511,7 @@ impl WorkerState {
         }
         plan.unit = unit;
         plan.schedule.push(segment);
-        if let Some(cut) = plan.cut {
-            plan.schedule.cut(cut);
-            plan.complete = segment.end >= cut;
-        }
+        plan.complete = plan.schedule.end() < segment.end;
     }
 
     fn complete(&self, id: RowId) {
@@ -518,8 +553,12 @@ pub(crate) fn run(plan: WorkerPlan) -> Option<WorkerResult> {
         // The controller is gone only when the run is over.
         let _ = events.send(Event::Ready(outcome));
     };
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        // The timer is looked at after so many polls of journeys, however busy they are: at tokio's 61, a journey that
+        // records in a loop made the starts beside it late by a multiple of what it takes now.
+        .event_interval(4)
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default());
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -598,7 +637,7 @@ async fn run_hook(state: &Rc<WorkerState>, hook: Hook) -> Result<(), String> {
     let mut ctx = Context::new(Rc::clone(&state.env), ids, Names::root(0));
     let visit = Rc::clone(ctx.visit());
     let mut root = Transaction::root(&mut ctx, Instant::now());
-    let result = match watched(hook(root.context())).await {
+    let result = match watched(async || hook(root.context()).await).await {
         Ok(result) => root.end(result).map_err(|error| format!("{error:?}")),
         Err(payload) => {
             let (panic, text) = (panics::take_last(), panics::text(&*payload));

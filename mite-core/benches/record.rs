@@ -1,0 +1,65 @@
+//! A million records from one journey's loop, beside a row that starts 1 000 journeys a second on the same worker.
+//!
+//! Prints the figures and fails when one misses its bar: everything on the disk in order, the other row's start lag p99 under
+//! 5 ms, and less than 64 MB of memory.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use mite_core::volume::{SECOND, constant};
+use mite_core::{Context, NoData, Result, Row, Run, Scenario, recorded_rows};
+use serde::{Deserialize, Serialize};
+
+const RECORDS: u64 = 1_000_000;
+const MOST_LAG: Duration = Duration::from_millis(5);
+const MOST_MEMORY: u64 = 64_000_000;
+
+#[derive(Serialize, Deserialize)]
+struct User<'a> {
+    n: u64,
+    username: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Numbered {
+    n: u64,
+}
+
+async fn create_users(ctx: &mut Context) -> Result {
+    let started = Instant::now();
+    for n in 0..RECORDS {
+        ctx.record("users", User { n, username: "78af93af262f4c9dbe09bd73c1b2c064" }).await?;
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    println!("records/s         {:>12.0}", RECORDS as f64 / seconds);
+    Ok(())
+}
+
+async fn noop(_ctx: &mut Context) -> Result {
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let scenario = Scenario::new().journey(create_users, NoData, constant(1, SECOND)).row(Row::new(
+        noop,
+        NoData,
+        constant(1000, 3 * SECOND),
+    ));
+    let report = Run::new(scenario).recorder(folder.path()).run_blocking().expect("the run is carried out");
+    // Before the file is read, which takes memory too.
+    let memory = report.generator.peak_rss_bytes;
+    let rows = recorded_rows::<Numbered>(folder.path().join("users.msgpack")).expect("the file is there");
+    let in_order = rows.zip(0..).take_while(|(row, n)| row.as_ref().is_ok_and(|row| row.n == *n)).count() as u64;
+    let lag = report.journey("noop").start_lag.percentile(99.0);
+    println!("records in order  {in_order:>12}   (all of {RECORDS})");
+    println!("peak memory       {:>9.1} MB   (under {:.0} MB)", memory as f64 / 1e6, MOST_MEMORY as f64 / 1e6);
+    println!("start lag p99     {:>9.2} ms   (under {MOST_LAG:?})", lag.as_secs_f64() * 1e3);
+    println!("\n{report}");
+    if in_order == RECORDS && memory < MOST_MEMORY && lag < MOST_LAG && report.passed() {
+        ExitCode::SUCCESS
+    } else {
+        println!("a bar was missed");
+        ExitCode::FAILURE
+    }
+}

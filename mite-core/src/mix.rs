@@ -1,0 +1,61 @@
+//! Several journeys under one volume model, by weight.
+
+use crate::datapool::DataPool;
+use crate::journey::Journey;
+use crate::scenario::Row;
+use crate::schedule::Stripe;
+use crate::volume::Model;
+
+/// Journeys that share one volume model by their weights: see [`Scenario::mix`](crate::Scenario::mix).
+#[derive(Debug, Default)]
+#[must_use = "a mix does nothing until a scenario is given it"]
+pub struct Mix {
+    parts: Vec<(u32, Row)>,
+}
+
+impl Mix {
+    /// Without journeys.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a journey: of all starts of the mix it gets `weight` in the sum of all weights.
+    #[track_caller]
+    pub fn journey<Args, J, P>(self, weight: u32, journey: J, data: P) -> Self
+    where
+        J: Journey<Args>,
+        P: DataPool<Item = Args>,
+        Args: 'static,
+    {
+        self.row(weight, Row::of_mix(journey, data))
+    }
+
+    /// Adds a row with its options; the mix's volume takes the place of the row's own.
+    pub fn row(mut self, weight: u32, row: Row) -> Self {
+        self.parts.push((weight, row));
+        self
+    }
+
+    /// The rows, each with its part of the model; `first_row` is the number that the first of them gets.
+    pub(crate) fn into_rows(self, model: &Result<Model, String>, first_row: usize) -> Vec<Row> {
+        let weights: Vec<u32> = self.parts.iter().map(|(weight, _)| *weight).collect();
+        if weights.contains(&0) {
+            let refused = |(_, mut row): (u32, Row)| {
+                row.volume = Err("a mix with a weight of zero: leave that journey out".to_owned());
+                row
+            };
+            return self.parts.into_iter().map(refused).collect();
+        }
+        let stripes = Stripe::by_weights(&weights);
+        let part = |((_, mut row), stripe): ((u32, Row), Stripe)| {
+            row.volume.clone_from(model);
+            row.part = Some((stripe, first_row));
+            row
+        };
+        self.parts.into_iter().zip(stripes).map(part).collect()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+}

@@ -1,0 +1,105 @@
+//! The closed model keeps as many journeys running as were asked for, and never more.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+use std::time::Duration;
+
+use common::{Starts, TENTH, ran};
+use mite_core::volume::{SECOND, Stages, constant, ramp};
+use mite_core::{Context, NoData, Result, Row, Run, Scenario, Volume};
+
+#[derive(Debug, Clone, Default)]
+struct Gauge {
+    now: Arc<AtomicI64>,
+    most: Arc<AtomicI64>,
+    starts: Starts,
+}
+
+impl Gauge {
+    fn enter(&self, ctx: &Context) -> impl Drop {
+        struct Leave(Arc<AtomicI64>);
+        impl Drop for Leave {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, SeqCst);
+            }
+        }
+        self.starts.note(ctx);
+        self.most.fetch_max(self.now.fetch_add(1, SeqCst) + 1, SeqCst);
+        Leave(Arc::clone(&self.now))
+    }
+}
+
+async fn of(
+    model: impl mite_core::VolumeModel,
+    workers: usize,
+    run: impl FnOnce(Run) -> Run,
+) -> (Gauge, mite_core::Report) {
+    let gauge = Gauge::default();
+    let entered = gauge.clone();
+    let journey = async move |ctx: &mut Context| -> Result {
+        let _inside = entered.enter(ctx);
+        tokio::time::sleep(Duration::from_millis(ctx.start_index() % 3)).await;
+        Ok(())
+    };
+    let scenario = Scenario::new().row(Row::new(journey, NoData, model).named("gauged"));
+    let report = ran(run(Run::new(scenario).workers(workers))).await;
+    assert_eq!(gauge.now.load(SeqCst), 0);
+    let row = &report.journeys[0];
+    assert_eq!((row.planned, row.started), (row.completed, row.completed), "{report}");
+    // Numbers are not used twice; a worker that made fewer starts leaves some out.
+    let mut starts = gauge.starts.sorted();
+    let made = starts.len();
+    starts.dedup();
+    assert_eq!((starts.len(), made as u64), (made, row.started));
+    (gauge, report)
+}
+
+#[tokio::test]
+async fn never_more_and_replaced_at_once() {
+    for workers in 1..=3 {
+        let (gauge, report) = of(constant(20, 3 * TENTH).running(), workers, |run| run).await;
+        assert_eq!(gauge.most.load(SeqCst), 20);
+        assert!(report.journeys[0].completed > 60, "{report}");
+    }
+}
+
+#[tokio::test]
+async fn fewer_journeys_than_workers() {
+    for running in 1..=2 {
+        let (gauge, report) = of(constant(Volume::running(running), 2 * TENTH), 3, |run| run).await;
+        assert_eq!(gauge.most.load(SeqCst), running as i64);
+        assert!(report.passed(), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn ramps_of_journeys() {
+    let up_and_down = || -> Stages { ramp(2 * TENTH).from(0).to(10) + ramp(2 * TENTH).to(0) };
+    for workers in 1..=3 {
+        let (gauge, report) = of(up_and_down().running(), workers, |run| run).await;
+        assert!((1..=10).contains(&gauge.most.load(SeqCst)), "{gauge:?}");
+        assert!(report.passed(), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn closures_say_it_by_name() {
+    let model = |start: Duration, _end| Volume::running(if start < SECOND { 2 } else { 4 });
+    for workers in [1, 3] {
+        let (gauge, report) = of(model, workers, |run| run.stop_after(SECOND + 2 * TENTH)).await;
+        assert_eq!(gauge.most.load(SeqCst), 4);
+        assert!(report.passed(), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn a_journey_that_never_waits_lets_others_run() {
+    let scenario = Scenario::new()
+        .row(Row::new(common::noop, NoData, constant(2, 2 * TENTH).running()).named("busy"))
+        .row(Row::new(common::noop, NoData, constant(500, 2 * TENTH)).named("open"));
+    let report = ran(Run::new(scenario)).await;
+    assert_eq!(report.journey("open").completed, 100);
+    assert!(report.journey("busy").completed > 100, "{report}");
+}

@@ -116,7 +116,7 @@ async fn few_requests_are_lost_and_none_is_doubled() {
     let server = Server::start();
     let orders = IterableDataPool::new((0..REQUESTS).map(|number| (number,)));
     let scenario = Scenario::new().journey(order, orders, constant(VISITORS, HOUR).running());
-    let report = accounted(Run::new(scenario).config("app_url", format!("http://{}", server.address))).await;
+    let report = accounted(Run::new(scenario).config("app_url", format!("http://{}", server.address)).run()).await;
     let received = server.end();
 
     let row = report.journey("order");

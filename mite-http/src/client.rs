@@ -51,7 +51,7 @@ impl Client {
         request: Outgoing,
         limits: Limits,
     ) -> (Timings, Result<(Reply, SocketAddr), Fault>) {
-        if let Err(fault) = self.connector.prepare(url) {
+        if let Err(fault) = self.connector.prepare(url).await {
             return (Timings::starting(Instant::now()), Err(fault));
         }
         let mut timings = Timings::starting(Instant::now());

@@ -36,8 +36,8 @@ impl Connector {
     }
 
     /// Does what takes time once and belongs to no request.
-    pub(crate) fn prepare(&self, url: &Url) -> Result<(), Fault> {
-        if url.scheme() == "https" { self.tls.prepare() } else { Ok(()) }
+    pub(crate) async fn prepare(&self, url: &Url) -> Result<(), Fault> {
+        if url.scheme() == "https" { self.tls.prepare().await } else { Ok(()) }
     }
 
     /// A new connection to the server of `url`, opened within `limit`.

@@ -54,7 +54,7 @@ async fn a_service_that_is_not_there_fails_every_journey_where_it_is_asked() {
     let scenario = Scenario::new().journey(buy, NoData, constant(100, SECOND));
     let run = Run::new(scenario).config("app_url", format!("http://{address}")).graceful_stop(20 * SECOND);
     // However busy the machine is: the verdict is to be about the service.
-    let report = accounted(run.max_start_lag(MINUTE)).await;
+    let report = accounted(run.max_start_lag(MINUTE).run()).await;
 
     assert_eq!(report.verdict, Verdict::Failed);
     // Nothing waited for the graceful stop.
@@ -78,7 +78,7 @@ async fn a_service_that_is_not_there_fails_every_journey_where_it_is_asked() {
 #[tokio::test]
 async fn a_base_that_is_not_configured_is_told_with_the_keys_that_are() {
     let scenario = Scenario::new().journey(buy, NoData, constant(10, SECOND));
-    let report = accounted(Run::new(scenario).config("app_uri", "http://localhost").config("seats", 4)).await;
+    let report = accounted(Run::new(scenario).config("app_uri", "http://localhost").config("seats", 4).run()).await;
     let error = only_error(&report);
     assert_eq!(error.count, 10);
     assert_contains(&error.message, &["\"app_url\"", "app_uri, seats"]);
@@ -105,7 +105,7 @@ async fn a_wrong_password_is_told_in_the_words_of_the_service() {
     let server = Server::start(Router::new().route("/session", post(sign_in_page))).await;
     let passwords = IterableDataPool::new(["right", "wrong", "right", "guessed"].map(|word| (word.to_owned(),)));
     let scenario = Scenario::new().journey(sign_in, passwords, constant(1, MINUTE).running());
-    let report = accounted(Run::new(scenario).config("app_url", server.url())).await;
+    let report = accounted(Run::new(scenario).config("app_url", server.url()).run()).await;
 
     let row = report.journey("sign_in");
     assert_eq!((row.completed, row.failed), (2, 2));
@@ -142,7 +142,7 @@ async fn a_body_of_another_type_is_told_with_the_field() {
     let users = r#"{"users": [{"age": 40}, {"age": "old"}]}"#;
     let server = Server::start(Router::new().route("/users", get(async move || users))).await;
     let scenario = Scenario::new().journey(read_users, NoData, constant(5, SECOND));
-    let report = accounted(Run::new(scenario).config("app_url", server.url())).await;
+    let report = accounted(Run::new(scenario).config("app_url", server.url()).run()).await;
     let error = only_error(&report);
     assert_eq!(error.count, 5);
     assert_contains(&error.message, &["/users: failed to decode the body as JSON at `users[1].age`", "\"old\"", "u8"]);

@@ -42,7 +42,7 @@ async fn a_self_signed_certificate_is_refused_before_anything_is_sent() {
     });
 
     let scenario = Scenario::new().journey(log_in, NoData, constant(10, SECOND));
-    let report = accounted(Run::new(scenario).config("app_url", &url)).await;
+    let report = accounted(Run::new(scenario).config("app_url", &url).run()).await;
 
     assert_eq!(report.journey("log_in").failed, 10);
     let [requests] = &report.requests[..] else { panic!("{report}") };

@@ -125,7 +125,7 @@ async fn messages() -> (Vec<Fields>, String) {
     let users = IterableDataPool::new((0..7).map(|n| (format!("user{n}"),)));
     let scenario = Scenario::new().named("create_n").journey(create_user, users, constant(3, 10 * SECOND));
     let run = Run::new(scenario).config("app_url", server.url()).recorder(folder.path()).sink(captured.clone());
-    let report = accounted(run).await;
+    let report = accounted(run.run()).await;
     assert_eq!((report.journey("create_user").failed, report.records["users"]), (7, 7));
     assert_eq!(server.answered("POST /users/create 201"), 7);
     let messages = read(&captured.0.lock().unwrap());
@@ -133,13 +133,18 @@ async fn messages() -> (Vec<Fields>, String) {
 }
 
 #[tokio::test]
-async fn they_have_the_format_of_the_files_that_there_are() {
+async fn a_whole_run_is_told_as_it_was_and_in_the_format_of_the_files_that_there_are() {
+    let (messages, url) = messages().await;
+    they_have_the_names_and_types_of_the_fixture(&messages);
+    http_metrics_say_what_was_asked_for_and_how_long_it_took(&messages, &url);
+    each_error_is_told_once_and_transactions_innermost_first(&messages);
+}
+
+fn they_have_the_names_and_types_of_the_fixture(ours: &[Fields]) {
     let fixture = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/messages.msgpack")).unwrap();
     let theirs = read(&fixture);
-    let (ours, _) = messages().await;
-
     for kind in ["http_metrics", "data_created", "error", "txn", "controller_report"] {
-        let (theirs, ours) = (of_type(&theirs, kind), of_type(&ours, kind));
+        let (theirs, ours) = (of_type(&theirs, kind), of_type(ours, kind));
         let model = theirs[0];
         assert!(!ours.is_empty(), "{kind}");
         for message in ours {
@@ -168,10 +173,8 @@ async fn they_have_the_format_of_the_files_that_there_are() {
     }
 }
 
-#[tokio::test]
-async fn http_metrics_say_what_was_asked_for_and_how_long_it_took() {
-    let (messages, url) = messages().await;
-    let metrics = of_type(&messages, "http_metrics");
+fn http_metrics_say_what_was_asked_for_and_how_long_it_took(messages: &[Fields], url: &str) {
+    let metrics = of_type(messages, "http_metrics");
     assert_eq!(metrics.len(), 7);
     let own = [
         "start_time",
@@ -214,18 +217,16 @@ async fn http_metrics_say_what_was_asked_for_and_how_long_it_took() {
     assert_eq!(visits, (1..=7).map(|number| (number, number)).collect::<Vec<_>>());
 }
 
-#[tokio::test]
-async fn each_error_is_told_once_and_transactions_innermost_first() {
-    let (messages, _) = messages().await;
-    assert_eq!(of_type(&messages, "error").len(), 6);
-    for error in of_type(&messages, "error") {
+fn each_error_is_told_once_and_transactions_innermost_first(messages: &[Fields]) {
+    assert_eq!(of_type(messages, "error").len(), 6);
+    for error in of_type(messages, "error") {
         assert_eq!((text(error, "message"), text(error, "ex_type")), ("Error: custom failed", "Error"));
         assert_eq!(whole(error, "code"), 7);
         assert_eq!(text(error, "transaction"), "__root__ :: Create user :: inner");
         let location = text(error, "location");
         assert!(location.starts_with(&format!("{}:", file!())) && location.ends_with(":create_user"), "{location}");
     }
-    let panics = of_type(&messages, "exception");
+    let panics = of_type(messages, "exception");
     assert_eq!(panics.len(), 1);
     assert_eq!(names(panics[0]), [&["message", "ex_type", "location", "stacktrace"], &ADDED[..]].concat());
     assert_eq!(text(panics[0], "message"), "panic: no third user");
@@ -233,7 +234,7 @@ async fn each_error_is_told_once_and_transactions_innermost_first() {
 
     for context in 1..=7_u64 {
         let of_context = |message: &&&Fields| whole(message, "context_id") == context;
-        let transactions = of_type(&messages, "txn");
+        let transactions = of_type(messages, "txn");
         let transactions: Vec<_> = transactions.iter().filter(of_context).collect();
         let ended: Vec<_> = transactions.iter().map(|txn| text(txn, "transaction")).collect();
         let all = ["__root__ :: Create user :: inner", "__root__ :: Create user", "__root__"];

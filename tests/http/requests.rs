@@ -50,7 +50,7 @@ async fn a_closure_needs_no_attribute() {
         .await
     };
     let row = Row::new(visit, names(100), constant(5, MINUTE).running()).named("visit");
-    let report = accounted(Run::new(Scenario::new().row(row)).workers(2)).await;
+    let report = accounted(Run::new(Scenario::new().row(row)).workers(2).run()).await;
 
     report.assert_no_errors();
     assert!(report.passed());
@@ -87,7 +87,7 @@ async fn the_attribute_says_where_relative_urls_stand() {
     let server = Server::start(app()).await;
     // An open model this time: a rate.
     let scenario = Scenario::new().journey(sign_up, names(50), constant(100, SECOND));
-    let report = accounted(Run::new(scenario).config("app_url", server.url())).await;
+    let report = accounted(Run::new(scenario).config("app_url", server.url()).run()).await;
 
     let row = report.journey("sign_up");
     assert_eq!((row.completed, row.failed), (45, 5));
@@ -122,7 +122,7 @@ async fn requests_belong_to_the_transaction_in_which_their_handle_was_taken() {
     let server = Server::start(app()).await;
     let numbers = IterableDataPool::new((0..30_u64).map(|n| (n,)));
     let scenario = Scenario::new().journey(look, numbers, constant(3, MINUTE).running());
-    let report = accounted(Run::new(scenario).config("app_url", server.url())).await;
+    let report = accounted(Run::new(scenario).config("app_url", server.url()).run()).await;
 
     report.assert_no_errors();
     let (inner, outer) = (requests(&report, "Look", "GET", 200), requests(&report, "__root__", "GET", 200));
@@ -138,7 +138,7 @@ async fn phases_are_counted_for_the_requests_that_had_them() {
         let before = server.accepted();
         let numbers = IterableDataPool::new((0..50_u64).map(|n| (n,)));
         let scenario = Scenario::new().journey(look, numbers, constant(2, MINUTE).running());
-        let report = accounted(Run::new(scenario).config("app_url", &url)).await;
+        let report = accounted(Run::new(scenario).config("app_url", &url).run()).await;
 
         report.assert_no_errors();
         let rows = [requests(&report, "Look", "GET", 200), requests(&report, "__root__", "GET", 200)];

@@ -47,7 +47,7 @@ async fn each_visit_has_cookies_of_its_own() {
     };
     let pool = IterableDataPool::new((0..60_u64).map(|number| (number,)));
     let row = Row::new(visit, pool, constant(6, MINUTE).running()).named("visit");
-    let report = accounted(Run::new(Scenario::new().row(row)).workers(2)).await;
+    let report = accounted(Run::new(Scenario::new().row(row)).workers(2).run()).await;
 
     report.assert_no_errors();
     let mut seen: Vec<u64> = seen.lock().unwrap().iter().map(|number| number.parse().unwrap()).collect();
@@ -63,13 +63,13 @@ thread_local! {
     static KEPT: RefCell<Vec<(&'static str, Http)>> = const { RefCell::new(Vec::new()) };
 }
 
-fn keep(ending: &'static str, ctx: &Context) {
-    KEPT.with_borrow_mut(|kept| kept.push((ending, ctx.http())));
-}
+/// How many visits have ended but by cancellation, or come to where they wait for it.
+static CAME_TO_THEIR_END: AtomicU64 = AtomicU64::new(0);
 
+/// Keeps a handle and ends the visit.
 async fn end(ctx: &mut Context, ending: &'static str) -> Result {
-    ctx.http().get("/").await?;
-    keep(ending, ctx);
+    KEPT.with_borrow_mut(|kept| kept.push((ending, ctx.http())));
+    CAME_TO_THEIR_END.fetch_add(1, Ordering::Relaxed);
     match ending {
         "return" => Ok(()),
         "error" => bail!("it ends with an error"),
@@ -80,19 +80,14 @@ async fn end(ctx: &mut Context, ending: &'static str) -> Result {
 
 #[mite_http(base = "app_url")]
 async fn by_attribute(ctx: &mut Context, ending: &'static str) -> Result {
+    ctx.http().get("/").await?;
     end(ctx, ending).await
 }
 
 async fn by_first_use(ctx: &mut Context, ending: &'static str) -> Result {
     let url: String = ctx.config().get("app_url")?;
     ctx.http().get(url).await?;
-    keep(ending, ctx);
-    match ending {
-        "return" => Ok(()),
-        "error" => bail!("it ends with an error"),
-        "panic" => panic!("it ends with a panic"),
-        _ => std::future::pending().await,
-    }
+    end(ctx, ending).await
 }
 
 #[tokio::test]
@@ -113,7 +108,11 @@ async fn a_session_ends_with_its_visit_in_whatever_way() {
             }
             Ok(())
         });
-    let run = Run::new(scenario).config("app_url", server.url()).graceful_stop(SECOND / 5);
+    let run = Run::new(scenario).config("app_url", server.url()).start().unwrap();
+    while CAME_TO_THEIR_END.load(Ordering::Relaxed) < 8 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    run.abort();
     let report = accounted(run).await;
 
     for name in ["by_attribute", "by_first_use"] {
@@ -142,27 +141,34 @@ async fn wait(ctx: &mut Context) -> Result {
 #[tokio::test]
 async fn a_cancelled_request_closes_its_connection_and_counts_nowhere() {
     const VISITORS: u64 = 5;
-    // It answers nobody, and tells of each connection what it read until the client closed it.
+    // It answers nobody, and tells of each connection that it was closed by the client.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let (closed, mut ended) = mpsc::unbounded_channel();
+    let asked = Arc::new(AtomicU64::new(0));
+    let (count, (closed, mut ended)) = (Arc::clone(&asked), mpsc::unbounded_channel());
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let closed = closed.clone();
+            let (count, closed) = (Arc::clone(&count), closed.clone());
             tokio::spawn(async move {
-                let mut read = Vec::new();
-                let _ = stream.read_to_end(&mut read).await;
-                closed.send(read).unwrap();
+                let mut begin = [0; 16];
+                stream.read_exact(&mut begin).await.unwrap();
+                assert_eq!(&begin, b"GET / HTTP/1.1\r\n");
+                count.fetch_add(1, Ordering::Relaxed);
+                let _ = stream.read_to_end(&mut Vec::new()).await;
+                closed.send(()).unwrap();
             });
         }
     });
-    let scenario = Scenario::new().journey(wait, NoData, constant(VISITORS, SECOND / 5).running());
-    let run = Run::new(scenario).config("app_url", url).graceful_stop(SECOND / 10);
-    let report = accounted(run).await;
+    // The row ends once all visitors wait for their answers.
+    let volume = move |_start, _end| {
+        if asked.load(Ordering::Relaxed) == VISITORS { Volume::Stop } else { Volume::running(VISITORS) }
+    };
+    let scenario = Scenario::new().journey(wait, NoData, volume);
+    let run = Run::new(scenario).config("app_url", url).until_stopped().graceful_stop(SECOND / 10);
+    let report = accounted(run.run()).await;
 
     for _ in 0..VISITORS {
-        let read = tokio::time::timeout(Duration::from_secs(20), ended.recv()).await.expect("it is closed").unwrap();
-        assert!(read.starts_with(b"GET / HTTP/1.1\r\n"), "{}", String::from_utf8_lossy(&read));
+        tokio::time::timeout(Duration::from_secs(20), ended.recv()).await.expect("it is closed").unwrap();
     }
     let row = report.journey("wait");
     assert_eq!((row.started, row.cancelled), (VISITORS, VISITORS));

@@ -13,8 +13,8 @@ use crate::{
 pub(crate) struct Tls;
 
 impl Tls {
-    #[expect(clippy::unused_self, reason = "the signature is that of the build with TLS")]
-    pub(crate) fn prepare(&self) -> Result<(), Fault> {
+    #[expect(clippy::unused_async, reason = "the signature is that of the build with TLS")]
+    pub(crate) async fn prepare(&self) -> Result<(), Fault> {
         Err(absent())
     }
 

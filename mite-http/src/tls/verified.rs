@@ -1,13 +1,10 @@
 //! TLS by rustls, with the server's certificate verified against the system's roots, or webpki's where there are none.
 //! It is separate because reading the roots is done once for the whole process.
 
-use std::{
-    cell::OnceCell,
-    net::IpAddr,
-    sync::{Arc, OnceLock},
-};
+use std::{cell, net::IpAddr, sync::Arc};
 
 use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
+use tokio::{sync::OnceCell, task::spawn_blocking};
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
@@ -19,7 +16,7 @@ use crate::{
 /// The TLS of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct Tls {
-    config: OnceCell<Arc<ClientConfig>>,
+    config: cell::OnceCell<Arc<ClientConfig>>,
 }
 
 impl Tls {
@@ -29,9 +26,9 @@ impl Tls {
         Self { config: trusting(roots).unwrap().into() }
     }
 
-    /// Reads the trusted certificates, which takes a few milliseconds the first time in a process.
-    pub(crate) fn prepare(&self) -> Result<(), Fault> {
-        self.config().map(drop)
+    /// Reads the trusted certificates, once in a process.
+    pub(crate) async fn prepare(&self) -> Result<(), Fault> {
+        self.config().await.map(drop)
     }
 
     /// Shakes hands with the server of `url` over `socket`.
@@ -48,27 +45,31 @@ impl Tls {
             Some(Host::Ipv6(ip)) => IpAddr::from(ip).into(),
             None => return Err(failed().because("the URL has no host")),
         };
-        let stream =
-            TlsConnector::from(self.config()?).connect(name, socket).await.map_err(|error| failed().because(error))?;
+        let stream = TlsConnector::from(self.config().await?)
+            .connect(name, socket)
+            .await
+            .map_err(|error| failed().because(error))?;
         Ok(Wire::tls(stream))
     }
 
-    fn config(&self) -> Result<Arc<ClientConfig>, Fault> {
+    async fn config(&self) -> Result<Arc<ClientConfig>, Fault> {
         if let Some(config) = self.config.get() {
             return Ok(Arc::clone(config));
         }
-        let config = of_the_process()?;
+        let config = of_the_process().await?;
         Ok(Arc::clone(self.config.get_or_init(|| config)))
     }
 }
 
-fn of_the_process() -> Result<Arc<ClientConfig>, Fault> {
-    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
-    if let Some(config) = CONFIG.get() {
-        return Ok(Arc::clone(config));
-    }
-    let config = trusting(roots())?;
-    Ok(Arc::clone(CONFIG.get_or_init(|| config)))
+/// The roots are read on another thread: it takes some milliseconds, far more in a build without optimization, for which
+/// the worker's other journeys must not wait.
+async fn of_the_process() -> Result<Arc<ClientConfig>, Fault> {
+    static CONFIG: OnceCell<Arc<ClientConfig>> = OnceCell::const_new();
+    let read = async || {
+        let read = spawn_blocking(|| trusting(roots())).await;
+        read.map_err(|error| Fault::new(Class::Tls, "failed to read the trusted certificates").because(error))?
+    };
+    CONFIG.get_or_try_init(read).await.cloned()
 }
 
 fn trusting(roots: RootCertStore) -> Result<Arc<ClientConfig>, Fault> {

@@ -170,7 +170,7 @@ async fn a_stop_lets_them_finish() {
         told.recv().await.unwrap();
         Ok(())
     });
-    let handle = Run::new(scenario).start().unwrap();
+    let handle = Run::new(scenario).max_start_lag(HOUR).start().unwrap();
     in_teardown.recv().await.unwrap();
     handle.stop();
     go_on.send(()).unwrap();

@@ -188,9 +188,9 @@ async fn one_that_never_ends_is_cut_off_by_an_abort_and_by_the_graceful_stop() {
         let handle = Run::new(scenario).graceful_stop(Duration::from_millis(1)).start().unwrap();
         in_setup.recv().await.unwrap();
         if abort {
-            handle.abort()
+            handle.abort();
         } else {
-            handle.stop()
+            handle.stop();
         }
         let error = handle.await.unwrap_err().to_string();
         assert_eq!(error, "setup failed: it was cut off, since the run was stopped");

@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Kept, TENTH, failed, forever, noop, ran};
-use mite_core::volume::{SECOND, constant};
+use mite_core::volume::{SECOND, constant, nothing};
 use mite_core::{Context, Message, NoData, Result, Row, Run, RunError, Scenario, Sink, SinkError, Wants, recorded};
 use serde_json::json;
 
@@ -125,7 +125,7 @@ async fn the_controller_reports_once_a_second() {
         let kept = Kept::types(&["controller_report"]);
         let scenario = Scenario::new()
             .named("reported")
-            .journey(noop, NoData, constant(30, 2 * SECOND) + constant(50, SECOND))
+            .journey(noop, NoData, constant(30, 2 * SECOND) + constant(50, SECOND) + nothing(SECOND))
             .row(
                 Row::new(
                     async |_: &mut Context| {
@@ -147,9 +147,9 @@ async fn the_controller_reports_once_a_second() {
             };
             reports.iter().map(of).collect()
         };
-        assert_eq!(told("required"), [[30, 4], [30, 0], [50, 0]], "{workers} workers");
+        assert_eq!(told("required"), [[30, 4], [30, 0], [50, 0], [0, 0]], "{workers} workers");
         let actual = told("actual");
-        // A start that is due at the second's end may fall into the next.
+        // A start that is due at a second's end may fall into the next.
         assert_eq!(actual.iter().map(|row| row[0]).sum::<u64>(), 110);
         assert_eq!(actual[2][1], 0);
         for report in &reports {

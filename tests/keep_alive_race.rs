@@ -126,7 +126,9 @@ async fn few_requests_are_lost_and_none_is_doubled() {
         assert_eq!(requests.error.as_deref(), expected, "{report}");
     }
     for error in &report.errors {
-        assert!(error.message.contains("the server closed the connection that was being reused"), "{}", error.message);
+        let message = &error.message;
+        assert!(message.contains("the server closed the connection that was being reused"), "{message}");
+        assert!(message.contains("was therefore not sent again"), "{message}");
     }
     eprintln!("{} of {REQUESTS} failed", row.failed);
     assert!(received.values().all(|times| *times == 1), "a request was received twice");

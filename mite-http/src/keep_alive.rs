@@ -1,13 +1,13 @@
 //! What has been seen of how long a server keeps idle connections.
 //! It is separate because it is pure: ages go in, and whether to rely on a connection comes out.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The most that is kept clear of the server's time.
 const MAX_MARGIN: Duration = Duration::from_secs(1);
 
-/// How many connections in a row are found open long after their time before it is no longer believed in. One is not
-/// enough: a server that is short of CPU is late to close.
+/// How often in a row connections are found open long after their time before it is no longer believed in. Once is not
+/// enough, with however many connections at that moment: a server that is short of CPU is late to close all of them.
 const DOUBTS: u32 = 16;
 
 /// How long one server keeps connections that nobody uses.
@@ -18,23 +18,27 @@ const DOUBTS: u32 = 16;
 pub(crate) struct KeepAlive {
     /// The shortest time after which a connection was found closed.
     closed_after: Option<Duration>,
-    /// How many have been found open long after that since the last one that was closed.
+    /// How often some have been found open long after that since the last one that was closed.
     doubts: u32,
+    /// When the last doubt arose: the next one does so no earlier than another such time later.
+    doubted: Option<Instant>,
 }
 
 impl KeepAlive {
     /// A connection that had been idle for `age` was found closed.
     pub(crate) fn closed(&mut self, age: Duration) {
         self.closed_after = Some(self.closed_after.map_or(age, |known| known.min(age)));
-        self.doubts = 0;
+        (self.doubts, self.doubted) = (0, None);
     }
 
-    /// Whether to use a connection that has been idle for `age`, and is open yet.
-    pub(crate) fn relies_on(&mut self, age: Duration) -> bool {
+    /// Whether to use a connection that has been idle for `age` by `now`, and is open yet.
+    pub(crate) fn relies_on(&mut self, age: Duration, now: Instant) -> bool {
         let Some(closed_after) = self.closed_after else {
             return true;
         };
-        if age > closed_after + closed_after / 2 {
+        let is_new = |doubted| now.saturating_duration_since(doubted) >= closed_after;
+        if age > closed_after + closed_after / 2 && self.doubted.is_none_or(is_new) {
+            self.doubted = Some(now);
             self.doubts += 1;
             if self.doubts >= DOUBTS {
                 // Those that were closed had another reason, such as a restart of the server.
@@ -77,7 +81,7 @@ mod tests {
             for &age in closed {
                 seen.closed(age);
             }
-            assert_eq!(seen.relies_on(age), relied_on, "{age:?} after {closed:?}");
+            assert_eq!(seen.relies_on(age, Instant::now()), relied_on, "{age:?} after {closed:?}");
         }
     }
 
@@ -85,19 +89,34 @@ mod tests {
     fn a_closing_that_has_another_reason_is_forgotten() {
         let mut seen = KeepAlive::default();
         seen.closed(ms(1));
+        let mut now = Instant::now();
         for _ in 0..DOUBTS {
-            assert!(!seen.relies_on(ms(2)));
+            assert!(!seen.relies_on(ms(2), now));
+            now += ms(1);
         }
-        assert!(seen.relies_on(ms(2)) && !seen.is_known());
+        assert!(seen.relies_on(ms(2), now) && !seen.is_known());
     }
 
     #[test]
     fn a_server_that_is_late_at_times_is_not_doubted() {
         let mut seen = KeepAlive::default();
+        let mut now = Instant::now();
         for _ in 0..DOUBTS {
             seen.closed(ms(50));
-            assert!(!seen.relies_on(ms(80)));
+            assert!(!seen.relies_on(ms(80), now));
+            now += ms(50);
         }
-        assert!(!seen.relies_on(ms(50)));
+        assert!(!seen.relies_on(ms(50), now));
+    }
+
+    #[test]
+    fn many_connections_at_one_moment_are_one_doubt() {
+        let mut seen = KeepAlive::default();
+        seen.closed(ms(50));
+        let now = Instant::now();
+        for late in 0..20 * DOUBTS {
+            assert!(!seen.relies_on(ms(80), now + ms(u64::from(late / 10))));
+        }
+        assert!(seen.is_known());
     }
 }

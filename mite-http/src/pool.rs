@@ -12,6 +12,8 @@ use crate::{keep_alive::KeepAlive, transport::Connection};
 
 /// How long a connection is kept unused.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+/// How late a worker that is short of CPU is taken to be in reading a response.
+const MAX_LATE: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 struct Idle {
@@ -21,7 +23,7 @@ struct Idle {
 
 #[derive(Debug, Default)]
 struct Origin {
-    /// The longest idle is first.
+    /// The longest idle is first, to within [`MAX_LATE`].
     idle: Vec<Idle>,
     keep_alive: KeepAlive,
 }
@@ -54,7 +56,7 @@ impl Pool {
             let age = now.saturating_duration_since(since);
             if !connection.is_alive() {
                 keep_alive.closed(age);
-            } else if keep_alive.relies_on(age) {
+            } else if keep_alive.relies_on(age, now) {
                 return Some((connection, age));
             }
         }
@@ -70,7 +72,8 @@ impl Pool {
 
     /// Keeps `connection` for the next request to `origin`.
     pub(crate) fn put(self: &Rc<Self>, origin: &str, connection: Connection) {
-        let idle = Idle { connection, since: Instant::now() };
+        let since = idle_since(connection.sent(), Instant::now());
+        let idle = Idle { connection, since };
         let mut origins = self.origins.borrow_mut();
         if let Some(origin) = origins.get_mut(origin) {
             origin.idle.push(idle);
@@ -119,5 +122,37 @@ impl Pool {
     #[cfg(test)]
     pub(crate) fn is_sweeping(&self) -> bool {
         self.sweeping.get()
+    }
+}
+
+/// From when a connection counts as idle whose response has been read by `now`. The server counts from when it wrote the
+/// response, which is earlier by as much as this worker is late, but not earlier than the request was `sent`.
+fn idle_since(sent: Option<Instant>, now: Instant) -> Instant {
+    let late = sent.map_or(Duration::ZERO, |sent| now.saturating_duration_since(sent));
+    now.checked_sub(late.min(MAX_LATE)).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_idle_from_when_its_response_may_have_been_written() {
+        const fn ms(ms: u64) -> Duration {
+            Duration::from_millis(ms)
+        }
+        let now = Instant::now() + Duration::from_secs(60);
+        let table = [
+            // Sent so long ago, idle for.
+            (None, ms(0)),
+            (Some(ms(0)), ms(0)),
+            (Some(ms(7)), ms(7)),
+            // Then it is the server that took its time.
+            (Some(ms(5_000)), ms(100)),
+        ];
+        for (sent, idle) in table {
+            let since = idle_since(sent.and_then(|ago| now.checked_sub(ago)), now);
+            assert_eq!(now - since, idle, "sent {sent:?} ago");
+        }
     }
 }

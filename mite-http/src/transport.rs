@@ -39,14 +39,15 @@ pub(crate) struct Connection {
 
 #[derive(Debug)]
 enum Protocol {
-    Http1(hyper1::Http1),
+    /// Boxed, because a connection is moved into and out of the pool, and through each request's future.
+    Http1(Box<hyper1::Http1>),
 }
 
 impl Connection {
     /// Starts HTTP/1.1 on `wire`, whose other end is `remote`.
     pub(crate) async fn http1(wire: Wire, remote: SocketAddr) -> Result<Self, Fault> {
         let marks = wire.marks();
-        let protocol = Protocol::Http1(hyper1::Http1::start(wire).await?);
+        let protocol = Protocol::Http1(Box::new(hyper1::Http1::start(wire).await?));
         Ok(Self { protocol, marks, remote })
     }
 

@@ -1,9 +1,5 @@
 //! Every request is counted once, where it belongs: under its transaction, its method and its code.
 
-mod common;
-#[path = "common/server.rs"]
-mod server;
-
 use axum::Json;
 use axum::Router;
 use axum::http::StatusCode;
@@ -12,8 +8,8 @@ use mite::prelude::*;
 use mite::{Report, RequestReport};
 use serde_json::{Value, json};
 
-use common::accounted;
-use server::Server;
+use crate::common::accounted;
+use crate::server::Server;
 
 /// Creates users, unless they are called `nobody`, and shows a page of 1000 bytes and a style of 10.
 fn app() -> Router {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{Kept, TENTH, checked, failed, forever, noop, ran};
-use mite_core::volume::{SECOND, constant};
+use mite_core::volume::{HOUR, SECOND, constant};
 use mite_core::{Context, NoData, Result, Row, Run, RunError, Scenario, Sink, SinkError, Verdict, Wants};
 use serde_json::json;
 

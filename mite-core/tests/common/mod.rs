@@ -44,7 +44,6 @@ pub(crate) async fn failed(run: Run) -> RunError {
     }
 }
 
-#[expect(clippy::unused_async, reason = "a journey is async, whether it waits or not")]
 pub(crate) async fn noop(_ctx: &mut Context) -> Result {
     std::future::ready(Ok(())).await
 }

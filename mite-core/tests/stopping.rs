@@ -24,9 +24,10 @@ impl DataPool for Leases {
     type Item = (u64,);
 
     async fn checkout(&self, _config: &Config) -> Result<Checkout<(u64,)>> {
-        self.out.fetch_add(1, SeqCst);
         let id = self.all.fetch_add(1, SeqCst) as u64;
+        // A start that is cancelled here has not got its item.
         tokio::task::yield_now().await;
+        self.out.fetch_add(1, SeqCst);
         Ok(Checkout::Item { id, item: (id,) })
     }
 

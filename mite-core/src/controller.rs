@@ -203,8 +203,10 @@ fn join_workers(workers: Vec<Worker>, failed: bool) -> (Vec<WorkerResult>, Resul
         let _ = worker.commands.send(Command::Exit);
     }
     for worker in workers {
-        // Nothing is ever sent: that its end was dropped tells that the thread's work is done.
-        if worker.ended.recv_timeout(BLOCKED_AFTER) == Err(RecvTimeoutError::Timeout) {
+        // Nothing is ever sent: that its end was dropped tells that the thread's work is done. A worker whose journeys have
+        // ended is not blocked: it may have to wait for a slow disk to take its last messages, however long that is.
+        let wait = if worker.finished { Duration::MAX } else { BLOCKED_AFTER };
+        if worker.ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
             tracing::warn!(worker = worker.number, "the worker is blocked and was left behind");
             outcome = Err(RunError::Blocked { worker: worker.number });
             continue;

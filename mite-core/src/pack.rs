@@ -319,56 +319,30 @@ impl<'a> Elements<'a> {
     }
 }
 
-impl ser::SerializeSeq for Elements<'_> {
-    type Ok = ();
-    type Error = PackError;
+macro_rules! elements {
+    ($($of:ident $method:ident($($key:ident)?);)*) => { $(
+        impl ser::$of for Elements<'_> {
+            type Ok = ();
+            type Error = PackError;
 
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), PackError> {
-        self.element(value)
-    }
+            fn $method<T: Serialize + ?Sized>(&mut self, $($key: &'static str,)? value: &T) -> Result<(), PackError> {
+                $(write_str(self.out, $key);)?
+                self.element(value)
+            }
 
-    fn end(self) -> Result<(), PackError> {
-        self.finish()
-    }
+            fn end(self) -> Result<(), PackError> {
+                self.finish()
+            }
+        }
+    )* };
 }
-
-impl ser::SerializeTuple for Elements<'_> {
-    type Ok = ();
-    type Error = PackError;
-
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), PackError> {
-        self.element(value)
-    }
-
-    fn end(self) -> Result<(), PackError> {
-        self.finish()
-    }
-}
-
-impl ser::SerializeTupleStruct for Elements<'_> {
-    type Ok = ();
-    type Error = PackError;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), PackError> {
-        self.element(value)
-    }
-
-    fn end(self) -> Result<(), PackError> {
-        self.finish()
-    }
-}
-
-impl ser::SerializeTupleVariant for Elements<'_> {
-    type Ok = ();
-    type Error = PackError;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), PackError> {
-        self.element(value)
-    }
-
-    fn end(self) -> Result<(), PackError> {
-        self.finish()
-    }
+elements! {
+    SerializeSeq serialize_element();
+    SerializeTuple serialize_element();
+    SerializeTupleStruct serialize_field();
+    SerializeTupleVariant serialize_field();
+    SerializeStruct serialize_field(key);
+    SerializeStructVariant serialize_field(key);
 }
 
 impl ser::SerializeMap for Elements<'_> {
@@ -381,34 +355,6 @@ impl ser::SerializeMap for Elements<'_> {
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), PackError> {
         value.serialize(Packer { out: self.out })
-    }
-
-    fn end(self) -> Result<(), PackError> {
-        self.finish()
-    }
-}
-
-impl ser::SerializeStruct for Elements<'_> {
-    type Ok = ();
-    type Error = PackError;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), PackError> {
-        write_str(self.out, key);
-        self.element(value)
-    }
-
-    fn end(self) -> Result<(), PackError> {
-        self.finish()
-    }
-}
-
-impl ser::SerializeStructVariant for Elements<'_> {
-    type Ok = ();
-    type Error = PackError;
-
-    fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), PackError> {
-        write_str(self.out, key);
-        self.element(value)
     }
 
     fn end(self) -> Result<(), PackError> {

@@ -69,7 +69,7 @@ async fn never_more_and_replaced_at_once() {
 async fn fewer_journeys_than_workers() {
     for running in 1..=2 {
         let (gauge, report) = of(constant(Volume::running(running), 2 * TENTH), 3, |run| run).await;
-        assert_eq!(gauge.most.load(SeqCst), running as i64);
+        assert_eq!(gauge.most.load(SeqCst), running.cast_signed());
         assert!(report.passed(), "{report}");
     }
 }

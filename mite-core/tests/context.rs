@@ -140,7 +140,7 @@ async fn separations_are_never_shorter() {
 #[tokio::test]
 async fn checks_count_and_do_not_fail() {
     async fn checking(ctx: &mut Context) -> Result {
-        ctx.check("is even", ctx.start_index() % 2 == 0);
+        ctx.check("is even", ctx.start_index().is_multiple_of(2));
         Ok(())
     }
     let scenario = Scenario::new().journey(checking, NoData, constant(100, TENTH));

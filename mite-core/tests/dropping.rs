@@ -44,7 +44,7 @@ async fn recording(ctx: &mut Context, id: u64) -> Result {
         for n in 0..20u64 {
             ctx.record("ids", (id, n)).await?;
         }
-        if id % 2 == 0 { forever(ctx).await } else { Ok(()) }
+        if id.is_multiple_of(2) { forever(ctx).await } else { Ok(()) }
     })
     .await
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{Kept, TENTH, checked, failed, forever, noop, ran};
-use mite_core::volume::{SECOND, constant};
+use mite_core::volume::{HOUR, SECOND, constant};
 use mite_core::{Context, NoData, Result, Row, Run, RunError, Scenario, Sink, SinkError, Verdict, Wants};
 use serde_json::json;
 
@@ -170,7 +170,7 @@ async fn a_stop_lets_them_finish() {
         told.recv().await.unwrap();
         Ok(())
     });
-    let handle = Run::new(scenario).start().unwrap();
+    let handle = Run::new(scenario).max_start_lag(HOUR).start().unwrap();
     in_teardown.recv().await.unwrap();
     handle.stop();
     go_on.send(()).unwrap();

@@ -81,7 +81,7 @@ async fn a_run_that_is_killed() {
         }
     }
     child.wait().unwrap();
-    let safe = killed.unwrap() - AT_RISK;
+    let safe = killed.unwrap().saturating_sub(AT_RISK);
     let there = after_another_run(folder.path(), u64::MAX).await;
     let safe: Vec<u64> = recorded.iter().filter(|(_, at)| *at < safe).map(|(number, _)| *number).collect();
     assert!(safe.len() > 100, "{}", safe.len());

@@ -21,14 +21,18 @@ async fn inside(ctx: &mut Context) -> Result {
     ctx.transaction("a", async |ctx| {
         ctx.transaction("b", async |_| {
             tokio::task::yield_now().await;
-            None::<()>.unwrap();
+            missing().unwrap();
             Ok(())
         })
         .await
     })
     .await
 }
-const INSIDE: u32 = line!() - 7;
+fn missing() -> Option<()> {
+    None
+}
+
+const INSIDE: u32 = line!() - 11;
 
 async fn beside(ctx: &mut Context) -> Result {
     // One that was given up before is not where it happened.
@@ -115,6 +119,11 @@ async fn a_function_that_panics_before_its_future_is_there_is_no_different() {
     assert_eq!((report.journeys[0].failed, &*report.errors[0].message), (1, "panic: too early"));
 }
 
+async fn elsewhere(_: &mut Context) -> Result {
+    let _ = std::thread::spawn(|| panic!("elsewhere")).join();
+    std::future::ready(Ok(())).await
+}
+
 /// Run in a process of its own, whose standard error is looked at.
 #[test]
 fn nothing_is_printed_but_what_happens_elsewhere() {
@@ -139,10 +148,6 @@ fn nothing_is_printed_but_what_happens_elsewhere() {
         let _ = catch_unwind(AssertUnwindSafe(|| panic!("{text}")));
     };
     fall("before the run");
-    async fn elsewhere(_: &mut Context) -> Result {
-        let _ = std::thread::spawn(|| panic!("elsewhere")).join();
-        Ok(())
-    }
     let scenario = Scenario::new()
         .setup(async |_| Ok(()))
         .journey(outside, NoData, constant(100, TENTH))

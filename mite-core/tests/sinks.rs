@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{Kept, TENTH, failed, forever, noop, ran};
-use mite_core::volume::{SECOND, constant};
+use mite_core::volume::{SECOND, constant, nothing};
 use mite_core::{Context, Message, NoData, Result, Row, Run, RunError, Scenario, Sink, SinkError, Wants, recorded};
 use serde_json::json;
 
@@ -125,10 +125,13 @@ async fn the_controller_reports_once_a_second() {
         let kept = Kept::types(&["controller_report"]);
         let scenario = Scenario::new()
             .named("reported")
-            .journey(noop, NoData, constant(30, 2 * SECOND) + constant(50, SECOND))
+            .journey(noop, NoData, constant(30, 2 * SECOND) + constant(50, SECOND) + nothing(SECOND))
             .row(
                 Row::new(
-                    async |_: &mut Context| Ok(tokio::time::sleep(TENTH / 10).await),
+                    async |_: &mut Context| {
+                        tokio::time::sleep(TENTH / 10).await;
+                        Ok(())
+                    },
                     NoData,
                     constant(4, SECOND).running(),
                 )
@@ -136,19 +139,19 @@ async fn the_controller_reports_once_a_second() {
             );
         ran(Run::new(scenario).workers(workers).sink(kept.clone())).await;
         let reports = kept.of("controller_report");
-        let told = |field: &str| -> Vec<Vec<f64>> {
+        let told = |field: &str| -> Vec<Vec<u64>> {
             let of = |report: &rmpv::Value| {
                 let figures = report[field].as_map().unwrap();
                 assert_eq!(figures.iter().map(|(row, _)| row.as_u64().unwrap()).collect::<Vec<_>>(), [1, 2]);
-                figures.iter().map(|(_, figure)| figure.as_f64().unwrap()).collect()
+                figures.iter().map(|(_, figure)| figure.as_f64().unwrap() as u64).collect()
             };
             reports.iter().map(of).collect()
         };
-        assert_eq!(told("required"), [[30.0, 4.0], [30.0, 0.0], [50.0, 0.0]], "{workers} workers");
+        assert_eq!(told("required"), [[30, 4], [30, 0], [50, 0], [0, 0]], "{workers} workers");
         let actual = told("actual");
-        // A start that is due at the second's end may fall into the next.
-        assert_eq!(actual.iter().map(|row| row[0]).sum::<f64>(), 110.0);
-        assert_eq!(actual[2][1], 0.0);
+        // A start that is due at a second's end may fall into the next.
+        assert_eq!(actual.iter().map(|row| row[0]).sum::<u64>(), 110);
+        assert_eq!(actual[2][1], 0);
         for report in &reports {
             let keys: Vec<_> =
                 report.as_map().unwrap().iter().map(|(key, _)| key.as_str().unwrap().to_owned()).collect();

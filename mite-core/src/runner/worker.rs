@@ -554,8 +554,8 @@ pub(crate) fn run(plan: WorkerPlan) -> Option<WorkerResult> {
         let _ = events.send(Event::Ready(outcome));
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
-        // The timer is looked at after so many polls of journeys, however busy they are: at tokio's 61, a journey that
-        // records in a loop made the starts beside it late by a multiple of what it takes now.
+        // The timer is looked at after so many polls of journeys, however busy they are. At tokio's 61, a journey that records
+        // in a loop, 128 records to a poll, may hold up the starts beside it for milliseconds.
         .event_interval(4)
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default());

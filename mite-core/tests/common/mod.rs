@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use mite_core::volume::HOUR;
 use mite_core::{Context, Message, Report, Result, Run, RunError, Sink, SinkError, Wants};
 use rmpv::Value;
 
@@ -30,9 +31,9 @@ pub(crate) fn checked(report: Report) -> Report {
     report
 }
 
-/// Runs and checks.
+/// Runs and checks. How late the generator may be is left open: these tests are about what is started, on any machine.
 pub(crate) async fn ran(run: Run) -> Report {
-    checked(run.run().await.unwrap())
+    checked(run.max_start_lag(HOUR).run().await.unwrap())
 }
 
 /// Runs what cannot be carried out, and gives the error.
@@ -44,7 +45,7 @@ pub(crate) async fn failed(run: Run) -> RunError {
 }
 
 pub(crate) async fn noop(_ctx: &mut Context) -> Result {
-    Ok(())
+    std::future::ready(Ok(())).await
 }
 
 /// Never ends by itself.

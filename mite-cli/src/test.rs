@@ -78,7 +78,10 @@ async fn test(scenarios: &Scenarios, arguments: &ArgMatches) -> Result<u8, Strin
 
 /// Whether a run was refused for what its user has said, before anything was started.
 fn is_usage(error: &RunError) -> bool {
-    matches!(error, RunError::Empty | RunError::Row(_) | RunError::Workers { .. } | RunError::StopAfter)
+    matches!(
+        error,
+        RunError::Empty | RunError::Row(_) | RunError::Workers { .. } | RunError::StopAfter | RunError::StartDelay
+    )
 }
 
 fn cores() -> usize {

@@ -23,7 +23,7 @@ use crate::schedule::{Schedule, Stripe};
 use crate::sink::{self, Outbox, Sink, SinkQueue, SinkThread};
 use crate::stats::{RowSecond, Second, Stats};
 use crate::usage::Usage;
-use crate::volume::{Asked, Segment, Unit, thousandths};
+use crate::volume::{Asked, Segment, Unit, Volume, thousandths};
 use crate::{Config, pack, panics};
 
 const SECOND: u64 = 1_000_000_000;
@@ -51,6 +51,7 @@ pub(crate) struct Control {
     /// Nanoseconds since the start of the run.
     pub(crate) stop_after: Option<u64>,
     pub(crate) graceful_stop: Duration,
+    pub(crate) start_delay: Duration,
     pub(crate) seed: u64,
     pub(crate) limits: GeneratorLimits,
     pub(crate) events: mpsc::UnboundedSender<Event>,
@@ -70,7 +71,8 @@ struct Row {
     name: String,
     unit: Unit,
     schedule: Schedule,
-    ask: Option<Asked>,
+    /// A closure, and the second from which on it is asked.
+    ask: Option<(Asked, u64)>,
     /// Whether a closure has said which unit it means.
     unit_known: bool,
     complete: bool,
@@ -104,6 +106,7 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         seed: control.seed,
         workers: control.workers,
         graceful_stop: control.graceful_stop,
+        start_delay: control.start_delay,
         limits: control.limits,
     });
     let sinks = start_sinks(control.sinks, &names, &control.events)?;
@@ -112,8 +115,10 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
     for row in control.rows {
         let (unit, each, mut schedule, ask) = match row.plan {
             Plan::Known(schedule, unit, each) => (unit, each, schedule, None),
-            Plan::Asked(asked, None) => (Unit::Rate, None, Schedule::unknown(), Some(asked)),
-            Plan::Asked(asked, Some(part)) => (Unit::Rate, None, Schedule::unknown().part(part), Some(asked)),
+            Plan::Asked(asked, from, None) => (Unit::Rate, None, Schedule::unknown(), Some((asked, from))),
+            Plan::Asked(asked, from, Some(part)) => {
+                (Unit::Rate, None, Schedule::unknown().part(part), Some((asked, from)))
+            }
         };
         if let Some(cut) = control.stop_after {
             schedule.cut(cut);
@@ -419,7 +424,7 @@ impl Controller {
     async fn go(&mut self) -> Result<(), RunError> {
         let mut asked = 0;
         self.ask(asked)?;
-        self.origin = Instant::now() + LEAD;
+        self.origin = Instant::now() + LEAD.max(self.facts.start_delay);
         let origin = self.origin;
         self.tell_all(|| Command::Go(origin));
         self.driving = true;
@@ -527,9 +532,10 @@ impl Controller {
             let id = RowId(index as u32 + 1);
             let row = &mut self.rows[index];
             let wrong = |message: String| RunError::Volume { row: id.0, journey: row.name.clone(), second, message };
-            let Some(ask) = &row.ask else { continue };
-            let answer = catch_unwind(AssertUnwindSafe(|| {
-                panics::watched(|| ask.ask(Duration::from_nanos(start), Duration::from_nanos(end)))
+            let Some((ask, from)) = &row.ask else { continue };
+            let answer = catch_unwind(AssertUnwindSafe(|| match second.checked_sub(*from) {
+                Some(own) => panics::watched(|| ask.ask(Duration::from_secs(own), Duration::from_secs(own + 1))),
+                None => Volume::Rate(0.0),
             }));
             let answer =
                 answer.map_err(|payload| wrong(format!("the closure panicked: {}", panics::text(&*payload))))?;

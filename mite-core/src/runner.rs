@@ -25,7 +25,7 @@ use crate::recorder::Recorder;
 use crate::report::{GeneratorLimits, Report};
 use crate::scenario::{CheckedRow, RowError, Scenario};
 use crate::sink::{self, MOST_SINKS, Sink, SinkError};
-use crate::volume::nanos;
+use crate::volume::{HOUR, nanos};
 use crate::{Config, Error};
 
 use worker::Event;
@@ -69,6 +69,7 @@ pub struct Run {
     sinks: Vec<Box<dyn Sink>>,
     stop_after: Option<Duration>,
     graceful_stop: Duration,
+    start_delay: Duration,
     seed: u64,
     limits: GeneratorLimits,
     endless: bool,
@@ -85,6 +86,7 @@ impl Run {
             sinks: Vec::new(),
             stop_after: None,
             graceful_stop: GRACEFUL_STOP,
+            start_delay: Duration::ZERO,
             seed: 0,
             limits: GeneratorLimits::default(),
             endless: false,
@@ -134,6 +136,12 @@ impl Run {
     /// How long journeys may go on after the last start before they are cancelled: 30 s unless told otherwise.
     pub fn graceful_stop(mut self, duration: Duration) -> Self {
         self.graceful_stop = duration;
+        self
+    }
+
+    /// Waits so long after setup before the first start: a day at the most.
+    pub fn start_delay(mut self, delay: Duration) -> Self {
+        self.start_delay = delay;
         self
     }
 
@@ -200,6 +208,9 @@ impl Run {
             Some(Some(nanos)) => Some(nanos),
             None => None,
         };
+        if self.start_delay > 24 * HOUR {
+            return Err(RunError::StartDelay);
+        }
         let endless_ok = self.endless || stop_after.is_some();
         let Scenario { name, rows, setup, teardown } = self.scenario;
         let rows = rows.into_iter().enumerate().map(|(index, row)| row.check(index + 1, self.workers, endless_ok));
@@ -238,6 +249,7 @@ impl Run {
             warnings,
             stop_after,
             graceful_stop: self.graceful_stop,
+            start_delay: self.start_delay,
             seed: self.seed,
             limits: self.limits,
             events: events.clone(),
@@ -430,6 +442,9 @@ pub enum RunError {
     /// `stop_after` is zero, or centuries.
     #[error("`stop_after` needs a duration from a nanosecond to 500 years")]
     StopAfter,
+    /// `start_delay` is over a day.
+    #[error("`start_delay` is for a day at the most")]
+    StartDelay,
     /// A closure gave a volume that makes no sense.
     #[error("row {row} ({journey}): its volume for second {second} makes no sense: {message}")]
     Volume {

@@ -13,7 +13,7 @@ use crate::journey::{self, Journey};
 use crate::mix::Mix;
 use crate::runner::visit::{RowSpec, TypedRow};
 use crate::schedule::{Schedule, Stripe};
-use crate::volume::{Asked, IntoModel, Model, Unit, VolumeModel};
+use crate::volume::{Asked, IntoModel, Model, Unit, VolumeModel, nanos};
 use crate::{Context, Error, Result};
 
 /// How many journeys of one row run at once at the most, unless the row says otherwise.
@@ -168,6 +168,7 @@ pub struct Row {
     pub(crate) timeout: Option<Duration>,
     pub(crate) max_running: u64,
     pub(crate) overload: Overload,
+    pub(crate) delay: Duration,
     /// In a mix: the part of the model that is this row's, and the number of the mix's first row.
     pub(crate) part: Option<(Stripe, usize)>,
 }
@@ -190,6 +191,7 @@ impl Row {
             timeout: None,
             max_running: MAX_RUNNING,
             overload: Overload::default(),
+            delay: Duration::ZERO,
             part: None,
         }
     }
@@ -214,6 +216,13 @@ impl Row {
     /// Cancels a journey that has run for so long; it is counted as failed with an error that says so.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Starts the row so long after the others. A closure is still asked about times since the start of the row; it is asked
+    /// second by second, so that its delay is in whole seconds.
+    pub fn starting_at(mut self, delay: Duration) -> Self {
+        self.delay = delay;
         self
     }
 
@@ -262,7 +271,8 @@ pub(crate) enum Plan {
     /// All of it, from the start: also whether it is a rate, and how often each of the journeys that run at once is run.
     Known(Schedule, Unit, Option<u64>),
     /// A second at a time.
-    Asked(Asked, Option<Stripe>),
+    /// Also from which second on, and in a mix the part that is this row's.
+    Asked(Asked, u64, Option<Stripe>),
 }
 
 /// A mistake in a row, with its place.
@@ -312,6 +322,9 @@ impl Row {
                 // The rows of a mix are parts of one plan, so that they draw the same arrivals.
                 let drawn_for = self.part.as_ref().map_or(row, |(_, first_row)| *first_row);
                 shape.arrivals = shape.arrivals.for_row(drawn_for as u64);
+                let Some(shape) = nanos(self.delay).and_then(|delay| shape.later(delay)) else {
+                    return Err(wrong("with `.starting_at(…)` it is a plan of over 100 years".into()));
+                };
                 let (unit, each) = (shape.unit, shape.iterations_each);
                 let schedule = Schedule::new(shape);
                 let schedule = match self.part {
@@ -327,7 +340,12 @@ impl Row {
                         .into(),
                 ));
             }
-            Ok(Model::Asked(ask)) => Plan::Asked(ask, self.part.map(|(stripe, _)| stripe)),
+            Ok(Model::Asked(_)) if self.delay.subsec_nanos() != 0 => {
+                return Err(wrong(
+                    "the volume is a closure, which `.starting_at(…)` can only delay by whole seconds".into(),
+                ));
+            }
+            Ok(Model::Asked(ask)) => Plan::Asked(ask, self.delay.as_secs(), self.part.map(|(stripe, _)| stripe)),
         };
         if self.max_running == 0 {
             return Err(wrong("`max_running(0)` lets no journey run".into()));

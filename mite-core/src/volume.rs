@@ -119,6 +119,24 @@ impl Shape {
         self.unit
     }
 
+    /// The same shape, later by so many nanoseconds; `None` where that is centuries away.
+    pub(crate) fn later(mut self, by: u64) -> Option<Self> {
+        self.end().checked_add(by).filter(|end| *end <= stages::LONGEST_PLAN)?;
+        match &mut self.source {
+            Source::Segments(segments) => {
+                for segment in segments {
+                    segment.start += by;
+                    segment.end += by;
+                }
+            }
+            Source::Times(times, end) => {
+                *times = times.iter().map(|time| time + by).collect();
+                *end += by;
+            }
+        }
+        Some(self)
+    }
+
     /// The end of its last segment, in nanoseconds since the start of the run.
     pub fn end(&self) -> u64 {
         match &self.source {
@@ -186,6 +204,7 @@ impl Asked {
         Self(Arc::new(Mutex::new(AskedOnce { ask, last: None })))
     }
 
+    /// The volume from one time to another, both since the start of the row.
     pub(crate) fn ask(&self, start: Duration, end: Duration) -> Volume {
         // After a panic in the closure the run ends, and nobody asks again.
         let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::{Starts, TENTH, ran};
 use mite_core::volume::{SECOND, Stages, constant, nothing, ramp};
-use mite_core::{Context, NoData, Row, Run, Scenario, Volume};
+use mite_core::{Context, Mix, NoData, Row, Run, Scenario, Volume};
 
 fn noting(starts: &Starts) -> impl AsyncFn(&mut Context) -> mite_core::Result + Clone + Send + 'static {
     let starts = starts.clone();
@@ -90,5 +90,57 @@ async fn stop_after_cuts_any_plan() {
         assert_eq!(report.journeys[0].planned, 20);
         assert_eq!(starts.sorted(), (0..20).collect::<Vec<_>>());
         assert!(report.passed(), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn rows_start_when_they_should() {
+    let [now, later, asked] = std::array::from_fn(|_| Starts::default());
+    let scenario = Scenario::new()
+        .row(Row::new(noting(&now), NoData, constant(100, TENTH)).named("now"))
+        .row(Row::new(noting(&later), NoData, constant(100, TENTH)).named("later").starting_at(3 * TENTH))
+        .row(
+            // Asked about its own time: nothing of it is lost to the delay.
+            Row::new(noting(&asked), NoData, |start: Duration, _end| start.is_zero().then_some(20))
+                .named("asked")
+                .starting_at(SECOND),
+        );
+    let report = ran(Run::new(scenario).start_delay(2 * TENTH).stop_after(5 * SECOND)).await;
+    let planned: Vec<u64> = report.journeys.iter().map(|row| row.planned).collect();
+    assert_eq!(planned, [10, 10, 20]);
+    assert_eq!(report.per_second[1].planned, 20, "{:?}", report.per_second);
+    assert_eq!(asked.sorted(), (0..20).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_mix_shares_one_model_by_weight() {
+    for workers in 1..=3 {
+        let [browse, buy] = std::array::from_fn(|_| Starts::default());
+        let mix = Mix::new()
+            .row(7, Row::new(noting(&browse), NoData, nothing(SECOND)).named("browse"))
+            .row(3, Row::new(noting(&buy), NoData, nothing(SECOND)).named("buy"));
+        let scenario = Scenario::new().mix(constant(1000, 2 * TENTH).poisson(3), mix);
+        let report = ran(Run::new(scenario).workers(workers)).await;
+        let (browsed, bought) = (report.journey("browse").started, report.journey("buy").started);
+        // Seven of each ten, and in the last ten as many as have come.
+        assert!((bought * 7).abs_diff(browsed * 3) <= 21, "{browsed} and {bought}");
+        assert_eq!(browse.sorted(), (0..browsed).collect::<Vec<_>>());
+        assert_eq!(buy.sorted(), (0..bought).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn iterations_end_a_row() {
+    for workers in 1..=3 {
+        let [all, each, open] = std::array::from_fn(|_| Starts::default());
+        let long = 100 * SECOND;
+        let scenario = Scenario::new()
+            .row(Row::new(noting(&all), NoData, constant(5, long).running().iterations(23)).named("all"))
+            .row(Row::new(noting(&each), NoData, constant(5, long).running().iterations_each(4)).named("each"))
+            .row(Row::new(noting(&open), NoData, constant(1000, SECOND).iterations(17)).named("open"));
+        let report = ran(Run::new(scenario).workers(workers)).await;
+        let completed: Vec<u64> = report.journeys.iter().map(|row| row.completed).collect();
+        assert_eq!(completed, [23, 20, 17], "{workers} workers");
+        assert!(report.duration < 10 * SECOND, "{report}");
     }
 }

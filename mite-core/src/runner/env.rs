@@ -25,6 +25,8 @@ pub(crate) struct RunFacts {
     pub(crate) seed: u64,
     pub(crate) workers: u32,
     pub(crate) graceful_stop: Duration,
+    /// From all being ready to the first start.
+    pub(crate) start_delay: Duration,
     pub(crate) limits: GeneratorLimits,
 }
 

@@ -606,8 +606,6 @@ async fn serve(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
             }
             Command::Go(origin) => {
                 state.env.set_origin(origin);
-                // Not to start before the others do. A timer that fails here is told by `drive`.
-                let _ = timer.sleep_until(origin).await;
                 drive(state, commands, timer).await;
                 // What journeys have sent comes before what teardown sends, on whichever worker.
                 let _ = state.env.outbox.flush().await;
@@ -658,6 +656,15 @@ async fn drive(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
     let mut next_tick = tick;
     let mut cancel_at: Option<Instant> = None;
     let mut cancelled = false;
+    // Not to start before the others do; the run may be stopped before it starts.
+    let origin = env.instant(0);
+    while Instant::now() < origin && !state.all_ended() {
+        tokio::select! {
+            biased;
+            command = commands.recv() => obey(state, command.unwrap_or(Command::Exit), &mut cancel_at),
+            () = wait(timer, origin) => {}
+        }
+    }
     loop {
         let now = env.now();
         let look = state.look(now);
@@ -693,20 +700,21 @@ async fn drive(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
         }
         tokio::select! {
             biased;
-            command = commands.recv() => match command {
-                Some(command) => obey(state, command, &mut cancel_at),
-                None => obey(state, Command::Exit, &mut cancel_at),
-            },
+            command = commands.recv() => obey(state, command.unwrap_or(Command::Exit), &mut cancel_at),
             () = state.wake.notified() => {}
-            slept = timer.sleep_until(wake_at) => if let Err(error) = slept {
-                // Not known to happen once the timer could be made; starts are late then, and counted as that.
-                tracing::warn!(%error, "the worker's timer failed");
-                tokio::time::sleep_until(wake_at.into()).await;
-            },
+            () = wait(timer, wake_at) => {}
         }
     }
     let now = env.now();
     tell_seconds(state, now);
+}
+
+async fn wait(timer: &Timer, at: Instant) {
+    if let Err(error) = timer.sleep_until(at).await {
+        // Not known to happen once the timer could be made; starts are late then, and counted as that.
+        tracing::warn!(%error, "the worker's timer failed");
+        tokio::time::sleep_until(at.into()).await;
+    }
 }
 
 fn tell_seconds(state: &WorkerState, now: u64) {

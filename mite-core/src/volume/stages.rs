@@ -292,7 +292,7 @@ impl Add for Stages {
     }
 }
 
-const LONGEST_PLAN: u64 = 100 * 365 * 86_400 * 1_000_000_000;
+pub(super) const LONGEST_PLAN: u64 = 100 * 365 * 86_400 * 1_000_000_000;
 
 pub(crate) fn nanos(duration: Duration) -> Option<u64> {
     u64::try_from(duration.as_nanos()).ok()

@@ -2,15 +2,22 @@
 //!
 //! Prints the figures and fails when one misses its bar: everything on the disk in order, the other row's start lag p99 under
 //! 5 ms, and less than 64 MB of memory.
+//!
+//! On a machine that takes the processor away (another tenant, a busy neighbour) the start lag tells of that. The worker time
+//! between starts does not: it is the CPU time that the worker's thread itself has used from one start of the other row to the
+//! next, which is 1 ms at the most when nothing on the thread holds them up.
 
+use std::cell::{Cell, RefCell};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use mite_core::volume::{SECOND, constant};
-use mite_core::{Context, NoData, Result, Row, Run, Scenario, recorded_rows};
+use mite_core::{Context, Histogram, NoData, Result, Row, Run, Scenario, recorded_rows};
 use serde::{Deserialize, Serialize};
 
 const RECORDS: u64 = 1_000_000;
+/// 1 000 per second, for as long as the records take and longer.
+const NOOPS: u64 = 3_000;
 const MOST_LAG: Duration = Duration::from_millis(5);
 const MOST_MEMORY: u64 = 64_000_000;
 
@@ -35,7 +42,23 @@ async fn create_users(ctx: &mut Context) -> Result {
     Ok(())
 }
 
-async fn noop(_ctx: &mut Context) -> Result {
+thread_local! {
+    static LAST_START: Cell<Option<Duration>> = const { Cell::new(None) };
+    static BETWEEN: RefCell<Histogram> = RefCell::default();
+}
+
+async fn noop(ctx: &mut Context) -> Result {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let now = Duration::new(now.tv_sec as u64, now.tv_nsec as u32);
+    if let Some(last) = LAST_START.replace(Some(now)) {
+        BETWEEN.with_borrow_mut(|between| between.record(now.saturating_sub(last)));
+    }
+    if ctx.start_index() + 1 == NOOPS {
+        BETWEEN.with_borrow(|between| {
+            let [p99, max] = [between.percentile(99.0), between.max()].map(|time| time.as_secs_f64() * 1e3);
+            println!("worker time between starts: p99 {p99:.2} ms, max {max:.2} ms");
+        });
+    }
     Ok(())
 }
 
@@ -44,7 +67,7 @@ fn main() -> ExitCode {
     let scenario = Scenario::new().journey(create_users, NoData, constant(1, SECOND)).row(Row::new(
         noop,
         NoData,
-        constant(1000, 3 * SECOND),
+        constant(NOOPS as f64 / 3.0, 3 * SECOND),
     ));
     let report = Run::new(scenario).recorder(folder.path()).run_blocking().expect("the run is carried out");
     // Before the file is read, which takes memory too.

@@ -42,7 +42,8 @@ pub trait DataPool: Send + Sync + 'static {
     type Item: 'static;
 
     /// Hands out an item for one run of a journey. It is called on the worker's thread; while it waits, the journey's
-    /// *data wait* grows.
+    /// *data wait* grows. When the run ends while it waits, its future is dropped: what it holds by then it must give back by
+    /// itself, since only an item that was handed out is checked in.
     ///
     /// # Errors
     /// The start for which it was called is counted as *starved*, and the error is reported like a journey's.

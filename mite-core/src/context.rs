@@ -3,7 +3,6 @@
 //! A [`Context`] belongs to one run of a journey and stands at one place in its tree of transactions; a [`Scope`] is an
 //! owned handle on such a place, for what outlives a borrow.
 
-use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::Location;
@@ -14,6 +13,7 @@ use rand_xoshiro::rand_core::{Rng as _, SeedableRng};
 use rand_xoshiro::{SplitMix64, Xoshiro256PlusPlus};
 use serde::Serialize;
 
+use crate::extensions::Extensions;
 use crate::limits::RanOut;
 use crate::message::{self, Head, Place, RESERVED};
 use crate::names::PathId;
@@ -67,26 +67,6 @@ pub(crate) struct VisitIds {
     pub(crate) context_id: u64,
     pub(crate) data_id: Option<u64>,
     pub(crate) start_index: u64,
-}
-
-/// Values by their type.
-#[derive(Default)]
-pub(crate) struct Extensions(Vec<(TypeId, Rc<dyn Any>)>);
-
-impl Extensions {
-    pub(crate) fn get<T: 'static>(&self) -> Option<Rc<T>> {
-        let (_, value) = self.0.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
-        Rc::clone(value).downcast().ok()
-    }
-
-    pub(crate) fn set<T: 'static>(&mut self, value: Option<Rc<T>>) -> Option<Rc<T>> {
-        let before =
-            self.0.iter().position(|(id, _)| *id == TypeId::of::<T>()).map(|index| self.0.swap_remove(index).1);
-        if let Some(value) = value {
-            self.0.push((TypeId::of::<T>(), value));
-        }
-        before.and_then(|before| before.downcast().ok())
-    }
 }
 
 impl Context {

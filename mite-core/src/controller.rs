@@ -14,7 +14,7 @@ use crate::clock::WallClock;
 use crate::message::Head;
 use crate::names::{NameCache, Names};
 use crate::recorder::Records;
-use crate::report::{self, Facts, Generator, GeneratorLimits, Report, RowFacts};
+use crate::report::{self, Facts, Generator, GeneratorLimits, Report, RowFacts, Stopped};
 use crate::runner::env::RunFacts;
 use crate::runner::worker::{self, Command, Event, RowId, WorkerPlan, WorkerResult, WorkerRowPlan};
 use crate::runner::{Progress, RunError};
@@ -223,13 +223,6 @@ fn join_workers(workers: Vec<Worker>, failed: bool) -> (Vec<WorkerResult>, Resul
         }
     }
     (results, outcome)
-}
-
-/// Why a run ended before its plan did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stopped {
-    Gracefully,
-    AtOnce,
 }
 
 /// Ends the run; the cause is told by the sink's thread when it is joined.

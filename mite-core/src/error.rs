@@ -16,8 +16,9 @@ pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
 /// An error of a journey, a data pool or a scenario function.
 ///
-/// Any `std::error::Error` becomes one by `?`. It remembers the last name of the error's type and the place of the
-/// `?`, which is where the report points; of an expression over several lines that is the line where it begins. As with `anyhow`, it does not implement `std::error::Error` itself.
+/// Any `std::error::Error` becomes one by `?`. It remembers the last name of the error's type and the place of the `?`, which
+/// is where the report points; of an expression over several lines that is the line where it begins. As with `anyhow`, it
+/// does not implement `std::error::Error` itself.
 ///
 /// ```
 /// fn port(text: &str) -> mite_core::Result<u16> {

@@ -20,6 +20,7 @@ mod context;
 mod controller;
 mod datapool;
 mod error;
+mod extensions;
 mod histogram;
 mod journey;
 mod limits;

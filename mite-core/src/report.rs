@@ -10,7 +10,6 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::clock::rfc3339;
-use crate::controller::Stopped;
 use crate::histogram::Histogram;
 use crate::limits::RanOut;
 use crate::names::{Names, PathId};
@@ -271,6 +270,13 @@ impl Report {
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a report has only text as keys")
     }
+}
+
+/// Why a run ended before its plan did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    Gracefully,
+    AtOnce,
 }
 
 /// What a run has left behind besides its statistics.

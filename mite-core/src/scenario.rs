@@ -12,7 +12,7 @@ use crate::datapool::DataPool;
 use crate::journey::{self, Journey};
 use crate::mix::Mix;
 use crate::runner::visit::{RowSpec, TypedRow};
-use crate::schedule::{Schedule, Stripe};
+use crate::schedule::{self, Schedule, Stripe};
 use crate::volume::{Asked, IntoModel, Model, Unit, VolumeModel, nanos};
 use crate::{Context, Error, Result};
 
@@ -321,7 +321,7 @@ impl Row {
             Ok(Model::Resolved(mut shape)) => {
                 // The rows of a mix are parts of one plan, so that they draw the same arrivals.
                 let drawn_for = self.part.as_ref().map_or(row, |(_, first_row)| *first_row);
-                shape.arrivals = shape.arrivals.for_row(drawn_for as u64);
+                shape.arrivals = schedule::for_row(shape.arrivals, drawn_for as u64);
                 let Some(shape) = nanos(self.delay).and_then(|delay| shape.later(delay)) else {
                     return Err(wrong("with `.starting_at(…)` it is a plan of over 100 years".into()));
                 };

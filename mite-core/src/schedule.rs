@@ -12,10 +12,10 @@ mod stripe;
 
 use std::sync::Arc;
 
-pub(crate) use arrivals::Arrivals;
+pub(crate) use arrivals::for_row;
 pub use stripe::Stripe;
 
-use crate::volume::{Segment, Shape, Source};
+use crate::volume::{Arrivals, Segment, Shape, Source};
 use arrivals::Walk;
 use line::{Line, PARTS};
 

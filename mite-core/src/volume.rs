@@ -16,8 +16,6 @@ pub use shapes::{sine, spike, steps};
 pub(crate) use stages::nanos;
 pub use stages::{Stages, constant, nothing, ramp};
 
-use crate::schedule::Arrivals;
-
 /// One second, for `10 * SECOND`.
 pub const SECOND: Duration = Duration::from_secs(1);
 /// One minute.
@@ -103,6 +101,22 @@ pub struct Shape {
     pub(crate) iterations: Option<u64>,
     /// No more starts than this by each of those that run at once.
     pub(crate) iterations_each: Option<u64>,
+}
+
+/// How starts are spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Arrivals {
+    /// Start k at T_k.
+    #[default]
+    Even,
+    /// Start k at random within a part of the interval from T_k to the next start.
+    Jitter {
+        /// The part of the interval, in 2⁻³².
+        fraction: u64,
+        seed: u64,
+    },
+    /// A Poisson process of the plan's rate.
+    Poisson { seed: u64 },
 }
 
 /// Where the starts of a shape come from.

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::Config;
 use crate::clock::{WallClock, nanos_since};
-use crate::context::Extensions;
+use crate::extensions::Extensions;
 use crate::names::{KindId, NameCache, Names};
 use crate::report::GeneratorLimits;
 use crate::sink::Outbox;

@@ -4,31 +4,14 @@
 //! alone, and is the same on every machine.
 
 use super::line::{Line, PARTS};
+use crate::volume::Arrivals;
 
-/// How starts are spread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Arrivals {
-    /// Start k at T_k.
-    #[default]
-    Even,
-    /// Start k at random within a part of the interval from T_k to the next start.
-    Jitter {
-        /// The part of the interval, in 2⁻³².
-        fraction: u64,
-        seed: u64,
-    },
-    /// A Poisson process of the plan's rate.
-    Poisson { seed: u64 },
-}
-
-impl Arrivals {
-    /// The same for another row: two rows of one seed must not go in step.
-    pub(crate) fn for_row(self, row: u64) -> Self {
-        match self {
-            Self::Even => Self::Even,
-            Self::Jitter { fraction, seed } => Self::Jitter { fraction, seed: hash(seed, row) },
-            Self::Poisson { seed } => Self::Poisson { seed: hash(seed, row) },
-        }
+/// The same arrivals for another row: two rows of one seed must not go in step.
+pub(crate) fn for_row(arrivals: Arrivals, row: u64) -> Arrivals {
+    match arrivals {
+        Arrivals::Even => Arrivals::Even,
+        Arrivals::Jitter { fraction, seed } => Arrivals::Jitter { fraction, seed: hash(seed, row) },
+        Arrivals::Poisson { seed } => Arrivals::Poisson { seed: hash(seed, row) },
     }
 }
 

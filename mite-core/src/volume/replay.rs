@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{IntoModel, Model, Segment, Shape, Source, Unit, Volume, VolumeError, VolumeModel, thousandths};
-use crate::schedule::Arrivals;
+use super::{Arrivals, IntoModel, Model, Segment, Shape, Source, Unit, Volume, VolumeError, VolumeModel, thousandths};
 
 /// A recorded load: see [`replay`].
 #[derive(Debug, Clone)]

@@ -3,8 +3,7 @@
 use std::ops::Add;
 use std::time::Duration;
 
-use super::{Segment, Shape, Source, Unit, Volume, VolumeError, thousandths};
-use crate::schedule::Arrivals;
+use super::{Arrivals, Segment, Shape, Source, Unit, Volume, VolumeError, thousandths};
 
 /// A volume model put together from stages, each with a length.
 ///

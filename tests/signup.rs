@@ -151,3 +151,36 @@ fn a_second_sigint_ends_it_now() -> Result<()> {
     assert!(text(&output).contains("sleep: aborted"), "{}", text(&output));
     Ok(())
 }
+
+#[test]
+fn what_is_refused_before_it_starts_exits_with_2() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let cases: [(&[&str], &str); 4] = [
+        (&["my_scenario"], "(run the scenario that records it first)"),
+        (&["my_scenaro"], "a similar value exists: 'my_scenario'"),
+        (&["create_users", "--recorder-dir", "/dev/null/x"], "failed to look for /dev/null/x: Not a directory"),
+        (&["create_users", "--json", "no/such/report.json"], "failed to create no/such/report.json"),
+    ];
+    for (arguments, words) in cases {
+        let output = example("signup", folder.path()).args(["scenario", "test"]).args(arguments).output()?;
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+        assert!(text(&output).contains(words), "{}", text(&output));
+        assert!(output.stdout.is_empty(), "{}", text(&output));
+    }
+    assert!(std::fs::read_dir(folder.path())?.next().is_none(), "nothing is left behind");
+    Ok(())
+}
+
+#[test]
+fn a_service_that_is_not_there_fails_each_journey_with_its_place() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    // Port 1 is nobody's on any machine; one that was just freed may be another test's by now.
+    let arguments = ["scenario", "test", "create_users", "--set", "app_url=http://127.0.0.1:1"];
+    let output = example("signup", folder.path()).args(arguments).output()?;
+    let told = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("250 × HttpError: POST http://"), "{told}");
+    assert!(told.contains("at examples/signup/scenarios.rs:"), "{told}");
+    assert!(!folder.path().join("recorder-data").exists(), "no record, no folder");
+    Ok(())
+}

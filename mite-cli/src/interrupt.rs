@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 
-use mite_core::{Report, Run, RunError, Stopper};
+use mite_core::{Report, Run, RunError, RunHandle, Stopper};
 
 /// Carries a run out, which Ctrl-C (SIGINT) stops: once, and no new journeys start while what runs may finish; twice, and it
 /// ends now. Either way the report's verdict is then *aborted*, and what was recorded is on disk.
@@ -13,7 +13,8 @@ use mite_core::{Report, Run, RunError, Stopper};
 /// # Errors
 /// As [`Run::run`]; [`RunError::Thread`] where signals cannot be listened to.
 pub async fn until_interrupted(run: Run) -> Result<Report, RunError> {
-    Interrupts::listen().map_err(RunError::Thread)?.watch(run).await
+    let interrupts = Interrupts::listen().map_err(RunError::Thread)?;
+    interrupts.watch(run.start()?).await
 }
 
 /// The process's interrupts from now on: they end it no longer.
@@ -36,8 +37,7 @@ impl Interrupts {
     }
 
     /// See [`until_interrupted`].
-    pub(crate) async fn watch(self, run: Run) -> Result<Report, RunError> {
-        let handle = run.start()?;
+    pub(crate) async fn watch(self, handle: RunHandle) -> Result<Report, RunError> {
         let stopper = handle.stopper();
         tokio::select! {
             outcome = handle => outcome,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ArgMatches;
-use mite_core::{Config, Run, RunError, Verdict};
+use mite_core::{Config, Run, Verdict};
 
 use crate::interrupt::Interrupts;
 use crate::{FAILED, GENERATOR_LIMITED, INTERRUPTED, PASSED, Scenarios};
@@ -48,15 +48,15 @@ async fn test(scenarios: &Scenarios, arguments: &ArgMatches) -> Result<u8, Strin
         run = run.graceful_stop(*duration);
     }
     let interrupts = Interrupts::listen().map_err(|error| format!("failed to listen to Ctrl-C: {error}"))?;
-    if run.ends() {
-        eprintln!("running {name}");
-    } else {
-        eprintln!("running {name} until Ctrl-C");
+    let ends = run.ends();
+    if !ends {
         run = run.until_stopped();
     }
-    let report = match interrupts.watch(run).await {
+    // What is refused here has started nothing.
+    let handle = run.start().map_err(|error| error.to_string())?;
+    eprintln!("running {name}{}", if ends { "" } else { " until Ctrl-C" });
+    let report = match interrupts.watch(handle).await {
         Ok(report) => report,
-        Err(error) if is_usage(&error) => return Err(error.to_string()),
         Err(error) => {
             eprintln!("error: {error}");
             return Ok(FAILED);
@@ -74,14 +74,6 @@ async fn test(scenarios: &Scenarios, arguments: &ArgMatches) -> Result<u8, Strin
         Verdict::Aborted => INTERRUPTED,
         _ => FAILED,
     })
-}
-
-/// Whether a run was refused for what its user has said, before anything was started.
-fn is_usage(error: &RunError) -> bool {
-    matches!(
-        error,
-        RunError::Empty | RunError::Row(_) | RunError::Workers { .. } | RunError::StopAfter | RunError::StartDelay
-    )
 }
 
 fn cores() -> usize {

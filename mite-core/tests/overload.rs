@@ -40,7 +40,7 @@ async fn queued_starts_wait_for_room() {
 async fn dropped_starts_are_counted() {
     for workers in 1..=2 {
         let row = Row::new(forever, NoData, constant(500, TENTH)).max_running(10).overload(Overload::Drop);
-        let report = ran(Run::new(Scenario::new().row(row)).workers(workers).graceful_stop(Duration::ZERO)).await;
+        let report = ran(Run::new(Scenario::new().row(row)).workers(workers).graceful_stop(10 * TENTH)).await;
         let row = &report.journeys[0];
         assert_eq!((row.planned, row.started, row.dropped, row.unstarted, row.cancelled), (50, 10, 40, 0, 10));
         assert_eq!(report.reasons[0], "overload::common:forever: 40 starts dropped at max_running");
@@ -50,7 +50,7 @@ async fn dropped_starts_are_counted() {
 #[tokio::test]
 async fn what_waits_when_the_run_is_stopped_is_unstarted() {
     let row = Row::new(forever, NoData, constant(500, 100 * TENTH)).max_running(10);
-    let run = Run::new(Scenario::new().row(row)).graceful_stop(Duration::ZERO).stop_after(2 * TENTH);
+    let run = Run::new(Scenario::new().row(row)).graceful_stop(10 * TENTH).stop_after(2 * TENTH);
     let report = ran(run).await;
     let row = &report.journeys[0];
     assert_eq!((row.planned, row.started, row.unstarted, row.cancelled), (100, 10, 90, 10));

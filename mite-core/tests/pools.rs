@@ -73,7 +73,8 @@ async fn a_single_item_is_run_once() {
 async fn the_open_model_starves_where_the_pool_is_too_small() {
     let pool = RecyclableIterableDataPool::new([(1u64,), (2,)]);
     let scenario = Scenario::new().journey(long, pool.clone(), constant(100, TENTH));
-    let report = ran(Run::new(scenario).graceful_stop(Duration::ZERO)).await;
+    // Time enough for a late start to be made: one that is cancelled before is not starved but unstarted.
+    let report = ran(Run::new(scenario).graceful_stop(SECOND)).await;
     let row = &report.journeys[0];
     assert_eq!((row.planned, row.started, row.starved, row.cancelled), (10, 2, 8, 2));
     assert_eq!(report.reasons[0], "pools:long: its data pool had no item for 8 starts");
@@ -118,7 +119,7 @@ async fn the_closed_model_waits_for_items_and_does_not_spin() {
     // Nobody comes back with an item: each slot asks every 10 ms, which is what the trait says unless a pool knows better.
     let pool = Arc::new(Counting { free: 1.into(), ..Counting::default() });
     let scenario = Scenario::new().journey(long, Arc::clone(&pool), constant(5, 3 * TENTH).running());
-    let report = ran(Run::new(scenario).graceful_stop(Duration::ZERO)).await;
+    let report = ran(Run::new(scenario).graceful_stop(SECOND)).await;
     let row = &report.journeys[0];
     assert_eq!((row.planned, row.started, row.unstarted, row.starved), (5, 1, 4, 0));
     assert!(pool.asked.load(Relaxed) <= 5 + 4 * 31, "asked {} times", pool.asked.load(Relaxed));
@@ -249,6 +250,6 @@ async fn cancelled_while_it_waits_for_data() {
     let scenario = Scenario::new()
         .journey(briefly, Arc::clone(&pool), constant(100, TENTH))
         .row(Row::new(briefly, pool, constant(3, TENTH).running()).named("closed"));
-    let report = ran(Run::new(scenario).graceful_stop(Duration::ZERO)).await;
+    let report = ran(Run::new(scenario).graceful_stop(SECOND)).await;
     assert_eq!((report.journeys[0].unstarted, report.journeys[1].unstarted), (10, 3), "{report}");
 }

@@ -165,9 +165,7 @@ pub struct Row {
     pub(crate) spec: Box<dyn RowSpec>,
     pub(crate) volume: std::result::Result<Model, String>,
     pub(crate) place: &'static Location<'static>,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) max_running: u64,
-    pub(crate) overload: Overload,
+    pub(crate) options: RowOptions,
     pub(crate) delay: Duration,
     /// In a mix: the part of the model that is this row's, and the number of the mix's first row.
     pub(crate) part: Option<(Stripe, usize)>,
@@ -188,9 +186,7 @@ impl Row {
             spec: Box::new(TypedRow::new(journey, data)),
             volume: volume.into_model().map(|IntoModel(model)| model).map_err(|error| error.to_string()),
             place: Location::caller(),
-            timeout: None,
-            max_running: MAX_RUNNING,
-            overload: Overload::default(),
+            options: RowOptions::default(),
             delay: Duration::ZERO,
             part: None,
         }
@@ -215,7 +211,7 @@ impl Row {
 
     /// Cancels a journey that has run for so long; it is counted as failed with an error that says so.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+        self.options.timeout = Some(timeout);
         self
     }
 
@@ -229,13 +225,20 @@ impl Row {
     /// How many of the row's journeys may run at once in the open model (100 000 unless told otherwise), shared out among the
     /// workers: each needs room for one at least. What then happens is [`Row::overload`].
     pub fn max_running(mut self, journeys: u64) -> Self {
-        self.max_running = journeys;
+        self.options.max_running = journeys;
         self
     }
 
     /// What happens to a start that would exceed [`Row::max_running`].
     pub fn overload(mut self, overload: Overload) -> Self {
-        self.overload = overload;
+        self.options.overload = overload;
+        self
+    }
+
+    /// When the number running falls, the journeys that are too many may go on for so long and are then cancelled; unless
+    /// told otherwise they finish. At the end of the plan the run's graceful stop holds. For the closed model only.
+    pub fn graceful_ramp_down(mut self, duration: Duration) -> Self {
+        self.options.ramp_down = Some(duration);
         self
     }
 }
@@ -251,9 +254,24 @@ pub(crate) struct CheckedRow {
     pub(crate) name: String,
     pub(crate) spec: Box<dyn RowSpec>,
     pub(crate) plan: Plan,
+    pub(crate) options: RowOptions,
+}
+
+/// How a row's journeys are run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowOptions {
     pub(crate) timeout: Option<Duration>,
+    /// Of the open model.
     pub(crate) max_running: u64,
     pub(crate) overload: Overload,
+    /// Of the closed model: how long journeys may go on that are too many.
+    pub(crate) ramp_down: Option<Duration>,
+}
+
+impl Default for RowOptions {
+    fn default() -> Self {
+        Self { timeout: None, max_running: MAX_RUNNING, overload: Overload::default(), ramp_down: None }
+    }
 }
 
 impl CheckedRow {
@@ -347,30 +365,30 @@ impl Row {
             }
             Ok(Model::Asked(ask)) => Plan::Asked(ask, self.delay.as_secs(), self.part.map(|(stripe, _)| stripe)),
         };
-        if self.max_running == 0 {
+        let RowOptions { timeout, max_running: most, ramp_down, .. } = self.options;
+        if most == 0 {
             return Err(wrong("`max_running(0)` lets no journey run".into()));
         }
-        if self.max_running < workers as u64 {
-            let most = self.max_running;
+        if most < workers as u64 {
             return Err(wrong(format!(
                 "`max_running({most})` cannot be shared out among {workers} workers: each needs room for at least one \
                  journey. Raise it, or give the run fewer workers"
             )));
         }
-        if self.timeout == Some(Duration::ZERO) {
+        if timeout == Some(Duration::ZERO) {
             return Err(wrong("a timeout of zero lets no journey run".into()));
+        }
+        if ramp_down.is_some() && matches!(plan, Plan::Known(_, Unit::Rate, _)) {
+            return Err(wrong(
+                "`.graceful_ramp_down(…)` is for a number running at once, not for a rate: there is nothing to cancel when a \
+                 rate falls"
+                    .into(),
+            ));
         }
         if let Err(error) = self.spec.check() {
             return Err(wrong(error.to_string()));
         }
-        Ok(CheckedRow {
-            name,
-            spec: self.spec,
-            plan,
-            timeout: self.timeout,
-            max_running: self.max_running,
-            overload: self.overload,
-        })
+        Ok(CheckedRow { name, spec: self.spec, plan, options: self.options })
     }
 }
 

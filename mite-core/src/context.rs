@@ -292,6 +292,24 @@ impl Context {
         value
     }
 
+    /// What the scenario's [`worker_setup`](crate::Scenario::worker_setup) returned on this worker.
+    ///
+    /// # Errors
+    /// The scenario has no worker setup, or one that returns another type.
+    #[track_caller]
+    pub fn fixture<T: 'static>(&self) -> Result<Rc<T>> {
+        self.scope.visit.env.fixtures.borrow().get().ok_or_else(|| {
+            let name = std::any::type_name::<T>();
+            Error::msg(format_args!(
+                "there is no fixture of type `{name}`: the scenario needs a `.worker_setup(async |ctx| …)` that returns one"
+            ))
+        })
+    }
+
+    pub(crate) fn set_fixture<T: 'static>(&self, fixture: Rc<T>) {
+        self.scope.visit.env.fixtures.borrow_mut().set(Some(fixture));
+    }
+
     pub(crate) fn paused(&self) -> Duration {
         Duration::from_nanos(self.paused.get())
     }

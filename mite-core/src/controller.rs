@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use crate::clock::{Gaps, WallClock};
+use crate::hooks::{Hook, HookKind, HookReport, Hooks, WorkerHook};
 use crate::message::Head;
 use crate::names::{NameCache, Names};
 use crate::recorder::Records;
@@ -19,7 +20,7 @@ use crate::runner::env::RunFacts;
 use crate::runner::watch::{Blocked, Calling, LOOK, Watch};
 use crate::runner::worker::{self, Command, Event, RowId, WorkerPlan, WorkerResult, WorkerRowPlan};
 use crate::runner::{Progress, RunError};
-use crate::scenario::{CheckedRow, Hook, Plan, RowOptions};
+use crate::scenario::{CheckedRow, Plan, RowOptions};
 use crate::schedule::{Schedule, Stripe};
 use crate::sink::{self, Outbox, Sink, SinkQueue, SinkThread};
 use crate::stats::{RowSecond, Second, Stats};
@@ -43,8 +44,7 @@ pub(crate) struct Control {
     pub(crate) name: String,
     pub(crate) config: Config,
     pub(crate) rows: Vec<CheckedRow>,
-    pub(crate) setup: Option<Hook>,
-    pub(crate) teardown: Option<Hook>,
+    pub(crate) hooks: Hooks,
     pub(crate) workers: u32,
     pub(crate) max_running: u64,
     pub(crate) sinks: Vec<Box<dyn Sink>>,
@@ -152,12 +152,13 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         driving: false,
         seconds: Seconds { rows: Vec::new(), sums: Vec::new() },
         gaps: Gaps::default(),
+        hooks: Vec::new(),
         watch: Watch::new(calling.clone()),
     };
     let started = run.start_workers(&row_plans, control.max_running, &calling, &sinks, &control.events);
     // From here on the workers are told to end, whatever happens.
     let outcome = match started {
-        Ok(()) => run.conduct(control.setup, control.teardown).await,
+        Ok(()) => run.conduct(control.hooks).await,
         Err(error) => Err(error),
     };
     drop(run.outbox);
@@ -167,9 +168,9 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
     served?;
     let ended = outcome?;
     joined?;
-    let disturbed = Disturbed { blocked: run.watch.into_blocked(), gaps: run.gaps.into_told() };
+    let beside = Beside { blocked: run.watch.into_blocked(), gaps: run.gaps.into_told(), hooks: run.hooks };
     let (records, warnings) = (control.records, &control.warnings);
-    Ok(make_report(&run.facts, run.rows, run.seconds, results, ended, run.stopped, records, warnings, disturbed))
+    Ok(make_report(&run.facts, run.rows, run.seconds, results, ended, run.stopped, records, warnings, beside))
 }
 
 fn start_sinks(
@@ -252,12 +253,13 @@ fn sink_failed() -> RunError {
     RunError::Sink { sink: "sink".to_owned(), cause: "it has stopped".into() }
 }
 
-/// What has disturbed a run.
+/// What came beside the journeys: what has disturbed them, and the hooks.
 #[derive(Debug)]
-struct Disturbed {
+struct Beside {
     /// By row.
     blocked: BTreeMap<u32, Blocked>,
     gaps: Vec<String>,
+    hooks: Vec<HookReport>,
 }
 
 /// How a run ended, when it could be carried out.
@@ -283,6 +285,7 @@ struct Controller {
     seconds: Seconds,
     watch: Watch,
     gaps: Gaps,
+    hooks: Vec<HookReport>,
 }
 
 /// Starts of each slot, and how a row's journeys are run.
@@ -347,15 +350,25 @@ impl Controller {
     }
 
     /// From the workers being ready to the end of teardown.
-    async fn conduct(&mut self, setup: Option<Hook>, teardown: Option<Hook>) -> Result<Ended, RunError> {
+    async fn conduct(&mut self, hooks: Hooks) -> Result<Ended, RunError> {
         for _ in 0..self.workers.len() {
             self.wait_ready().await?;
         }
-        if let Some(setup) = setup {
-            self.hook(setup).await?.map_err(|message| RunError::Setup { message })?;
+        let on_first = |hook: Option<Hook>| hook.map(|hook| (0, hook)).into_iter().collect();
+        let failed = self.call(HookKind::Setup, on_first(hooks.setup)).await?;
+        if let Some((_, message)) = failed.into_iter().next() {
+            return Err(RunError::Setup { message });
         }
+        let mut workers: Vec<u32> = self.workers.iter().map(|worker| worker.number).collect();
+        let on_each = |hook: Option<WorkerHook>, workers: &[u32]| {
+            hook.map_or_else(Vec::new, |hook| workers.iter().map(|worker| (*worker, hook())).collect())
+        };
+        let failed = self.call(HookKind::WorkerSetup, on_each(hooks.worker_setup, &workers)).await?;
+        workers.retain(|worker| failed.iter().all(|(failed, _)| failed != worker));
         let usage = Usage::now();
-        let ran = if self.stopped.is_none() {
+        let ran = if let Some((worker, message)) = failed.into_iter().next() {
+            Err(RunError::WorkerSetup { worker, message })
+        } else if self.stopped.is_none() {
             self.go().await
         } else {
             self.origin = Instant::now();
@@ -363,18 +376,26 @@ impl Controller {
             Ok(())
         };
         let ended = Ended { duration: self.origin.elapsed(), usage: Usage::now().since(&usage) };
-        if let Some(teardown) = teardown
-            && (ran.is_ok() || self.cut_off().await)
-        {
+        if ran.is_ok() || self.cut_off().await {
             // A stop that comes now has nothing left to stop.
             let stopped = self.stopped;
-            let torn_down = self.hook(teardown).await;
+            let worker_hooks = on_each(hooks.worker_teardown, &workers);
+            let torn_down = self.tear_down(worker_hooks, on_first(hooks.teardown)).await;
             self.stopped = stopped;
             ran?;
-            torn_down?.map_err(|message| RunError::Teardown { message })?;
+            torn_down?;
             return Ok(ended);
         }
         ran.map(|()| ended)
+    }
+
+    async fn tear_down(&mut self, workers: Vec<(u32, Hook)>, last: Vec<(u32, Hook)>) -> Result<(), RunError> {
+        let failed = self.call(HookKind::WorkerTeardown, workers).await?;
+        let failed_last = self.call(HookKind::Teardown, last).await?;
+        if let Some((worker, message)) = failed.into_iter().next() {
+            return Err(RunError::WorkerTeardown { worker, message });
+        }
+        failed_last.into_iter().next().map_or(Ok(()), |(_, message)| Err(RunError::Teardown { message }))
     }
 
     /// Cancels the journeys of a run that cannot go on, and says whether all of them have let go.
@@ -407,28 +428,37 @@ impl Controller {
                 Event::Stop => self.stopped = self.stopped.or(Some(Stopped::Gracefully)),
                 Event::Abort => self.stopped = Some(Stopped::AtOnce),
                 Event::SinkFailed => return Err(sink_failed()),
-                Event::HookDone(_) | Event::Seconds(..) | Event::Exhausted(_) | Event::Finished(_) => {}
+                Event::HookDone(..) | Event::Seconds(..) | Event::Exhausted(_) | Event::Finished(_) => {}
             }
         }
     }
 
-    /// Runs setup or teardown on the first worker; the inner error is the hook's own.
+    /// Calls hooks on their workers, all at once, and gives those that failed with their errors.
     ///
-    /// A stop lets it finish within the graceful stop, an abort cuts it off.
-    async fn hook(&mut self, hook: Hook) -> Result<Result<(), String>, RunError> {
-        let _ = self.workers[0].commands.send(Command::Hook(hook));
-        // When it is cut off, and when its worker is taken to be blocked.
+    /// A stop lets them finish within the graceful stop, an abort cuts them off.
+    async fn call(&mut self, kind: HookKind, hooks: Vec<(u32, Hook)>) -> Result<Vec<(u32, String)>, RunError> {
+        let mut called: Vec<u32> = Vec::new();
+        for (worker, hook) in hooks {
+            let _ = self.workers[worker as usize].commands.send(Command::Hook(hook));
+            called.push(worker);
+        }
+        let mut failed = Vec::new();
+        // When they are cut off, and when their workers are taken to be blocked.
         let (mut cut_off_at, mut give_up) = (None, None);
         if self.stopped == Some(Stopped::AtOnce) {
             cut_off_at = Instant::now().checked_add(self.facts.graceful_stop);
         }
-        loop {
+        while let Some(first) = called.first().copied() {
             let event = match give_up.or(cut_off_at) {
                 Some(wake) => tokio::time::timeout_at(wake.into(), self.event()).await,
                 None => Ok(self.event().await),
             };
             match event {
-                Ok(Event::HookDone(outcome)) => return Ok(outcome),
+                Ok(Event::HookDone(worker, took, outcome)) => {
+                    called.retain(|called| *called != worker);
+                    self.hooks.push(HookReport::new(kind, worker, took));
+                    failed.extend(outcome.err().map(|message| (worker, message)));
+                }
                 Ok(Event::Died(message)) => return Err(RunError::Panicked { message }),
                 Ok(Event::SinkFailed) => return Err(sink_failed()),
                 Ok(Event::Stop) => {
@@ -437,14 +467,18 @@ impl Controller {
                 }
                 Ok(Event::Seconds(seconds)) => self.seconds.add(seconds),
                 Ok(Event::Ready(_) | Event::Exhausted(_) | Event::Finished(_)) => {}
-                Err(_) if give_up.is_some() => return Err(blocked(&self.facts, &self.watch, 0)),
+                Err(_) if give_up.is_some() => return Err(blocked(&self.facts, &self.watch, first)),
                 Ok(Event::Abort) | Err(_) => {
                     self.stopped = Some(Stopped::AtOnce);
                     give_up = give_up.or(Some(Instant::now() + BLOCKED_AFTER));
-                    let _ = self.workers[0].commands.send(Command::Abort);
+                    for worker in &called {
+                        let _ = self.workers[*worker as usize].commands.send(Command::Abort);
+                    }
                 }
             }
         }
+        failed.sort_by_key(|(worker, _)| *worker);
+        Ok(failed)
     }
 
     /// The run proper: until all workers have finished.
@@ -539,7 +573,7 @@ impl Controller {
             }
             Event::Died(message) => return Err(RunError::Panicked { message }),
             Event::SinkFailed => return Err(sink_failed()),
-            Event::Ready(_) | Event::HookDone(_) => {}
+            Event::Ready(_) | Event::HookDone(..) => {}
         }
         Ok(())
     }
@@ -724,7 +758,7 @@ fn make_report(
     stopped: Option<Stopped>,
     records: Option<Records>,
     warnings: &Mutex<Vec<String>>,
-    disturbed: Disturbed,
+    beside: Beside,
 ) -> Report {
     let mut stats = Stats::new(rows.len() + 1);
     let mut warnings = std::mem::take(&mut *warnings.lock().unwrap_or_else(PoisonError::into_inner));
@@ -740,7 +774,7 @@ fn make_report(
             bugs.push(format!("row {row}: a worker planned {planned} starts and passed over {passed}"));
         }
     }
-    warnings.extend(disturbed.gaps);
+    warnings.extend(beside.gaps);
     for (sink, count) in dropped.into_iter().filter(|(_, count)| *count > 0) {
         warnings.push(format!("{count} messages were dropped, since the {sink} did not keep up"));
     }
@@ -786,9 +820,10 @@ fn make_report(
             limits: facts.limits,
             bugs,
             warnings,
-            blocked: disturbed.blocked.iter().map(|(row, blocked)| blocked.told(facts.names.journey(*row))).collect(),
+            blocked: beside.blocked.iter().map(|(row, blocked)| blocked.told(facts.names.journey(*row))).collect(),
             records: records.map(|records| records.counts()).unwrap_or_default(),
             per_second,
+            hooks: beside.hooks,
             generator: Generator {
                 workers: facts.workers,
                 cpu_percent: ended.usage.cpu_percent(ended.duration),

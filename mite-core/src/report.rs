@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 
 use crate::clock::rfc3339;
 use crate::histogram::Histogram;
+use crate::hooks::HookReport;
 use crate::limits::RanOut;
 use crate::names::{Names, PathId};
 use crate::stats::Stats;
@@ -46,6 +47,8 @@ pub struct Report {
     pub records: BTreeMap<String, u64>,
     /// One for each second of the run.
     pub per_second: Vec<PerSecond>,
+    /// How long setup and teardown took.
+    pub hooks: Vec<HookReport>,
     /// How the load generator itself did.
     pub generator: Generator,
     /// What the reader should know besides.
@@ -219,7 +222,7 @@ pub struct Generator {
     pub start_lag_p99_us: u64,
 }
 
-fn micros<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn micros<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(duration.as_micros() as u64)
 }
 
@@ -296,6 +299,7 @@ pub(crate) struct Facts {
     pub(crate) blocked: Vec<String>,
     pub(crate) records: BTreeMap<String, u64>,
     pub(crate) per_second: Vec<PerSecond>,
+    pub(crate) hooks: Vec<HookReport>,
     pub(crate) generator: Generator,
 }
 
@@ -379,6 +383,7 @@ pub(crate) fn make(names: &Names, stats: Stats, facts: Facts) -> Report {
         checks: checks(&stats.checks, place),
         records: facts.records,
         per_second: facts.per_second,
+        hooks: facts.hooks,
         generator,
         warnings: facts.warnings,
         journeys,

@@ -225,7 +225,7 @@ impl Run {
             return Err(RunError::StartDelay);
         }
         let endless_ok = self.endless || stop_after.is_some();
-        let Scenario { name, rows, setup, teardown } = self.scenario;
+        let Scenario { name, rows, hooks } = self.scenario;
         let rows = rows.into_iter().enumerate().map(|(index, row)| row.check(index + 1, self.workers, endless_ok));
         let rows = rows.collect::<Result<Vec<_>, RowError>>()?;
         let max_running = checked_max_running(self.max_running, self.workers, &rows)?;
@@ -255,8 +255,7 @@ impl Run {
             name: name.unwrap_or_else(|| "scenario".to_owned()),
             config: self.config,
             rows,
-            setup,
-            teardown,
+            hooks,
             workers: self.workers as u32,
             max_running,
             sinks,
@@ -499,6 +498,22 @@ pub enum RunError {
     /// The scenario's setup failed; no journey was started.
     #[error("setup failed: {message}")]
     Setup {
+        /// The error, with its type and place.
+        message: String,
+    },
+    /// The setup of a worker failed; no journey was started.
+    #[error("setup of worker {worker} failed: {message}")]
+    WorkerSetup {
+        /// The worker's number, from 0.
+        worker: u32,
+        /// The error, with its type and place.
+        message: String,
+    },
+    /// The teardown of a worker failed.
+    #[error("teardown of worker {worker} failed: {message}")]
+    WorkerTeardown {
+        /// The worker's number, from 0.
+        worker: u32,
         /// The error, with its type and place.
         message: String,
     },

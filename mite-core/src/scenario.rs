@@ -4,11 +4,11 @@
 
 use std::fmt;
 use std::panic::Location;
+use std::rc::Rc;
 use std::time::Duration;
 
-use futures::future::LocalBoxFuture;
-
 use crate::datapool::DataPool;
+use crate::hooks::{self, Hooks};
 use crate::journey::{self, Journey};
 use crate::mix::Mix;
 use crate::runner::visit::{RowSpec, TypedRow};
@@ -36,12 +36,8 @@ const MAX_RUNNING: u64 = 100_000;
 pub struct Scenario {
     pub(crate) name: Option<String>,
     pub(crate) rows: Vec<Row>,
-    pub(crate) setup: Option<Hook>,
-    pub(crate) teardown: Option<Hook>,
+    pub(crate) hooks: Hooks,
 }
-
-/// What is done once, before or after all journeys.
-pub(crate) type Hook = Box<dyn for<'a> FnOnce(&'a mut Context) -> LocalBoxFuture<'a, Result> + Send>;
 
 impl Scenario {
     /// A scenario without rows.
@@ -116,20 +112,60 @@ impl Scenario {
     /// });
     /// ```
     pub fn setup(mut self, setup: impl AsyncFnOnce(&mut Context) -> Result + Send + 'static) -> Self {
-        self.setup = Some(hook(setup));
+        self.hooks.setup = Some(hooks::once(setup));
+        self
+    }
+
+    /// What is done once on each worker's thread after setup and before any journey starts, on all of them at once. What it
+    /// returns stays on that thread, need not be `Send`, and is what journeys are given by
+    /// [`ctx.fixture::<T>()`](Context::fixture). If it fails on any worker, nothing is started and the run fails with its
+    /// error.
+    ///
+    /// ```
+    /// # use mite_core::volume::{constant, SECOND};
+    /// # use mite_core::{Context, NoData, Result, Scenario};
+    /// struct Tokens(Vec<String>);
+    ///
+    /// async fn buy(ctx: &mut Context) -> Result {
+    ///     let tokens = ctx.fixture::<Tokens>()?;
+    ///     let token = &tokens.0[ctx.start_index() as usize % tokens.0.len()];
+    ///     # let _ = token;
+    ///     Ok(())
+    /// }
+    ///
+    /// let scenario = Scenario::new()
+    ///     .worker_setup(async |_ctx| Ok(Tokens(vec!["one".to_owned(), "two".to_owned()])))
+    ///     .journey(buy, NoData, constant(10, SECOND));
+    /// # let report = mite_core::Run::new(scenario).max_start_lag(60 * SECOND).run_blocking()?;
+    /// # assert!(report.passed(), "{report}");
+    /// # Ok::<(), mite_core::RunError>(())
+    /// ```
+    pub fn worker_setup<T: 'static>(
+        mut self,
+        setup: impl AsyncFn(&mut Context) -> Result<T> + Clone + Send + 'static,
+    ) -> Self {
+        let keep = async move |ctx: &mut Context| {
+            let fixture = setup(ctx).await?;
+            ctx.set_fixture(Rc::new(fixture));
+            Ok(())
+        };
+        self.hooks.worker_setup = Some(hooks::on_each_worker(keep));
+        self
+    }
+
+    /// What is done once on each worker's thread after all journeys have ended and before teardown, whatever became of them;
+    /// not where the worker's setup failed. If it fails, the run fails with its error.
+    pub fn worker_teardown(mut self, teardown: impl AsyncFn(&mut Context) -> Result + Clone + Send + 'static) -> Self {
+        self.hooks.worker_teardown = Some(hooks::on_each_worker(teardown));
         self
     }
 
     /// What is done once after all journeys have ended, whatever became of them; not when setup failed. If it fails, the run
     /// fails with its error.
     pub fn teardown(mut self, teardown: impl AsyncFnOnce(&mut Context) -> Result + Send + 'static) -> Self {
-        self.teardown = Some(hook(teardown));
+        self.hooks.teardown = Some(hooks::once(teardown));
         self
     }
-}
-
-fn hook(hook: impl AsyncFnOnce(&mut Context) -> Result + Send + 'static) -> Hook {
-    Box::new(move |ctx| Box::pin(async move { hook(ctx).await }))
 }
 
 impl fmt::Debug for Scenario {

@@ -38,6 +38,8 @@ pub(crate) struct Env {
     pub(crate) names: RefCell<NameCache>,
     pub(crate) stats: RefCell<Stats>,
     pub(crate) extensions: RefCell<Extensions>,
+    /// What the worker's setup has returned.
+    pub(crate) fixtures: RefCell<Extensions>,
     /// When the run started; until then, when this worker was made.
     origin: Cell<Instant>,
     stopping: Vec<Cell<bool>>,
@@ -61,6 +63,7 @@ impl Env {
             names: RefCell::new(NameCache::new(Arc::clone(&shared.names))),
             stats: RefCell::new(Stats::new(rows)),
             extensions: RefCell::default(),
+            fixtures: RefCell::default(),
             origin: Cell::new(Instant::now()),
             stopping: vec![Cell::new(false); rows],
             fewer_wanted: Notify::new(),

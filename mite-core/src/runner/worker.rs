@@ -20,8 +20,9 @@ use super::timer::Timer;
 use super::visit::{Slot, Start, WorkerRow, watched};
 use super::watch::Calling;
 use crate::context::{Transaction, VisitIds};
+use crate::hooks::Hook;
 use crate::names::Names;
-use crate::scenario::{Hook, Overload, RowOptions};
+use crate::scenario::{Overload, RowOptions};
 use crate::schedule::{Cursor, Schedule, Stripe};
 use crate::sink::{Outbox, SinkQueue};
 use crate::stats::{Second, Stats};
@@ -57,8 +58,8 @@ pub(crate) enum Command {
 pub(crate) enum Event {
     /// Ready to start, or why not.
     Ready(io::Result<()>),
-    /// Setup or teardown has ended; what it failed with is told with its type and place.
-    HookDone(Result<(), String>),
+    /// Setup or teardown has ended on this worker after so long; what it failed with is told with its type and place.
+    HookDone(u32, Duration, Result<(), String>),
     Seconds(Vec<Second>),
     Exhausted(RowId),
     /// All rows have ended and nothing runs any more.
@@ -643,12 +644,14 @@ async fn serve(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
     {
         match command {
             Command::Hook(hook) => {
+                let started = Instant::now();
                 let done = tokio::select! {
                     done = run_hook(state, hook) => done,
                     () = aborted(state, commands) => Err("it was cut off, since the run was stopped".to_owned()),
                 };
+                let took = started.elapsed();
                 let _ = state.env.outbox.flush().await;
-                let _ = state.events.send(Event::HookDone(done));
+                let _ = state.events.send(Event::HookDone(state.number, took, done));
             }
             Command::Go(origin) => {
                 state.env.set_origin(origin);

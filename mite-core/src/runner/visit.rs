@@ -234,7 +234,6 @@ where
 
     /// Calls the journey and accounts for what becomes of it. It was due, and has been started, so many nanoseconds after the
     /// start of the run.
-    #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice, see above")]
     fn visit<'a>(&'a self, item: Item<'a, P, Args>, due: u64, started: u64) -> impl Future<Output = ()> + 'a {
         let Item { lease, args } = item;
         let has_data = std::any::TypeId::of::<P>() != std::any::TypeId::of::<crate::NoData>();

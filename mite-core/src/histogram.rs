@@ -90,6 +90,13 @@ impl Histogram {
         self.sum_of_squares += (micros as f64) * (micros as f64) * times as f64;
     }
 
+    /// Forgets what was counted, and keeps the room for as much again.
+    pub(crate) fn clear(&mut self) {
+        self.directory.fill(NO_BLOCK);
+        self.blocks.clear();
+        (self.count, self.min, self.max, self.sum, self.sum_of_squares) = (0, 0, 0, 0, 0.0);
+    }
+
     fn counter(&mut self, slot: usize) -> &mut u64 {
         if self.directory.is_empty() {
             self.directory = vec![NO_BLOCK; SLOTS.div_ceil(BLOCK)];

@@ -35,6 +35,7 @@ mod runner;
 mod scan;
 mod scenario;
 mod scenario_function;
+mod seconds;
 mod sink;
 mod stats;
 mod usage;
@@ -50,7 +51,8 @@ pub use mix::Mix;
 pub use recorded::{RecordedError, RecordedRows, recorded, recorded_rows};
 pub use recorder::{NameError, Recorder, RecorderError};
 pub use report::{
-    CheckReport, ErrorReport, Generator, JourneyReport, PerSecond, Report, RequestReport, TransactionReport, Verdict,
+    CheckReport, ErrorReport, Generator, JourneyReport, PerSecond, Report, RequestReport, SecondQuantiles, SecondRow,
+    TransactionReport, Verdict,
 };
 pub use runner::{Progress, Run, RunError, RunHandle, Stopper, run};
 pub use scenario::{IntoScenario, Overload, Row, RowError, Scenario};

@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::controller::{self, Control};
 use crate::limits;
 use crate::recorder::Recorder;
-use crate::report::{GeneratorLimits, Report};
+use crate::report::{GeneratorLimits, Report, SecondQuantiles};
 use crate::scenario::{CheckedRow, RowError, Scenario};
 use crate::sink::{self, MOST_SINKS, Sink, SinkError};
 use crate::volume::{HOUR, nanos};
@@ -304,6 +304,8 @@ pub struct Progress {
     pub failed: u64,
     /// Journeys that are under way.
     pub running: u64,
+    /// The response times of the journeys that completed in the last whole second.
+    pub response_time: SecondQuantiles,
 }
 
 /// A run that is under way; await it for its report.

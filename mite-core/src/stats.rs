@@ -151,24 +151,6 @@ pub(crate) struct CheckStats {
     pub(crate) failed: u64,
 }
 
-/// What happened to one row in one second.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct RowSecond {
-    pub(crate) started: u64,
-    pub(crate) completed: u64,
-    pub(crate) failed: u64,
-    pub(crate) planned: u64,
-    /// At the second's end.
-    pub(crate) running: u64,
-}
-
-/// One worker's rows in one second.
-#[derive(Debug, Clone)]
-pub(crate) struct Second {
-    pub(crate) index: u64,
-    pub(crate) rows: Vec<RowSecond>,
-}
-
 /// How many different errors, and checks, are told apart: a message made from a user's id must not eat the memory.
 const MOST_DISTINCT: usize = 1000;
 
@@ -184,8 +166,6 @@ pub(crate) struct Stats {
     pub(crate) checks: HashMap<(PathId, String), CheckStats>,
     /// What the system had no more of, and how often that was found.
     pub(crate) ran_out: BTreeMap<RanOut, u64>,
-    second: Second,
-    finished_seconds: Vec<Second>,
 }
 
 impl Stats {
@@ -198,52 +178,18 @@ impl Stats {
             errors: HashMap::new(),
             checks: HashMap::new(),
             ran_out: BTreeMap::new(),
-            second: Second { index: 0, rows: vec![RowSecond::default(); rows] },
-            finished_seconds: Vec::new(),
         }
     }
 
-    /// The counters of the second in which `now`, in nanoseconds since the start of the run, lies.
-    pub(crate) fn second(&mut self, now: u64, row: u32) -> &mut RowSecond {
-        self.roll(now);
-        &mut self.second.rows[row as usize]
-    }
-
-    /// Closes the seconds before `now`.
-    pub(crate) fn roll(&mut self, now: u64) {
-        let index = now / 1_000_000_000;
-        while self.second.index < index {
-            let mut next = self.second.clone();
-            next.index += 1;
-            for row in &mut next.rows {
-                *row = RowSecond { running: row.running, ..RowSecond::default() };
-            }
-            self.finished_seconds.push(std::mem::replace(&mut self.second, next));
-        }
-    }
-
-    /// The seconds that were closed since the last call.
-    pub(crate) fn take_seconds(&mut self) -> Vec<Second> {
-        std::mem::take(&mut self.finished_seconds)
-    }
-
-    /// The second that is under way.
-    pub(crate) fn last_second(&self) -> Second {
-        self.second.clone()
-    }
-
-    pub(crate) fn started(&mut self, now: u64, row: u32, delay: StartDelay) {
+    pub(crate) fn started(&mut self, row: u32, delay: StartDelay) {
         let stats = &mut self.rows[row as usize];
         stats.started += 1;
         stats.start_lag.record(delay.generator_lag);
         stats.queue_wait.record(delay.queue_wait);
         stats.data_wait.record(delay.data_wait);
-        let second = self.second(now, row);
-        second.started += 1;
-        second.running += 1;
     }
 
-    pub(crate) fn ended(&mut self, now: u64, row: u32, outcome: Outcome, response: Duration, service: Duration) {
+    pub(crate) fn ended(&mut self, row: u32, outcome: Outcome, response: Duration, service: Duration) {
         let stats = &mut self.rows[row as usize];
         match outcome {
             Outcome::Completed => {
@@ -256,13 +202,6 @@ impl Stats {
                 stats.failed_time.record(response);
             }
             Outcome::Cancelled => stats.cancelled += 1,
-        }
-        let second = self.second(now, row);
-        second.running = second.running.saturating_sub(1);
-        match outcome {
-            Outcome::Completed => second.completed += 1,
-            Outcome::Failed => second.failed += 1,
-            Outcome::Cancelled => {}
         }
     }
 
@@ -338,7 +277,7 @@ impl Stats {
         self.checks.entry((path, if full { OVERFLOW } else { name }.to_owned())).or_default()
     }
 
-    /// Adds another worker's figures; seconds are merged by the controller as they come.
+    /// Adds another worker's figures.
     pub(crate) fn merge(&mut self, other: &Self) {
         for (row, other) in self.rows.iter_mut().zip(&other.rows) {
             row.merge(other);
@@ -373,27 +312,6 @@ impl Stats {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const S: u64 = 1_000_000_000;
-
-    #[test]
-    fn seconds_are_those_in_which_things_happened() {
-        let mut stats = Stats::new(2);
-        stats.started(S / 2, 1, StartDelay::default());
-        stats.started(S - 1, 1, StartDelay::default());
-        stats.ended(3 * S, 1, Outcome::Failed, Duration::ZERO, Duration::ZERO);
-        let seconds: Vec<_> = stats.take_seconds().into_iter().map(|second| (second.index, second.rows[1])).collect();
-        let (started, running) = (2, 2);
-        assert_eq!(
-            seconds,
-            [
-                (0, RowSecond { started, running, ..RowSecond::default() }),
-                (1, RowSecond { running, ..RowSecond::default() }),
-                (2, RowSecond { running, ..RowSecond::default() })
-            ]
-        );
-        assert_eq!(stats.last_second().rows[1], RowSecond { failed: 1, running: 1, ..RowSecond::default() });
-    }
 
     #[test]
     fn merging_is_adding() {

@@ -13,8 +13,9 @@ use crate::clock::{WallClock, nanos_since};
 use crate::extensions::Extensions;
 use crate::names::{KindId, NameCache, Names};
 use crate::report::GeneratorLimits;
+use crate::seconds::WorkerSeconds;
 use crate::sink::Outbox;
-use crate::stats::Stats;
+use crate::stats::{Outcome, StartDelay, Stats};
 
 /// The facts of a run that all its threads share and none changes.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ pub(crate) struct Env {
     pub(crate) outbox: Outbox,
     pub(crate) names: RefCell<NameCache>,
     pub(crate) stats: RefCell<Stats>,
+    pub(crate) seconds: RefCell<WorkerSeconds>,
     pub(crate) extensions: RefCell<Extensions>,
     /// When the run started; until then, when this worker was made.
     origin: Cell<Instant>,
@@ -57,6 +59,7 @@ impl Env {
             outbox,
             names: RefCell::new(NameCache::new(Arc::clone(&shared.names))),
             stats: RefCell::new(Stats::new(rows)),
+            seconds: RefCell::new(WorkerSeconds::new(rows)),
             extensions: RefCell::default(),
             origin: Cell::new(Instant::now()),
             stopping: vec![Cell::new(false); rows],
@@ -84,6 +87,18 @@ impl Env {
     /// Nanoseconds since the start of the run.
     pub(crate) fn now(&self) -> u64 {
         self.nanos(Instant::now())
+    }
+
+    /// Counts a journey's start.
+    pub(crate) fn started(&self, row: u32, at: Instant, delay: StartDelay) {
+        self.stats.borrow_mut().started(row, delay);
+        self.seconds.borrow_mut().started(self.nanos(at), row);
+    }
+
+    /// Counts a journey's end.
+    pub(crate) fn ended(&self, row: u32, at: Instant, outcome: Outcome, response: Duration, service: Duration) {
+        self.stats.borrow_mut().ended(row, outcome, response, service);
+        self.seconds.borrow_mut().ended(self.nanos(at), row, outcome, response.as_micros() as u64);
     }
 
     /// A number that no other run of a journey in this process has: from 1, and each worker has its own.

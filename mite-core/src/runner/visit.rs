@@ -367,8 +367,7 @@ impl Account {
 
     fn started(self, at: Instant, delay: StartDelay) -> Running {
         self.settled.set(true);
-        let env = self.worker.env();
-        env.stats.borrow_mut().started(env.nanos(at), self.row.0, delay);
+        self.worker.env().started(self.row.0, at, delay);
         Running { ended: false, account: self }
     }
 }
@@ -394,8 +393,7 @@ struct Running {
 impl Running {
     fn ended(&mut self, at: Instant, outcome: Outcome, response: Duration, service: Duration) {
         self.ended = true;
-        let env = self.account.worker.env();
-        env.stats.borrow_mut().ended(env.nanos(at), self.account.row.0, outcome, response, service);
+        self.account.worker.env().ended(self.account.row.0, at, outcome, response, service);
     }
 }
 

@@ -21,8 +21,9 @@ use crate::context::{Transaction, VisitIds};
 use crate::names::Names;
 use crate::scenario::{Hook, Overload};
 use crate::schedule::{Cursor, Schedule, Stripe};
+use crate::seconds::Second;
 use crate::sink::{Outbox, SinkQueue};
-use crate::stats::{Second, Stats};
+use crate::stats::Stats;
 use crate::volume::{Segment, Unit};
 use crate::{Context, panics};
 
@@ -57,7 +58,8 @@ pub(crate) enum Event {
     Ready(io::Result<()>),
     /// Setup or teardown has ended; what it failed with is told with its type and place.
     HookDone(Result<(), String>),
-    Seconds(Vec<Second>),
+    /// A worker's seconds that are over.
+    Seconds(u32, Vec<Second>),
     Exhausted(RowId),
     /// All rows have ended and nothing runs any more.
     Finished(u32),
@@ -100,8 +102,6 @@ pub(crate) struct WorkerRowPlan {
 #[derive(Debug)]
 pub(crate) struct WorkerResult {
     pub(crate) stats: Stats,
-    /// The seconds that were not told yet.
-    pub(crate) seconds: Vec<Second>,
     /// For each sink the messages that nobody waited for and that were dropped.
     pub(crate) dropped_messages: Vec<(String, u64)>,
     /// Rows, by number, whose starts do not add up: planned by the schedule, and passed over by the worker.
@@ -234,7 +234,7 @@ impl WorkerState {
         let own = starts.get();
         starts.set(own + 1);
         let now = self.env.now();
-        self.env.stats.borrow_mut().second(now, row.0).planned += 1;
+        self.env.seconds.borrow_mut().planned(now, row.0);
         own * u64::from(self.env.shared.workers) + u64::from(self.number)
     }
 
@@ -582,10 +582,8 @@ pub(crate) fn run(plan: WorkerPlan) -> Option<WorkerResult> {
         // A sink that has failed has ended the run; its error is told there.
         let _ = state.env.outbox.flush().await;
         let miscounted = state.settle();
-        let mut stats = state.env.stats.replace(Stats::new(0));
-        let mut seconds = stats.take_seconds();
-        seconds.push(stats.last_second());
-        Some(WorkerResult { stats, seconds, dropped_messages: state.env.outbox.dropped(), miscounted })
+        let stats = state.env.stats.replace(Stats::new(0));
+        Some(WorkerResult { stats, dropped_messages: state.env.outbox.dropped(), miscounted })
     })
 }
 
@@ -705,8 +703,9 @@ async fn drive(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
             () = wait(timer, wake_at) => {}
         }
     }
-    let now = env.now();
-    tell_seconds(state, now);
+    // Nothing is under way any more: the last second is told whole.
+    let seconds = env.seconds.borrow_mut().take_all(env.now());
+    let _ = state.events.send(Event::Seconds(state.number, seconds));
 }
 
 async fn wait(timer: &Timer, at: Instant) {
@@ -718,11 +717,11 @@ async fn wait(timer: &Timer, at: Instant) {
 }
 
 fn tell_seconds(state: &WorkerState, now: u64) {
-    let mut stats = state.env.stats.borrow_mut();
-    stats.roll(now);
-    let seconds = stats.take_seconds();
-    if !seconds.is_empty() {
-        let _ = state.events.send(Event::Seconds(seconds));
+    let mut seconds = state.env.seconds.borrow_mut();
+    seconds.roll(now);
+    let closed = seconds.take_closed();
+    if !closed.is_empty() {
+        let _ = state.events.send(Event::Seconds(state.number, closed));
     }
 }
 

@@ -28,6 +28,28 @@ pub(crate) fn checked(report: Report) -> Report {
     assert_eq!(sum(|second| second.started), report.journeys.iter().map(|row| row.started).sum::<u64>());
     assert_eq!(sum(|second| second.completed), report.journeys.iter().map(|row| row.completed).sum::<u64>());
     assert_eq!(sum(|second| second.failed), report.journeys.iter().map(|row| row.failed).sum::<u64>());
+    for second in &report.per_second {
+        assert_eq!(second.response_time.count, second.completed, "{second:?}");
+        if report.journeys.len() == 1 {
+            assert!(second.rows.is_empty());
+            continue;
+        }
+        assert!(second.rows.iter().all(|row| row.response_time.count == row.completed), "{second:?}");
+        let rows = |of: fn(&mite_core::SecondRow) -> u64| second.rows.iter().map(of).sum::<u64>();
+        assert_eq!(rows(|row| row.planned), second.planned);
+        assert_eq!(rows(|row| row.started), second.started);
+        assert_eq!(rows(|row| row.completed), second.completed);
+        assert_eq!(rows(|row| row.failed), second.failed);
+        assert_eq!(rows(|row| row.running), second.running);
+        let slowest = second.rows.iter().map(|row| row.response_time.max).max();
+        assert_eq!(slowest, Some(second.response_time.max));
+    }
+    for row in &report.journeys {
+        let seconds = report.per_second.iter().flat_map(|second| second.rows.get(row.row as usize - 1));
+        if report.journeys.len() > 1 {
+            assert_eq!(seconds.map(|second| second.completed).sum::<u64>(), row.completed);
+        }
+    }
     report
 }
 

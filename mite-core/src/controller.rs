@@ -22,7 +22,7 @@ use crate::scenario::{CheckedRow, Hook, Plan};
 use crate::schedule::{Schedule, Stripe};
 use crate::seconds::Seconds;
 use crate::sink::{self, Outbox, Sink, SinkQueue, SinkThread};
-use crate::stats::Stats;
+use crate::stats::Figures;
 use crate::usage::Usage;
 use crate::volume::{Asked, Segment, Unit, Volume, thousandths};
 use crate::{Config, pack, panics};
@@ -53,6 +53,8 @@ pub(crate) struct Control {
     pub(crate) stop_after: Option<u64>,
     pub(crate) graceful_stop: Duration,
     pub(crate) start_delay: Duration,
+    /// Nanoseconds since the start of the run.
+    pub(crate) warm_up: u64,
     pub(crate) seed: u64,
     pub(crate) limits: GeneratorLimits,
     pub(crate) events: mpsc::UnboundedSender<Event>,
@@ -109,6 +111,7 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         graceful_stop: control.graceful_stop,
         start_delay: control.start_delay,
         limits: control.limits,
+        warm_up: control.warm_up,
     });
     let sinks = start_sinks(control.sinks, &names, &control.events)?;
     let mut row_plans = Vec::new();
@@ -635,12 +638,12 @@ fn make_report(
     records: Option<Records>,
     warnings: &Mutex<Vec<String>>,
 ) -> Report {
-    let mut stats = Stats::new(rows.len() + 1);
+    let mut figures = Figures::new(rows.len() + 1);
     let mut warnings = std::mem::take(&mut *warnings.lock().unwrap_or_else(PoisonError::into_inner));
     let mut dropped = BTreeMap::new();
     let mut bugs = Vec::new();
     for result in results {
-        stats.merge(&result.stats);
+        figures.merge(&result.figures);
         for (sink, count) in result.dropped_messages {
             *dropped.entry(sink).or_insert(0) += count;
         }
@@ -659,7 +662,8 @@ fn make_report(
         );
     }
     let last = ended.duration.as_nanos() as u64 / SECOND;
-    let per_second = seconds.into_report(last, |row, second, counted| rows[row].planned_in(second, counted));
+    let per_second =
+        seconds.into_report(last, facts.warm_up, |row, second, counted| rows[row].planned_in(second, counted));
     let row_facts = rows
         .into_iter()
         .map(|row| {
@@ -670,7 +674,7 @@ fn make_report(
         .collect();
     report::make(
         &facts.names,
-        stats,
+        figures,
         Facts {
             scenario: facts.names.test.clone(),
             started_at: facts.wall.start(),
@@ -678,6 +682,7 @@ fn make_report(
             rows: row_facts,
             stopped,
             limits: facts.limits,
+            warm_up: Duration::from_nanos(facts.warm_up),
             bugs,
             warnings,
             records: records.map(|records| records.counts()).unwrap_or_default(),

@@ -52,7 +52,7 @@ pub use recorded::{RecordedError, RecordedRows, recorded, recorded_rows};
 pub use recorder::{NameError, Recorder, RecorderError};
 pub use report::{
     CheckReport, ErrorReport, Generator, JourneyReport, PerSecond, Report, RequestReport, SecondQuantiles, SecondRow,
-    TransactionReport, Verdict,
+    TransactionReport, Verdict, WarmUp,
 };
 pub use runner::{Progress, Run, RunError, RunHandle, Stopper, run};
 pub use scenario::{IntoScenario, Overload, Row, RowError, Scenario};

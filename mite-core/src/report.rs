@@ -13,7 +13,7 @@ use crate::clock::rfc3339;
 use crate::histogram::Histogram;
 use crate::limits::RanOut;
 use crate::names::{Names, PathId};
-use crate::stats::Stats;
+use crate::stats::{Figures, RowStats, Stats};
 
 /// The report of a run.
 #[derive(Debug, Clone, Serialize)]
@@ -32,6 +32,9 @@ pub struct Report {
     pub verdict: Verdict,
     /// Why the verdict is not `passed`.
     pub reasons: Vec<String>,
+    /// What was left out of the figures that follow, where the run had a warm-up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warm_up: Option<WarmUp>,
     /// One for each row of the scenario.
     pub journeys: Vec<JourneyReport>,
     /// One for each transaction of each journey.
@@ -65,6 +68,50 @@ pub enum Verdict {
     GeneratorLimited,
     /// It was stopped before its end.
     Aborted,
+}
+
+/// What became of the starts that were due in the warm-up, of all rows: both sums of [`JourneyReport`] hold for them too.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct WarmUp {
+    /// From the start of the run on: what was due before its end is left out of the figures.
+    #[serde(rename = "duration_us", serialize_with = "micros")]
+    pub duration: Duration,
+    /// Starts that the plan had in it.
+    pub planned: u64,
+    /// Starts that were made.
+    pub started: u64,
+    /// Journeys that returned `Ok`, in the warm-up or after it.
+    pub completed: u64,
+    /// Journeys that returned an error, panicked or took longer than their row's timeout.
+    pub failed: u64,
+    /// Journeys that were still running when the graceful stop ran out.
+    pub cancelled: u64,
+    /// Starts left out at `max_running`.
+    pub dropped: u64,
+    /// Starts for which the data pool had no item.
+    pub starved: u64,
+    /// Starts that were still waiting when the row ended.
+    pub unstarted: u64,
+    /// Errors that were reported.
+    pub errors: u64,
+}
+
+impl WarmUp {
+    fn of(duration: Duration, stats: &Stats) -> Self {
+        let mut sum = Self { duration, errors: stats.errors.values().sum(), ..Self::default() };
+        for row in &stats.rows {
+            sum.planned += row.planned;
+            sum.started += row.started;
+            sum.completed += row.completed;
+            sum.failed += row.failed;
+            sum.cancelled += row.cancelled;
+            sum.dropped += row.dropped;
+            sum.starved += row.starved;
+            sum.unstarted += row.unstarted;
+        }
+        sum
+    }
 }
 
 /// The figures of one row. Both sums hold in each report: `planned = started + dropped + starved + unstarted`, and
@@ -193,6 +240,9 @@ pub struct CheckReport {
 pub struct PerSecond {
     /// The second, from 0.
     pub t: u64,
+    /// Whether it began in the warm-up.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub warm_up: bool,
     /// Starts that were due in it.
     pub planned: u64,
     /// Journeys started in it.
@@ -344,6 +394,7 @@ pub(crate) struct Facts {
     pub(crate) rows: Vec<RowFacts>,
     pub(crate) stopped: Option<Stopped>,
     pub(crate) limits: GeneratorLimits,
+    pub(crate) warm_up: Duration,
     /// What does not add up in mite itself.
     pub(crate) bugs: Vec<String>,
     pub(crate) warnings: Vec<String>,
@@ -374,8 +425,19 @@ impl Default for GeneratorLimits {
 }
 
 /// Makes the report of the merged statistics.
-pub(crate) fn make(names: &Names, stats: Stats, facts: Facts) -> Report {
-    let ran_out = stats.ran_out;
+pub(crate) fn make(names: &Names, figures: Figures, facts: Facts) -> Report {
+    let Figures { measured: stats, warm_up } = figures;
+    // What the system has no more of is missing in either part.
+    let mut ran_out = stats.ran_out;
+    ran_out.extend(&warm_up.ran_out);
+    let (mut bugs, mut warnings) = (facts.bugs, facts.warnings);
+    for (part, rows) in [("", &stats.rows), (" in the warm-up", &warm_up.rows)] {
+        bugs.extend(rows.iter().enumerate().flat_map(|(row, stats)| broken_sums(row, part, stats)));
+    }
+    let warm_up = (!facts.warm_up.is_zero()).then(|| WarmUp::of(facts.warm_up, &warm_up));
+    if warm_up.is_some() && stats.rows.iter().all(|row| row.planned == 0) {
+        warnings.push("nothing was measured: all starts were due in the warm-up".to_owned());
+    }
     let mut start_lag = Histogram::new();
     let mut journeys = Vec::new();
     let mut too_late = Vec::new();
@@ -406,8 +468,6 @@ pub(crate) fn make(names: &Names, stats: Stats, facts: Facts) -> Report {
         let path = names.path(path);
         (path.row, names.journey(path.row).to_owned(), path.short().to_owned())
     };
-    let mut bugs = facts.bugs;
-    bugs.extend(journeys.iter().flat_map(broken_sums));
     let mut generator = facts.generator;
     generator.start_lag_p99_us = start_lag.percentile(99.0).as_micros() as u64;
     let mut report = Report {
@@ -424,7 +484,8 @@ pub(crate) fn make(names: &Names, stats: Stats, facts: Facts) -> Report {
         records: facts.records,
         per_second: facts.per_second,
         generator,
-        warnings: facts.warnings,
+        warnings,
+        warm_up,
         journeys,
     };
     let limited = generator_limits(&report, facts.limits, &too_late, &ran_out, &start_lag);
@@ -557,16 +618,17 @@ fn checks(
     rows.into_values().collect()
 }
 
-/// The two sums that must hold for each row; where one does not, mite has lost count.
-fn broken_sums(row: &JourneyReport) -> Vec<String> {
+/// The two sums that must hold for each row in each part of the run; where one does not, mite has lost count.
+fn broken_sums(row: usize, part: &str, stats: &RowStats) -> Vec<String> {
     let mut broken = Vec::new();
-    let became = row.started + row.dropped + row.starved + row.unstarted;
-    if row.planned != became {
-        broken.push(format!("row {}: {} starts were planned, and {became} are accounted for", row.row, row.planned));
+    let (planned, started) = (stats.planned, stats.started);
+    let became = started + stats.dropped + stats.starved + stats.unstarted;
+    if planned != became {
+        broken.push(format!("row {row}: {planned} starts were planned{part}, and {became} are accounted for"));
     }
-    let ended = row.completed + row.failed + row.cancelled;
-    if row.started != ended {
-        broken.push(format!("row {}: {} journeys were started, and {ended} are accounted for", row.row, row.started));
+    let ended = stats.completed + stats.failed + stats.cancelled;
+    if started != ended {
+        broken.push(format!("row {row}: {started} journeys were started{part}, and {ended} are accounted for"));
     }
     broken
 }

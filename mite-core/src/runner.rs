@@ -70,6 +70,7 @@ pub struct Run {
     stop_after: Option<Duration>,
     graceful_stop: Duration,
     start_delay: Duration,
+    warm_up: Duration,
     seed: u64,
     limits: GeneratorLimits,
     endless: bool,
@@ -87,6 +88,7 @@ impl Run {
             stop_after: None,
             graceful_stop: GRACEFUL_STOP,
             start_delay: Duration::ZERO,
+            warm_up: Duration::ZERO,
             seed: 0,
             limits: GeneratorLimits::default(),
             endless: false,
@@ -142,6 +144,31 @@ impl Run {
     /// Waits so long after setup before the first start: a day at the most.
     pub fn start_delay(mut self, delay: Duration) -> Self {
         self.start_delay = delay;
+        self
+    }
+
+    /// Leaves what is due in the first part of the run out of the figures and the verdict, while caches fill and connections
+    /// are made: none unless told otherwise, a day at the most.
+    ///
+    /// A start belongs to the warm-up when it was due in it (in the closed model: when its slot was free), however late it
+    /// was made and whenever its journey ended. What became of it is told in [`Report::warm_up`], and its records are kept.
+    /// [`Report::per_second`] is of the whole run.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use mite_core::volume::{constant, SECOND};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// async fn browse(_ctx: &mut Context) -> Result {
+    ///     Ok(())
+    /// }
+    ///
+    /// let scenario = Scenario::new().journey(browse, NoData, constant(100, SECOND / 5));
+    /// let report = Run::new(scenario).warm_up(SECOND / 10).run_blocking()?;
+    /// assert_eq!((report.journeys[0].completed, report.warm_up.unwrap().completed), (10, 10));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
+    pub fn warm_up(mut self, duration: Duration) -> Self {
+        self.warm_up = duration;
         self
     }
 
@@ -211,6 +238,11 @@ impl Run {
         if self.start_delay > 24 * HOUR {
             return Err(RunError::StartDelay);
         }
+        if self.warm_up > 24 * HOUR
+            || (!self.warm_up.is_zero() && self.stop_after.is_some_and(|end| self.warm_up >= end))
+        {
+            return Err(RunError::WarmUp);
+        }
         let endless_ok = self.endless || stop_after.is_some();
         let Scenario { name, rows, setup, teardown } = self.scenario;
         let rows = rows.into_iter().enumerate().map(|(index, row)| row.check(index + 1, self.workers, endless_ok));
@@ -250,6 +282,8 @@ impl Run {
             stop_after,
             graceful_stop: self.graceful_stop,
             start_delay: self.start_delay,
+            // A day at the most, which fits.
+            warm_up: self.warm_up.as_nanos() as u64,
             seed: self.seed,
             limits: self.limits,
             events: events.clone(),
@@ -447,6 +481,11 @@ pub enum RunError {
     /// `start_delay` is over a day.
     #[error("`start_delay` is for a day at the most")]
     StartDelay,
+    /// `warm_up` is over a day, or leaves nothing to be measured.
+    #[error(
+        "`warm_up` is for a day at the most, and must be shorter than `stop_after`, so that there is something to measure"
+    )]
+    WarmUp,
     /// A closure gave a volume that makes no sense.
     #[error("row {row} ({journey}): its volume for second {second} makes no sense: {message}")]
     Volume {

@@ -112,7 +112,7 @@ impl WorkerSeconds {
 pub(crate) struct Seconds {
     /// How many seconds each worker has told, by its number: `u64::MAX` when it has no more to tell.
     told: Vec<u64>,
-    seconds: Vec<PerSecond>,
+    so_far: Vec<PerSecond>,
     /// The response times, by row, of the seconds that some worker has not told yet: from second number `settled` on.
     open: VecDeque<Vec<Histogram>>,
     settled: usize,
@@ -125,7 +125,7 @@ impl Seconds {
     pub(crate) fn new(workers: u32, rows: usize) -> Self {
         Self {
             told: vec![0; workers as usize],
-            seconds: Vec::new(),
+            so_far: Vec::new(),
             open: VecDeque::new(),
             settled: 0,
             sums: vec![SecondRow::default(); rows],
@@ -138,7 +138,7 @@ impl Seconds {
             let index = second.index as usize;
             self.make(index + 1);
             let open = &mut self.open[index - self.settled];
-            let rows = self.seconds[index].rows.iter_mut().zip(&mut self.sums).zip(open);
+            let rows = self.so_far[index].rows.iter_mut().zip(&mut self.sums).zip(open);
             for (((row, sum), times), told) in rows.zip(&second.rows[1..]) {
                 row.running += told.running;
                 times.merge(&told.response_time);
@@ -161,10 +161,10 @@ impl Seconds {
     }
 
     fn make(&mut self, seconds: usize) {
-        while self.seconds.len() < seconds {
+        while self.so_far.len() < seconds {
             let row = |row: usize| SecondRow { row: row as u32 + 1, ..SecondRow::default() };
             let rows = (0..self.sums.len()).map(row).collect();
-            self.seconds.push(PerSecond { t: self.seconds.len() as u64, rows, ..PerSecond::default() });
+            self.so_far.push(PerSecond { t: self.so_far.len() as u64, rows, ..PerSecond::default() });
             self.open.push_back(vec![Histogram::new(); self.sums.len()]);
         }
     }
@@ -175,7 +175,7 @@ impl Seconds {
         while (self.settled as u64) < told
             && let Some(times) = self.open.pop_front()
         {
-            let second = &mut self.seconds[self.settled];
+            let second = &mut self.so_far[self.settled];
             for (row, times) in second.rows.iter_mut().zip(&times) {
                 row.response_time = SecondQuantiles::of(times);
             }
@@ -189,14 +189,14 @@ impl Seconds {
         let index = second as usize;
         match index.checked_sub(self.settled) {
             Some(open) => self.open.get(open).map(|times| SecondQuantiles::of(&merged(times))).unwrap_or_default(),
-            None => self.seconds[index].response_time,
+            None => self.so_far[index].response_time,
         }
     }
 
     /// The rows of one second, so far as they were told.
     pub(crate) fn rows(&mut self, second: u64) -> &[SecondRow] {
         self.make(second as usize + 1);
-        &self.seconds[second as usize].rows
+        &self.so_far[second as usize].rows
     }
 
     /// A row's sums over all seconds; `row` is counted from 0.
@@ -204,14 +204,20 @@ impl Seconds {
         &self.sums[row]
     }
 
-    /// All seconds up to and with number `last`. `planned` says how many starts of a row, counted from 0, were planned in a
+    /// All seconds up to and with number `last`; `warm_up` is in nanoseconds since the start of the run. `planned` says how many starts of a row, counted from 0, were planned in a
     /// second, and is given what was counted.
-    pub(crate) fn into_report(mut self, last: u64, planned: impl Fn(usize, u64, &SecondRow) -> u64) -> Vec<PerSecond> {
+    pub(crate) fn into_report(
+        mut self,
+        last: u64,
+        warm_up: u64,
+        planned: impl Fn(usize, u64, &SecondRow) -> u64,
+    ) -> Vec<PerSecond> {
         self.make(last as usize + 1);
         // What a worker that has not finished did not tell is not waited for.
         self.told.fill(u64::MAX);
         self.settle();
-        for second in &mut self.seconds {
+        for second in &mut self.so_far {
+            second.warm_up = second.t.saturating_mul(SECOND) < warm_up;
             for (index, row) in second.rows.iter_mut().enumerate() {
                 row.planned = planned(index, second.t, row);
                 second.planned += row.planned;
@@ -224,7 +230,7 @@ impl Seconds {
                 second.rows = Vec::new();
             }
         }
-        self.seconds
+        self.so_far
     }
 }
 
@@ -282,8 +288,12 @@ mod tests {
             assert_eq!((seconds.settled, seconds.open.len()), (index + 1, 3 - index), "times are kept until all told");
         }
         assert_eq!((two_of_three.count, seconds.response_time(3).count), (667, 1000));
-        let report = seconds.into_report(5, |_, _, row| row.started);
+        let report = seconds.into_report(5, SECOND + 1, |_, _, row| row.started);
         assert_eq!(report.len(), 6);
+        assert!(
+            report.iter().all(|second| second.warm_up == (second.t < 2)),
+            "the second that it ends in is one of it"
+        );
         for (told, expected) in report.iter().zip(&expected) {
             assert_eq!(told.response_time, SecondQuantiles::of(&expected[0]));
             assert_eq!(told.response_time.count, told.completed);

@@ -32,6 +32,14 @@ pub struct RequestSample<'a> {
     pub first_byte: Option<Duration>,
 }
 
+/// The part of a run that a start belongs to, by when it was due: each has figures of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Counted, and left out of the figures.
+    WarmUp,
+    Measured,
+}
+
 /// How a start ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -61,6 +69,8 @@ pub(crate) struct RowStats {
     pub(crate) unstarted: u64,
     /// Of those the ones that mite itself was too late for.
     pub(crate) too_late: u64,
+    /// Starts of the plan for which there was no more data: they are taken out of it.
+    pub(crate) not_planned: u64,
     pub(crate) response_time: Histogram,
     pub(crate) service_time: Histogram,
     pub(crate) start_lag: Histogram,
@@ -80,6 +90,7 @@ impl RowStats {
         self.starved += other.starved;
         self.unstarted += other.unstarted;
         self.too_late += other.too_late;
+        self.not_planned += other.not_planned;
         self.response_time.merge(&other.response_time);
         self.service_time.merge(&other.service_time);
         self.start_lag.merge(&other.start_lag);
@@ -154,7 +165,7 @@ pub(crate) struct CheckStats {
 /// How many different errors, and checks, are told apart: a message made from a user's id must not eat the memory.
 const MOST_DISTINCT: usize = 1000;
 
-/// One worker's figures.
+/// One worker's figures of one part of the run.
 #[derive(Debug)]
 pub(crate) struct Stats {
     pub(crate) rows: Vec<RowStats>,
@@ -166,6 +177,8 @@ pub(crate) struct Stats {
     pub(crate) checks: HashMap<(PathId, String), CheckStats>,
     /// What the system had no more of, and how often that was found.
     pub(crate) ran_out: BTreeMap<RanOut, u64>,
+    /// Nothing is timed, and only rows and errors are counted.
+    counts_only: bool,
 }
 
 impl Stats {
@@ -178,12 +191,21 @@ impl Stats {
             errors: HashMap::new(),
             checks: HashMap::new(),
             ran_out: BTreeMap::new(),
+            counts_only: false,
         }
+    }
+
+    /// For a part of the run of which only counts are told.
+    pub(crate) fn counts_only(rows: usize) -> Self {
+        Self { counts_only: true, ..Self::new(rows) }
     }
 
     pub(crate) fn started(&mut self, row: u32, delay: StartDelay) {
         let stats = &mut self.rows[row as usize];
         stats.started += 1;
+        if self.counts_only {
+            return;
+        }
         stats.start_lag.record(delay.generator_lag);
         stats.queue_wait.record(delay.queue_wait);
         stats.data_wait.record(delay.data_wait);
@@ -192,21 +214,28 @@ impl Stats {
     pub(crate) fn ended(&mut self, row: u32, outcome: Outcome, response: Duration, service: Duration) {
         let stats = &mut self.rows[row as usize];
         match outcome {
+            Outcome::Completed => stats.completed += 1,
+            Outcome::Failed => stats.failed += 1,
+            Outcome::Cancelled => stats.cancelled += 1,
+        }
+        if self.counts_only {
+            return;
+        }
+        match outcome {
             Outcome::Completed => {
-                stats.completed += 1;
                 stats.response_time.record(response);
                 stats.service_time.record(service);
             }
-            Outcome::Failed => {
-                stats.failed += 1;
-                stats.failed_time.record(response);
-            }
-            Outcome::Cancelled => stats.cancelled += 1,
+            Outcome::Failed => stats.failed_time.record(response),
+            Outcome::Cancelled => {}
         }
     }
 
     /// Counts one transaction; `time` is `None` when it was cut off, since cancelled work is counted and never timed.
     pub(crate) fn transaction(&mut self, path: PathId, had_error: bool, time: Option<Duration>) {
+        if self.counts_only {
+            return;
+        }
         if self.transactions.len() <= path.index() {
             self.transactions.resize_with(path.index() + 1, TransactionStats::default);
         }
@@ -219,6 +248,9 @@ impl Stats {
     }
 
     pub(crate) fn request(&mut self, path: PathId, sample: &RequestSample<'_>) {
+        if self.counts_only {
+            return;
+        }
         let stats = self.request_stats(path, sample.method, sample.code, sample.error);
         stats.count += 1;
         stats.bytes += sample.bytes;
@@ -268,6 +300,9 @@ impl Stats {
     }
 
     pub(crate) fn check(&mut self, path: PathId, name: &str, passed: bool) {
+        if self.counts_only {
+            return;
+        }
         let stats = self.check_stats(path, name);
         if passed { stats.passed += 1 } else { stats.failed += 1 }
     }
@@ -306,6 +341,26 @@ impl Stats {
             own.passed += stats.passed;
             own.failed += stats.failed;
         }
+    }
+}
+
+/// The figures of both parts of a run.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    pub(crate) warm_up: Stats,
+    pub(crate) measured: Stats,
+}
+
+impl Figures {
+    /// For `rows` rows, setup and teardown included.
+    pub(crate) fn new(rows: usize) -> Self {
+        Self { warm_up: Stats::counts_only(rows), measured: Stats::new(rows) }
+    }
+
+    /// Adds another worker's figures.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.warm_up.merge(&other.warm_up);
+        self.measured.merge(&other.measured);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the journeys on one worker's thread share: its figures, its messages, its names, and the run's facts.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::names::{KindId, NameCache, Names};
 use crate::report::GeneratorLimits;
 use crate::seconds::WorkerSeconds;
 use crate::sink::Outbox;
-use crate::stats::{Outcome, StartDelay, Stats};
+use crate::stats::{Figures, Outcome, Part, StartDelay, Stats};
 
 /// The facts of a run that all its threads share and none changes.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub(crate) struct RunFacts {
     /// From all being ready to the first start.
     pub(crate) start_delay: Duration,
     pub(crate) limits: GeneratorLimits,
+    /// What is due before is left out of the figures: nanoseconds since the start of the run.
+    pub(crate) warm_up: u64,
 }
 
 /// One worker's surroundings.
@@ -36,7 +38,8 @@ pub(crate) struct Env {
     pub(crate) shared: Arc<RunFacts>,
     pub(crate) outbox: Outbox,
     pub(crate) names: RefCell<NameCache>,
-    pub(crate) stats: RefCell<Stats>,
+    measured: RefCell<Stats>,
+    warm_up: RefCell<Stats>,
     pub(crate) seconds: RefCell<WorkerSeconds>,
     pub(crate) extensions: RefCell<Extensions>,
     /// When the run started; until then, when this worker was made.
@@ -55,10 +58,12 @@ const MOST_SCRATCH: usize = 16;
 impl Env {
     pub(crate) fn new(shared: Arc<RunFacts>, outbox: Outbox, worker: u32) -> Rc<Self> {
         let rows = shared.names.journeys.len();
+        let Figures { warm_up, measured } = Figures::new(rows);
         Rc::new(Self {
             outbox,
             names: RefCell::new(NameCache::new(Arc::clone(&shared.names))),
-            stats: RefCell::new(Stats::new(rows)),
+            measured: RefCell::new(measured),
+            warm_up: RefCell::new(warm_up),
             seconds: RefCell::new(WorkerSeconds::new(rows)),
             extensions: RefCell::default(),
             origin: Cell::new(Instant::now()),
@@ -89,15 +94,41 @@ impl Env {
         self.nanos(Instant::now())
     }
 
+    /// The part of the run in which a start lies that is due so many nanoseconds after the run's.
+    pub(crate) fn part(&self, due: u64) -> Part {
+        if due < self.shared.warm_up { Part::WarmUp } else { Part::Measured }
+    }
+
+    /// The figures of a part of the run.
+    pub(crate) fn stats(&self, part: Part) -> RefMut<'_, Stats> {
+        match part {
+            Part::WarmUp => self.warm_up.borrow_mut(),
+            Part::Measured => self.measured.borrow_mut(),
+        }
+    }
+
+    /// All figures, at the worker's end.
+    pub(crate) fn take_figures(&self) -> Figures {
+        Figures { warm_up: self.warm_up.replace(Stats::new(0)), measured: self.measured.replace(Stats::new(0)) }
+    }
+
     /// Counts a journey's start.
-    pub(crate) fn started(&self, row: u32, at: Instant, delay: StartDelay) {
-        self.stats.borrow_mut().started(row, delay);
+    pub(crate) fn started(&self, part: Part, row: u32, at: Instant, delay: StartDelay) {
+        self.stats(part).started(row, delay);
         self.seconds.borrow_mut().started(self.nanos(at), row);
     }
 
     /// Counts a journey's end.
-    pub(crate) fn ended(&self, row: u32, at: Instant, outcome: Outcome, response: Duration, service: Duration) {
-        self.stats.borrow_mut().ended(row, outcome, response, service);
+    pub(crate) fn ended(
+        &self,
+        part: Part,
+        row: u32,
+        at: Instant,
+        outcome: Outcome,
+        response: Duration,
+        service: Duration,
+    ) {
+        self.stats(part).ended(row, outcome, response, service);
         self.seconds.borrow_mut().ended(self.nanos(at), row, outcome, response.as_micros() as u64);
     }
 

@@ -18,7 +18,7 @@ use crate::datapool::{Checkout, DataPool};
 use crate::journey::Journey;
 use crate::names::Names;
 use crate::panics;
-use crate::stats::{Outcome, StartDelay};
+use crate::stats::{Outcome, Part, RowStats, StartDelay};
 use crate::{Context, Error, Result};
 
 /// A row's journey and pool, as the scenario holds them: of any types.
@@ -108,7 +108,7 @@ where
 
     fn spawn_start(self: Rc<Self>, worker: &Rc<WorkerState>, start: Start) -> AbortHandle {
         // Made here and not in the task: one that is cancelled before its first poll is accounted for too.
-        let account = Account::planned(worker, start.row, Some(start.task));
+        let account = Account::planned(worker, start.row, worker.env().part(start.due), Some(start.task));
         tokio::task::spawn_local(async move { self.run_start(account, start).await }).abort_handle()
     }
 
@@ -128,7 +128,7 @@ where
         let worker = &Rc::clone(&account.worker);
         let env = worker.env();
         let polled = env.now();
-        match self.checkout(env, start.row, start.index).await {
+        match self.checkout(env, start.row, account.part, start.index).await {
             Got::Item(lease, args) => {
                 let started = Instant::now();
                 let delay = StartDelay {
@@ -155,17 +155,18 @@ where
             // A journey that never waits must let the others run all the same.
             tokio::task::coop::consume_budget().await;
             let free = Instant::now();
-            let index = worker.next_closed_start(slot.row);
-            let account = Account::planned(worker, slot.row, None);
+            let part = env.part(env.nanos(free));
+            let index = worker.next_closed_start(slot.row, part);
+            let account = Account::planned(worker, slot.row, part, None);
             let got = loop {
-                match self.checkout(env, slot.row, index).await {
+                match self.checkout(env, slot.row, part, index).await {
                     Got::NoneFree => {
                         let available = watched(async || self.pool.available().await);
                         match worker.or_stopped(slot.row, available).await {
                             Some(Ok(())) => {}
                             None => break Got::NoneFree,
                             Some(Err(payload)) => {
-                                report_pool_panic(env, slot.row, index, &*payload);
+                                report_pool_panic(env, slot.row, part, index, &*payload);
                                 break Got::Failed;
                             }
                         }
@@ -198,18 +199,20 @@ where
     }
 
     /// Asks the pool; what it fails with, or panics with, is reported.
-    async fn checkout<'a>(&'a self, env: &'a Rc<Env>, row: RowId, index: u64) -> Got<'a, P, Args> {
+    async fn checkout<'a>(&'a self, env: &'a Rc<Env>, row: RowId, part: Part, index: u64) -> Got<'a, P, Args> {
         let answer = watched(async || self.pool.checkout(&env.shared.config).await).await;
         match answer {
-            Ok(Ok(Checkout::Item { id, item })) => Got::Item(Lease { pool: &self.pool, id, env, row, index }, item),
+            Ok(Ok(Checkout::Item { id, item })) => {
+                Got::Item(Lease { pool: &self.pool, id, env, row, part, index }, item)
+            }
             Ok(Ok(Checkout::NoneFree)) => Got::NoneFree,
             Ok(Ok(Checkout::Exhausted)) => Got::Exhausted,
             Ok(Err(mut error)) => {
-                context(env, row, index, None).scope().report(&mut error);
+                context(env, row, part, index, None).scope().report(&mut error);
                 Got::Failed
             }
             Err(payload) => {
-                report_pool_panic(env, row, index, &*payload);
+                report_pool_panic(env, row, part, index, &*payload);
                 Got::Failed
             }
         }
@@ -228,10 +231,10 @@ where
         delay: StartDelay,
     ) {
         let env = worker.env();
-        let row = account.row;
+        let (row, part) = (account.row, account.part);
         let data_id = (std::any::TypeId::of::<P>() != std::any::TypeId::of::<crate::NoData>()).then_some(lease.id);
         let mut running = account.started(started, delay);
-        let mut ctx = context(env, row, index, data_id);
+        let mut ctx = context(env, row, part, index, data_id);
         let visit = Rc::clone(ctx.visit());
         let closing = CloseVisit(&visit);
         let mut root = Transaction::root(&mut ctx, started);
@@ -274,14 +277,14 @@ where
 #[error("{0}")]
 struct TimedOut(String, #[source] tokio::time::error::Elapsed);
 
-fn context(env: &Rc<Env>, row: RowId, index: u64, data_id: Option<u64>) -> Context {
-    let ids = VisitIds { row: row.0, context_id: env.next_context_id(), data_id, start_index: index };
+fn context(env: &Rc<Env>, row: RowId, part: Part, index: u64, data_id: Option<u64>) -> Context {
+    let ids = VisitIds { row: row.0, context_id: env.next_context_id(), data_id, start_index: index, part };
     Context::new(Rc::clone(env), ids, Names::root(row.0))
 }
 
 /// Reports a panic of a row's pool like one of its journey.
-fn report_pool_panic(env: &Rc<Env>, row: RowId, index: u64, payload: &(dyn std::any::Any + Send)) {
-    let scope = context(env, row, index, None).scope();
+fn report_pool_panic(env: &Rc<Env>, row: RowId, part: Part, index: u64, payload: &(dyn std::any::Any + Send)) {
+    let scope = context(env, row, part, index, None).scope();
     scope.report_panic(&panics::text(payload), panics::take_last().as_ref());
 }
 
@@ -308,6 +311,7 @@ struct Lease<'a, P: DataPool> {
     id: u64,
     env: &'a Rc<Env>,
     row: RowId,
+    part: Part,
     index: u64,
 }
 
@@ -316,7 +320,7 @@ impl<P: DataPool> Drop for Lease<'_, P> {
         // A panic in a user's pool while another unwinds would abort the process.
         let checkin = AssertUnwindSafe(|| panics::watched(|| self.pool.checkin(self.id)));
         if let Err(payload) = std::panic::catch_unwind(checkin) {
-            report_pool_panic(self.env, self.row, self.index, &*payload);
+            report_pool_panic(self.env, self.row, self.part, self.index, &*payload);
         }
     }
 }
@@ -345,29 +349,34 @@ impl Drop for SlotGuard {
 struct Account {
     worker: Rc<WorkerState>,
     row: RowId,
+    part: Part,
     /// The start's task, when it has one of its own.
     task: Option<usize>,
     settled: Cell<bool>,
 }
 
 impl Account {
-    fn planned(worker: &Rc<WorkerState>, row: RowId, task: Option<usize>) -> Self {
-        Self { worker: Rc::clone(worker), row, task, settled: Cell::new(false) }
+    fn planned(worker: &Rc<WorkerState>, row: RowId, part: Part, task: Option<usize>) -> Self {
+        Self { worker: Rc::clone(worker), row, part, task, settled: Cell::new(false) }
+    }
+
+    fn count(&self, add: impl FnOnce(&mut RowStats)) {
+        add(&mut self.worker.env().stats(self.part).rows[self.row.0 as usize]);
     }
 
     fn starved(self) {
         self.settled.set(true);
-        self.worker.env().stats.borrow_mut().rows[self.row.0 as usize].starved += 1;
+        self.count(|row| row.starved += 1);
     }
 
     fn never_planned(self) {
         self.settled.set(true);
-        self.worker.not_planned(self.row);
+        self.count(|row| row.not_planned += 1);
     }
 
     fn started(self, at: Instant, delay: StartDelay) -> Running {
         self.settled.set(true);
-        self.worker.env().started(self.row.0, at, delay);
+        self.worker.env().started(self.part, self.row.0, at, delay);
         Running { ended: false, account: self }
     }
 }
@@ -376,7 +385,7 @@ impl Drop for Account {
     fn drop(&mut self) {
         if !self.settled.get() {
             // Cancelled, or stopped, while it waited for data.
-            self.worker.env().stats.borrow_mut().rows[self.row.0 as usize].unstarted += 1;
+            self.count(|row| row.unstarted += 1);
         }
         if let Some(task) = self.task {
             self.worker.task_ended(self.row, task);
@@ -393,7 +402,8 @@ struct Running {
 impl Running {
     fn ended(&mut self, at: Instant, outcome: Outcome, response: Duration, service: Duration) {
         self.ended = true;
-        self.account.worker.env().ended(self.account.row.0, at, outcome, response, service);
+        let Account { worker, row, part, .. } = &self.account;
+        worker.env().ended(*part, row.0, at, outcome, response, service);
     }
 }
 

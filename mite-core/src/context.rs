@@ -371,7 +371,7 @@ impl Scope {
 
     /// Counts one request among the report's requests.
     pub fn request(&self, sample: &RequestSample<'_>) {
-        self.visit.stats().request(self.path, sample);
+        self.visit.stats().request(self.visit.ids.row, self.path, sample);
     }
 
     /// A monotonic instant in Unix seconds, on the run's clock.
@@ -544,7 +544,7 @@ impl<'a> Transaction<'a> {
         let paused = self.context.paused.get().saturating_sub(self.paused_before);
         let time = timed.then(|| (ended - self.started).saturating_sub(paused));
         let env = &scope.visit.env;
-        scope.visit.stats().transaction(scope.path, had_error, time);
+        scope.visit.stats().transaction(scope.visit.ids.row, scope.path, had_error, time);
         let (kind, wanted) = env.wanted("txn");
         if wanted != 0 {
             let mut own = env.scratch();

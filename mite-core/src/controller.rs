@@ -55,6 +55,7 @@ pub(crate) struct Control {
     pub(crate) start_delay: Duration,
     /// Nanoseconds since the start of the run.
     pub(crate) warm_up: u64,
+    pub(crate) max_series_bytes: u64,
     pub(crate) seed: u64,
     pub(crate) limits: GeneratorLimits,
     pub(crate) events: mpsc::UnboundedSender<Event>,
@@ -112,6 +113,7 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         start_delay: control.start_delay,
         limits: control.limits,
         warm_up: control.warm_up,
+        max_series_bytes: control.max_series_bytes,
     });
     let sinks = start_sinks(control.sinks, &names, &control.events)?;
     let mut row_plans = Vec::new();
@@ -638,12 +640,16 @@ fn make_report(
     records: Option<Records>,
     warnings: &Mutex<Vec<String>>,
 ) -> Report {
-    let mut figures = Figures::new(rows.len() + 1);
+    // The first worker's are what the others' are added to, so that there is no third copy.
+    let mut figures: Option<Figures> = None;
     let mut warnings = std::mem::take(&mut *warnings.lock().unwrap_or_else(PoisonError::into_inner));
     let mut dropped = BTreeMap::new();
     let mut bugs = Vec::new();
     for result in results {
-        figures.merge(&result.figures);
+        match &mut figures {
+            Some(figures) => figures.merge(result.figures),
+            None => figures = Some(result.figures),
+        }
         for (sink, count) in result.dropped_messages {
             *dropped.entry(sink).or_insert(0) += count;
         }
@@ -674,7 +680,7 @@ fn make_report(
         .collect();
     report::make(
         &facts.names,
-        figures,
+        figures.unwrap_or_else(|| Figures::new(1)),
         Facts {
             scenario: facts.names.test.clone(),
             started_at: facts.wall.start(),
@@ -683,6 +689,7 @@ fn make_report(
             stopped,
             limits: facts.limits,
             warm_up: Duration::from_nanos(facts.warm_up),
+            max_series_bytes: facts.max_series_bytes,
             bugs,
             warnings,
             records: records.map(|records| records.counts()).unwrap_or_default(),

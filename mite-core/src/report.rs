@@ -13,7 +13,7 @@ use crate::clock::rfc3339;
 use crate::histogram::Histogram;
 use crate::limits::RanOut;
 use crate::names::{Names, PathId};
-use crate::stats::{Figures, RowStats, Stats};
+use crate::stats::{Figures, RequestStats, RowStats, Stats, TransactionStats};
 
 /// The report of a run.
 #[derive(Debug, Clone, Serialize)]
@@ -395,6 +395,7 @@ pub(crate) struct Facts {
     pub(crate) stopped: Option<Stopped>,
     pub(crate) limits: GeneratorLimits,
     pub(crate) warm_up: Duration,
+    pub(crate) max_series_bytes: u64,
     /// What does not add up in mite itself.
     pub(crate) bugs: Vec<String>,
     pub(crate) warnings: Vec<String>,
@@ -438,6 +439,20 @@ pub(crate) fn make(names: &Names, figures: Figures, facts: Facts) -> Report {
     if warm_up.is_some() && stats.rows.iter().all(|row| row.planned == 0) {
         warnings.push("nothing was measured: all starts were due in the warm-up".to_owned());
     }
+    if stats.out_of_room {
+        warnings.push(format!(
+            "the figures of transactions and requests took all of the {} that they may: those that came later are told as \
+             `__overflow__`. Use fewer different names, or raise `Run::max_series_bytes`",
+            text::bytes(facts.max_series_bytes)
+        ));
+    }
+    if stats.out_of_kinds {
+        warnings.push(
+            "a transaction had more kinds of request than are told apart: those that came later are told with the method \
+             `__overflow__`. A method should be one of a few words"
+                .to_owned(),
+        );
+    }
     let mut start_lag = Histogram::new();
     let mut journeys = Vec::new();
     let mut too_late = Vec::new();
@@ -477,8 +492,8 @@ pub(crate) fn make(names: &Names, figures: Figures, facts: Facts) -> Report {
         duration: facts.duration,
         verdict: Verdict::Passed,
         reasons: Vec::new(),
-        transactions: transactions(&stats.transactions, place),
-        requests: requests(&stats.requests, place),
+        transactions: transactions(stats.transactions, place),
+        requests: requests(stats.requests, place),
         errors: errors(&stats.errors, place),
         checks: checks(&stats.checks, place),
         records: facts.records,
@@ -500,83 +515,66 @@ fn merged<T: Ord, R>(
     rows: &mut Vec<R>,
     index: &mut Named<T>,
     key: (u32, String, String, T),
-    merge: impl FnOnce(&mut R),
-    make: impl FnOnce() -> R,
+    row: R,
+    merge: impl FnOnce(&mut R, R),
 ) {
     if let Some(at) = index.get(&key) {
-        merge(&mut rows[*at]);
+        merge(&mut rows[*at], row);
     } else {
         index.insert(key, rows.len());
-        rows.push(make());
+        rows.push(row);
     }
 }
 
 fn transactions(
-    stats: &[crate::stats::TransactionStats],
+    stats: Vec<TransactionStats>,
     place: impl Fn(PathId) -> (u32, String, String),
 ) -> Vec<TransactionReport> {
     let (mut rows, mut index) = (Vec::new(), Named::new());
-    for (path, stats) in stats.iter().enumerate().filter(|(_, stats)| stats.count > 0) {
+    for (path, stats) in stats.into_iter().enumerate().filter(|(_, stats)| stats.count > 0) {
         let (row, journey, transaction) = place(PathId(path as u32));
-        merged(
-            &mut rows,
-            &mut index,
-            (u32::from(row > 0), journey.clone(), transaction.clone(), ()),
-            |told: &mut TransactionReport| {
-                told.count += stats.count;
-                told.errors += stats.errors;
-                told.time.merge(&stats.time);
-            },
-            || TransactionReport {
-                journey,
-                transaction,
-                count: stats.count,
-                errors: stats.errors,
-                time: stats.time.clone(),
-            },
-        );
+        let key = (u32::from(row > 0), journey.clone(), transaction.clone(), ());
+        let TransactionStats { count, errors, time } = stats;
+        let row = TransactionReport { journey, transaction, count, errors, time };
+        merged(&mut rows, &mut index, key, row, |told, row| {
+            told.count += row.count;
+            told.errors += row.errors;
+            told.time.merge(&row.time);
+        });
     }
     rows
 }
 
-fn requests(
-    stats: &[Vec<crate::stats::RequestStats>],
-    place: impl Fn(PathId) -> (u32, String, String),
-) -> Vec<RequestReport> {
+fn requests(stats: Vec<Vec<RequestStats>>, place: impl Fn(PathId) -> (u32, String, String)) -> Vec<RequestReport> {
     let (mut rows, mut index) = (Vec::new(), Named::new());
-    for (path, stats) in stats.iter().enumerate() {
-        for stats in stats {
-            let (row, journey, transaction) = place(PathId(path as u32));
-            let kind = (stats.method.to_string(), stats.code, stats.error);
-            merged(
-                &mut rows,
-                &mut index,
-                (u32::from(row > 0), journey.clone(), transaction.clone(), kind),
-                |told: &mut RequestReport| {
-                    told.count += stats.count;
-                    told.bytes += stats.bytes;
-                    told.time.merge(&stats.time);
-                    told.dns.merge(&stats.dns);
-                    told.connect.merge(&stats.connect);
-                    told.tls.merge(&stats.tls);
-                    told.first_byte.merge(&stats.first_byte);
-                },
-                || RequestReport {
-                    journey,
-                    transaction,
-                    method: stats.method.to_string(),
-                    code: stats.code,
-                    error: stats.error.map(str::to_owned),
-                    count: stats.count,
-                    bytes: stats.bytes,
-                    time: stats.time.clone(),
-                    dns: stats.dns.clone(),
-                    connect: stats.connect.clone(),
-                    tls: stats.tls.clone(),
-                    first_byte: stats.first_byte.clone(),
-                },
-            );
-        }
+    let stats = stats.into_iter().enumerate().flat_map(|(path, stats)| stats.into_iter().map(move |of| (path, of)));
+    for (path, stats) in stats {
+        let (row, journey, transaction) = place(PathId(path as u32));
+        let kind = (stats.method.clone(), stats.code, stats.error);
+        let key = (u32::from(row > 0), journey.clone(), transaction.clone(), kind);
+        let row = RequestReport {
+            journey,
+            transaction,
+            method: stats.method.into(),
+            code: stats.code,
+            error: stats.error.map(str::to_owned),
+            count: stats.count,
+            bytes: stats.bytes,
+            time: stats.time,
+            dns: stats.dns,
+            connect: stats.connect,
+            tls: stats.tls,
+            first_byte: stats.first_byte,
+        };
+        merged(&mut rows, &mut index, key, row, |told, row| {
+            told.count += row.count;
+            told.bytes += row.bytes;
+            told.time.merge(&row.time);
+            told.dns.merge(&row.dns);
+            told.connect.merge(&row.connect);
+            told.tls.merge(&row.tls);
+            told.first_byte.merge(&row.first_byte);
+        });
     }
     rows
 }

@@ -32,6 +32,8 @@ use worker::Event;
 
 /// How long journeys may go on after the last start, unless the run says otherwise.
 const GRACEFUL_STOP: Duration = Duration::from_secs(30);
+/// What the figures of transactions and requests may take, unless the run says otherwise.
+const MAX_SERIES_BYTES: u64 = 256 << 20;
 /// How long dropping a run waits for its threads.
 const DROP_WAIT: Duration = Duration::from_secs(1);
 
@@ -71,6 +73,7 @@ pub struct Run {
     graceful_stop: Duration,
     start_delay: Duration,
     warm_up: Duration,
+    max_series_bytes: u64,
     seed: u64,
     limits: GeneratorLimits,
     endless: bool,
@@ -89,6 +92,7 @@ impl Run {
             graceful_stop: GRACEFUL_STOP,
             start_delay: Duration::ZERO,
             warm_up: Duration::ZERO,
+            max_series_bytes: MAX_SERIES_BYTES,
             seed: 0,
             limits: GeneratorLimits::default(),
             endless: false,
@@ -169,6 +173,16 @@ impl Run {
     /// ```
     pub fn warm_up(mut self, duration: Duration) -> Self {
         self.warm_up = duration;
+        self
+    }
+
+    /// How much memory the figures of all transactions and requests may take, in bytes, shared out over the workers: 256 MiB
+    /// unless told otherwise, which is enough for tens of thousands of them.
+    ///
+    /// Beyond that, transactions and kinds of request that are new are counted together as `__overflow__`, and the report has
+    /// a warning. What is there already goes on growing, so that a little more may be taken.
+    pub fn max_series_bytes(mut self, bytes: u64) -> Self {
+        self.max_series_bytes = bytes;
         self
     }
 
@@ -284,6 +298,7 @@ impl Run {
             start_delay: self.start_delay,
             // A day at the most, which fits.
             warm_up: self.warm_up.as_nanos() as u64,
+            max_series_bytes: self.max_series_bytes,
             seed: self.seed,
             limits: self.limits,
             events: events.clone(),

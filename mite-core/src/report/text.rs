@@ -168,7 +168,7 @@ fn time(duration: Duration) -> String {
     digits(value, unit)
 }
 
-fn bytes(bytes: u64) -> String {
+pub(super) fn bytes(bytes: u64) -> String {
     let bytes = bytes as f64;
     match bytes {
         0.0..1024.0 => format!("{bytes} B"),

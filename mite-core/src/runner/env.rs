@@ -31,6 +31,8 @@ pub(crate) struct RunFacts {
     pub(crate) limits: GeneratorLimits,
     /// What is due before is left out of the figures: nanoseconds since the start of the run.
     pub(crate) warm_up: u64,
+    /// What the figures of transactions and requests may take, on all workers together.
+    pub(crate) max_series_bytes: u64,
 }
 
 /// One worker's surroundings.
@@ -58,7 +60,8 @@ const MOST_SCRATCH: usize = 16;
 impl Env {
     pub(crate) fn new(shared: Arc<RunFacts>, outbox: Outbox, worker: u32) -> Rc<Self> {
         let rows = shared.names.journeys.len();
-        let Figures { warm_up, measured } = Figures::new(rows);
+        let Figures { warm_up, mut measured } = Figures::new(rows);
+        measured.limit_series(shared.max_series_bytes / u64::from(shared.workers));
         Rc::new(Self {
             outbox,
             names: RefCell::new(NameCache::new(Arc::clone(&shared.names))),

@@ -727,6 +727,7 @@ fn tell_seconds(state: &WorkerState, now: u64) {
     let closed = seconds.take_closed();
     if !closed.is_empty() {
         let _ = state.events.send(Event::Seconds(state.number, closed));
+        state.env.stats(Part::Measured).weigh();
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Report, Verdict, WarmUp, counted};
 use crate::histogram::Histogram;
+use crate::hooks::HookKind;
 use crate::names::ROOT;
 
 impl fmt::Display for Verdict {
@@ -45,6 +46,7 @@ impl fmt::Display for Report {
                 writeln!(f, "\n{}: {unused} items of its data pool were not used", row.journey)?;
             }
         }
+        hooks(self, f)?;
         for warning in &self.warnings {
             writeln!(f, "\nwarning: {warning}")?;
         }
@@ -146,6 +148,19 @@ fn warm_up(part: &WarmUp, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, ", {}", counted(part.errors, "error"))?;
     }
     writeln!(f)
+}
+
+/// How long setup and teardown took: of those that each worker calls the longest.
+fn hooks(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut told: Vec<(HookKind, Duration)> = Vec::new();
+    for call in &report.hooks {
+        match told.iter_mut().find(|(kind, _)| *kind == call.hook) {
+            Some((_, longest)) => *longest = call.duration.max(*longest),
+            None => told.push((call.hook, call.duration)),
+        }
+    }
+    let told: Vec<String> = told.into_iter().map(|(kind, longest)| format!("{kind} {}", time(longest))).collect();
+    if told.is_empty() { Ok(()) } else { writeln!(f, "\nbeside the journeys: {}", told.join(", ")) }
 }
 
 fn quantiles(histogram: &Histogram) -> [String; 4] {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::Config;
+use super::watch::Calling;
 use crate::clock::{WallClock, nanos_since};
 use crate::extensions::Extensions;
 use crate::names::{KindId, NameCache, Names};
@@ -16,6 +16,7 @@ use crate::report::GeneratorLimits;
 use crate::seconds::WorkerSeconds;
 use crate::sink::Outbox;
 use crate::stats::{Figures, Outcome, Part, StartDelay, Stats};
+use crate::{Config, panics};
 
 /// The facts of a run that all its threads share and none changes.
 #[derive(Debug)]
@@ -44,12 +45,16 @@ pub(crate) struct Env {
     warm_up: RefCell<Stats>,
     pub(crate) seconds: RefCell<WorkerSeconds>,
     pub(crate) extensions: RefCell<Extensions>,
+    /// What the worker's setup has returned.
+    pub(crate) fixtures: RefCell<Extensions>,
     /// When the run started; until then, when this worker was made.
     origin: Cell<Instant>,
     stopping: Vec<Cell<bool>>,
-    /// Wakes slots of the closed model that wait for data when their row stops.
-    pub(crate) stopped: Notify,
+    /// Wakes slots of the closed model that wait for data when they may no longer be wanted.
+    pub(crate) fewer_wanted: Notify,
     next_context: Cell<u64>,
+    calling: Arc<Calling>,
+    calls: Cell<u64>,
     scratch: RefCell<Vec<Vec<u8>>>,
 }
 
@@ -58,7 +63,7 @@ const LARGEST_SCRATCH: usize = 64 * 1024;
 const MOST_SCRATCH: usize = 16;
 
 impl Env {
-    pub(crate) fn new(shared: Arc<RunFacts>, outbox: Outbox, worker: u32) -> Rc<Self> {
+    pub(crate) fn new(shared: Arc<RunFacts>, outbox: Outbox, worker: u32, calling: Arc<Calling>) -> Rc<Self> {
         let rows = shared.names.journeys.len();
         let Figures { warm_up, mut measured } = Figures::new(rows);
         measured.limit_series(shared.max_series_bytes / u64::from(shared.workers));
@@ -69,10 +74,13 @@ impl Env {
             warm_up: RefCell::new(warm_up),
             seconds: RefCell::new(WorkerSeconds::new(rows)),
             extensions: RefCell::default(),
+            fixtures: RefCell::default(),
             origin: Cell::new(Instant::now()),
             stopping: vec![Cell::new(false); rows],
-            stopped: Notify::new(),
+            fewer_wanted: Notify::new(),
             next_context: Cell::new(u64::from(worker) + 1),
+            calling,
+            calls: Cell::new(0),
             scratch: RefCell::default(),
             shared,
         })
@@ -142,6 +150,21 @@ impl Env {
         id
     }
 
+    /// Calls code of a user: a panic within is kept and not printed, and the controller can see whose code it is.
+    pub(crate) fn call<T>(&self, row: u32, code: impl FnOnce() -> T) -> T {
+        struct End<'a>(&'a Calling);
+        impl Drop for End<'_> {
+            fn drop(&mut self) {
+                self.0.end();
+            }
+        }
+        let call = self.calls.get() + 1;
+        self.calls.set(call);
+        self.calling.begin(row, call);
+        let _end = End(&self.calling);
+        panics::watched(code)
+    }
+
     /// The number of a message type, and which sinks want it, as bits.
     pub(crate) fn wanted(&self, kind: &str) -> (KindId, u64) {
         let id = self.names.borrow_mut().kind(kind);
@@ -154,7 +177,7 @@ impl Env {
 
     pub(crate) fn stop_row(&self, row: u32) {
         if !self.stopping[row as usize].replace(true) {
-            self.stopped.notify_waiters();
+            self.fewer_wanted.notify_waiters();
         }
     }
 

@@ -3,7 +3,7 @@
 //! A [`Context`] belongs to one run of a journey and stands at one place in its tree of transactions; a [`Scope`] is an
 //! owned handle on such a place, for what outlives a borrow.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefMut};
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
@@ -20,7 +20,7 @@ use crate::names::PathId;
 use crate::panics::{self, Panic};
 use crate::recorder::{self, DATA_CREATED, PURGE_DATA};
 use crate::runner::env::Env;
-use crate::stats::{ErrorKey, RequestSample};
+use crate::stats::{ErrorKey, Part, RequestSample, Stats};
 use crate::{Config, Error, Result, pack};
 
 /// The random numbers of a journey: xoshiro256++, seeded for the run and the start, so that a run can be repeated.
@@ -68,6 +68,7 @@ pub(crate) struct VisitIds {
     pub(crate) context_id: u64,
     pub(crate) data_id: Option<u64>,
     pub(crate) start_index: u64,
+    pub(crate) part: Part,
 }
 
 impl Context {
@@ -192,7 +193,7 @@ impl Context {
 
     /// Counts how often something held, without failing when it did not.
     pub fn check(&self, name: &str, holds: bool) -> bool {
-        self.scope.visit.env.stats.borrow_mut().check(self.scope.path, name, holds);
+        self.scope.visit.stats().check(self.scope.path, name, holds);
         holds
     }
 
@@ -346,6 +347,11 @@ impl Visit {
         found
     }
 
+    /// Where all that is counted for this run of the journey is counted.
+    pub(crate) fn stats(&self) -> RefMut<'_, Stats> {
+        self.env.stats(self.ids.part)
+    }
+
     /// Drops what extensions attached, sessions first of all.
     pub(crate) fn close(&self) {
         // Taken out first: dropping a session may look for another extension.
@@ -390,7 +396,7 @@ impl Scope {
 
     /// Counts one request among the report's requests.
     pub fn request(&self, sample: &RequestSample<'_>) {
-        self.visit.env.stats.borrow_mut().request(self.path, sample);
+        self.visit.stats().request(self.visit.ids.row, self.path, sample);
     }
 
     /// A monotonic instant in Unix seconds, on the run's clock.
@@ -421,7 +427,7 @@ impl Scope {
         }
         error.set_reported();
         if let Some(what) = RanOut::of(error.cause()) {
-            *self.visit.env.stats.borrow_mut().ran_out.entry(what).or_default() += 1;
+            *self.visit.stats().ran_out.entry(what).or_default() += 1;
         }
         let (path, id) = (self.path, self.transaction_id);
         let location = error.location();
@@ -485,7 +491,7 @@ impl Scope {
             env.put_back(own);
         }
         tracing::debug!(journey, location, "{message}");
-        env.stats.borrow_mut().error(ErrorKey { path, ex_type: ex_type.to_owned(), message, location });
+        self.visit.stats().error(ErrorKey { path, ex_type: ex_type.to_owned(), message, location });
     }
 }
 
@@ -563,7 +569,7 @@ impl<'a> Transaction<'a> {
         let paused = Duration::from_nanos(self.context.paused.get().saturating_sub(self.paused_before));
         let time = timed.then(|| (ended - self.started).saturating_sub(paused));
         let env = &scope.visit.env;
-        env.stats.borrow_mut().transaction(scope.path, had_error, time);
+        scope.visit.stats().transaction(scope.visit.ids.row, scope.path, had_error, time);
         let (kind, wanted) = env.wanted("txn");
         if wanted != 0 {
             let mut own = env.scratch();

@@ -15,15 +15,16 @@ use crate::hooks::{Hook, HookKind, HookReport, Hooks, WorkerHook};
 use crate::message::Head;
 use crate::names::{NameCache, Names};
 use crate::recorder::Records;
-use crate::report::{self, Facts, Generator, GeneratorLimits, Report, RowFacts, Stopped};
+use crate::report::{self, Facts, Generator, GeneratorLimits, Report, RowFacts, SecondRow, Stopped};
 use crate::runner::env::RunFacts;
 use crate::runner::watch::{Blocked, Calling, LOOK, Watch};
 use crate::runner::worker::{self, Command, Event, RowId, WorkerPlan, WorkerResult, WorkerRowPlan};
 use crate::runner::{Progress, RunError};
 use crate::scenario::{CheckedRow, Plan, RowOptions};
 use crate::schedule::{Schedule, Stripe};
+use crate::seconds::Seconds;
 use crate::sink::{self, Outbox, Sink, SinkQueue, SinkThread};
-use crate::stats::{RowSecond, Second, Stats};
+use crate::stats::Figures;
 use crate::usage::Usage;
 use crate::volume::{Asked, Segment, Unit, Volume, thousandths};
 use crate::{Config, pack, panics};
@@ -54,6 +55,9 @@ pub(crate) struct Control {
     pub(crate) stop_after: Option<u64>,
     pub(crate) graceful_stop: Duration,
     pub(crate) start_delay: Duration,
+    /// Nanoseconds since the start of the run.
+    pub(crate) warm_up: u64,
+    pub(crate) max_series_bytes: u64,
     pub(crate) seed: u64,
     pub(crate) limits: GeneratorLimits,
     pub(crate) events: mpsc::UnboundedSender<Event>,
@@ -110,6 +114,8 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         graceful_stop: control.graceful_stop,
         start_delay: control.start_delay,
         limits: control.limits,
+        warm_up: control.warm_up,
+        max_series_bytes: control.max_series_bytes,
     });
     let sinks = start_sinks(control.sinks, &names, &control.events)?;
     let mut row_plans = Vec::new();
@@ -137,6 +143,7 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
             pool: row.spec,
         });
     }
+    let seconds = Seconds::new(control.workers, rows.len());
     let calling: Vec<Arc<Calling>> = (0..control.workers).map(|_| Arc::default()).collect();
     let mut run = Controller {
         outbox: Outbox::new(&sinks.queues),
@@ -150,7 +157,7 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         origin: Instant::now(),
         stopped: None,
         driving: false,
-        seconds: Seconds { rows: Vec::new(), sums: Vec::new() },
+        seconds,
         gaps: Gaps::default(),
         hooks: Vec::new(),
         watch: Watch::new(calling.clone()),
@@ -465,8 +472,7 @@ impl Controller {
                     self.stopped = self.stopped.or(Some(Stopped::Gracefully));
                     cut_off_at = cut_off_at.or(Instant::now().checked_add(self.facts.graceful_stop));
                 }
-                Ok(Event::Seconds(seconds)) => self.seconds.add(seconds),
-                Ok(Event::Ready(_) | Event::Exhausted(_) | Event::Finished(_)) => {}
+                Ok(Event::Ready(_) | Event::Seconds(..) | Event::Exhausted(_) | Event::Finished(_)) => {}
                 Err(_) if give_up.is_some() => return Err(blocked(&self.facts, &self.watch, first)),
                 Ok(Event::Abort) | Err(_) => {
                     self.stopped = Some(Stopped::AtOnce);
@@ -555,8 +561,11 @@ impl Controller {
 
     fn handle(&mut self, event: Event) -> Result<(), RunError> {
         match event {
-            Event::Finished(number) => self.workers[number as usize].finished = true,
-            Event::Seconds(seconds) => self.seconds.add(seconds),
+            Event::Finished(number) => {
+                self.workers[number as usize].finished = true;
+                self.seconds.finished(number);
+            }
+            Event::Seconds(worker, seconds) => self.seconds.add(worker, seconds),
             Event::Exhausted(row) => {
                 self.rows[row.0 as usize - 1].exhausted = true;
                 self.tell_all(|| Command::Exhausted(row));
@@ -642,12 +651,13 @@ impl Controller {
 
     /// Tells what became of one second: progress, and the `controller_report` message.
     fn tell_second(&mut self, second: u64) {
-        let rows = self.seconds.rows(second, self.rows.len() + 1);
+        let response_time = self.seconds.response_time(second);
+        let rows = self.seconds.rows(second).to_vec();
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        *progress = Progress { seconds: second + 1, ..Progress::default() };
-        for (index, (row, of_row)) in self.rows.iter().zip(&rows[1..]).enumerate() {
+        *progress = Progress { seconds: second + 1, response_time, ..Progress::default() };
+        for (index, (row, of_row)) in self.rows.iter().zip(&rows).enumerate() {
             // Summed up anew: what a worker told late is in the sums all the same.
-            let sums = self.seconds.sums(index + 1);
+            let sums = self.seconds.sums(index);
             progress.planned += match row.unit {
                 Unit::Running => sums.planned,
                 Unit::Rate if row.exhausted => sums.started,
@@ -665,12 +675,11 @@ impl Controller {
             return;
         }
         let mut own = Vec::new();
-        let figures = |row: &Row, of_row: &RowSecond| match row.unit {
+        let figures = |row: &Row, of_row: &SecondRow| match row.unit {
             Unit::Rate => (row.planned_in(second, of_row) as f64, of_row.started as f64),
             Unit::Running => (row.schedule.running_at(second * SECOND + SECOND - 1) as f64, of_row.running as f64),
         };
-        let figures: Vec<(f64, f64)> =
-            self.rows.iter().zip(&rows[1..]).map(|(row, of_row)| figures(row, of_row)).collect();
+        let figures: Vec<(f64, f64)> = self.rows.iter().zip(&rows).map(|(row, of_row)| figures(row, of_row)).collect();
         for (name, of) in [("required", 0), ("actual", 1)] {
             pack::write_str(&mut own, name);
             pack::write_map_len(&mut own, figures.len() as u32);
@@ -693,7 +702,7 @@ impl Row {
     }
 
     /// Starts planned in one second: by the schedule, or, in the closed model, as slots became free.
-    fn planned_in(&self, second: u64, counted: &RowSecond) -> u64 {
+    fn planned_in(&self, second: u64, counted: &SecondRow) -> u64 {
         match self.unit {
             Unit::Running => counted.planned,
             // What is due after the data ran out is not planned.
@@ -703,56 +712,11 @@ impl Row {
     }
 }
 
-/// What the workers have told, by second.
-#[derive(Debug)]
-struct Seconds {
-    rows: Vec<Vec<RowSecond>>,
-    /// All seconds together, by row; `running` is not summed.
-    sums: Vec<RowSecond>,
-}
-
-impl Seconds {
-    fn add(&mut self, seconds: Vec<Second>) {
-        for second in seconds {
-            let index = second.index as usize;
-            if self.rows.len() <= index {
-                self.rows.resize_with(index + 1, Vec::new);
-            }
-            let rows = &mut self.rows[index];
-            if rows.len() < second.rows.len() {
-                rows.resize(second.rows.len(), RowSecond::default());
-            }
-            if self.sums.len() < second.rows.len() {
-                self.sums.resize(second.rows.len(), RowSecond::default());
-            }
-            for ((sum, all), row) in rows.iter_mut().zip(&mut self.sums).zip(&second.rows) {
-                sum.running += row.running;
-                for sum in [sum, all] {
-                    sum.planned += row.planned;
-                    sum.started += row.started;
-                    sum.completed += row.completed;
-                    sum.failed += row.failed;
-                }
-            }
-        }
-    }
-
-    fn sums(&self, row: usize) -> RowSecond {
-        self.sums.get(row).copied().unwrap_or_default()
-    }
-
-    fn rows(&self, second: u64, rows: usize) -> Vec<RowSecond> {
-        let mut found = self.rows.get(second as usize).cloned().unwrap_or_default();
-        found.resize(rows, RowSecond::default());
-        found
-    }
-}
-
 #[expect(clippy::too_many_arguments, reason = "all that a run has left behind")]
 fn make_report(
     facts: &RunFacts,
     rows: Vec<Row>,
-    mut seconds: Seconds,
+    seconds: Seconds,
     results: Vec<WorkerResult>,
     ended: Ended,
     stopped: Option<Stopped>,
@@ -760,13 +724,16 @@ fn make_report(
     warnings: &Mutex<Vec<String>>,
     beside: Beside,
 ) -> Report {
-    let mut stats = Stats::new(rows.len() + 1);
+    // The first worker's are what the others' are added to, so that there is no third copy.
+    let mut figures: Option<Figures> = None;
     let mut warnings = std::mem::take(&mut *warnings.lock().unwrap_or_else(PoisonError::into_inner));
     let mut dropped = BTreeMap::new();
     let mut bugs = Vec::new();
     for result in results {
-        stats.merge(&result.stats);
-        seconds.add(result.seconds);
+        match &mut figures {
+            Some(figures) => figures.merge(result.figures),
+            None => figures = Some(result.figures),
+        }
         for (sink, count) in result.dropped_messages {
             *dropped.entry(sink).or_insert(0) += count;
         }
@@ -786,20 +753,8 @@ fn make_report(
         );
     }
     let last = ended.duration.as_nanos() as u64 / SECOND;
-    let per_second = (0..=last)
-        .map(|second| {
-            let of_rows = seconds.rows(second, rows.len() + 1);
-            let mut sum = report::PerSecond { t: second, ..report::PerSecond::default() };
-            for (row, of_row) in rows.iter().zip(&of_rows[1..]) {
-                sum.planned += row.planned_in(second, of_row);
-                sum.started += of_row.started;
-                sum.completed += of_row.completed;
-                sum.failed += of_row.failed;
-                sum.running += of_row.running;
-            }
-            sum
-        })
-        .collect();
+    let per_second =
+        seconds.into_report(last, facts.warm_up, |row, second, counted| rows[row].planned_in(second, counted));
     let row_facts = rows
         .into_iter()
         .map(|row| {
@@ -810,7 +765,7 @@ fn make_report(
         .collect();
     report::make(
         &facts.names,
-        stats,
+        figures.unwrap_or_else(|| Figures::new(1)),
         Facts {
             scenario: facts.names.test.clone(),
             started_at: facts.wall.start(),
@@ -818,6 +773,8 @@ fn make_report(
             rows: row_facts,
             stopped,
             limits: facts.limits,
+            warm_up: Duration::from_nanos(facts.warm_up),
+            max_series_bytes: facts.max_series_bytes,
             bugs,
             warnings,
             blocked: beside.blocked.iter().map(|(row, blocked)| blocked.told(facts.names.journey(*row))).collect(),

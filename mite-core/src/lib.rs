@@ -36,6 +36,7 @@ mod runner;
 mod scan;
 mod scenario;
 mod scenario_function;
+mod seconds;
 mod sink;
 mod stats;
 mod usage;
@@ -52,7 +53,8 @@ pub use mix::Mix;
 pub use recorded::{RecordedError, RecordedRows, recorded, recorded_rows};
 pub use recorder::{NameError, Recorder, RecorderError};
 pub use report::{
-    CheckReport, ErrorReport, Generator, JourneyReport, PerSecond, Report, RequestReport, TransactionReport, Verdict,
+    CheckReport, ErrorReport, Generator, JourneyReport, PerSecond, Report, RequestReport, SecondQuantiles, SecondRow,
+    TransactionReport, Verdict, WarmUp,
 };
 pub use runner::{Progress, Run, RunError, RunHandle, Stopper, run};
 pub use scenario::{IntoScenario, Overload, Row, RowError, Scenario};

@@ -68,8 +68,12 @@ impl Names {
     /// `journeys` begins with the name that setup and teardown go by.
     pub(crate) fn new(test: String, journeys: Vec<String>) -> Self {
         let mut tables = Tables::default();
-        for row in 0..journeys.len() {
-            tables.paths.push(Path { row: row as u32, full: ROOT.into() });
+        let overflow: Arc<str> = [ROOT, JOINT, OVERFLOW].concat().into();
+        for full in [ROOT.into(), overflow] {
+            tables.paths.extend((0..journeys.len()).map(|row| Path { row: row as u32, full: Arc::clone(&full) }));
+        }
+        for row in 0..journeys.len() as u32 {
+            tables.children.insert((Self::root(row), OVERFLOW.into()), Self::overflow(row, journeys.len()));
         }
         Self { test, journeys, tables: Mutex::new(tables) }
     }
@@ -82,6 +86,11 @@ impl Names {
         PathId(row)
     }
 
+    /// Where a row's transactions are told that there is no room for, in a run of so many rows.
+    pub(crate) fn overflow(row: u32, rows: usize) -> PathId {
+        PathId(rows as u32 + row)
+    }
+
     /// The transaction `name` within `parent`.
     fn child(&self, parent: PathId, name: &str) -> PathId {
         let mut tables = self.tables();
@@ -89,14 +98,9 @@ impl Names {
             return *id;
         }
         let row = tables.paths[parent.index()].row;
-        let (parent, name) = if tables.paths.len() < MOST_NAMES {
-            (parent, name)
-        } else {
+        if tables.paths.len() >= MOST_NAMES {
             tables.overflowed = true;
-            (Self::root(row), OVERFLOW)
-        };
-        if let Some(id) = tables.children.get(&(parent, name.into())) {
-            return *id;
+            return Self::overflow(row, self.journeys.len());
         }
         let id = PathId(tables.paths.len() as u32);
         let full = [&*tables.paths[parent.index()].full, JOINT, name].concat().into();

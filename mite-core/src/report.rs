@@ -14,7 +14,7 @@ use crate::histogram::Histogram;
 use crate::hooks::HookReport;
 use crate::limits::RanOut;
 use crate::names::{Names, PathId};
-use crate::stats::Stats;
+use crate::stats::{Figures, RequestStats, RowStats, Stats, TransactionStats};
 
 /// The report of a run.
 #[derive(Debug, Clone, Serialize)]
@@ -33,6 +33,9 @@ pub struct Report {
     pub verdict: Verdict,
     /// Why the verdict is not `passed`.
     pub reasons: Vec<String>,
+    /// What was left out of the figures that follow, where the run had a warm-up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warm_up: Option<WarmUp>,
     /// One for each row of the scenario.
     pub journeys: Vec<JourneyReport>,
     /// One for each transaction of each journey.
@@ -68,6 +71,50 @@ pub enum Verdict {
     GeneratorLimited,
     /// It was stopped before its end.
     Aborted,
+}
+
+/// What became of the starts that were due in the warm-up, of all rows: both sums of [`JourneyReport`] hold for them too.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct WarmUp {
+    /// From the start of the run on: what was due before its end is left out of the figures.
+    #[serde(rename = "duration_us", serialize_with = "micros")]
+    pub duration: Duration,
+    /// Starts that the plan had in it.
+    pub planned: u64,
+    /// Starts that were made.
+    pub started: u64,
+    /// Journeys that returned `Ok`, in the warm-up or after it.
+    pub completed: u64,
+    /// Journeys that returned an error, panicked or took longer than their row's timeout.
+    pub failed: u64,
+    /// Journeys that were still running when the graceful stop ran out.
+    pub cancelled: u64,
+    /// Starts left out at `max_running`.
+    pub dropped: u64,
+    /// Starts for which the data pool had no item.
+    pub starved: u64,
+    /// Starts that were still waiting when the row ended.
+    pub unstarted: u64,
+    /// Errors that were reported.
+    pub errors: u64,
+}
+
+impl WarmUp {
+    fn of(duration: Duration, stats: &Stats) -> Self {
+        let mut sum = Self { duration, errors: stats.errors.values().sum(), ..Self::default() };
+        for row in &stats.rows {
+            sum.planned += row.planned;
+            sum.started += row.started;
+            sum.completed += row.completed;
+            sum.failed += row.failed;
+            sum.cancelled += row.cancelled;
+            sum.dropped += row.dropped;
+            sum.starved += row.starved;
+            sum.unstarted += row.unstarted;
+        }
+        sum
+    }
 }
 
 /// The figures of one row. Both sums hold in each report: `planned = started + dropped + starved + unstarted`, and
@@ -196,6 +243,9 @@ pub struct CheckReport {
 pub struct PerSecond {
     /// The second, from 0.
     pub t: u64,
+    /// Whether it began in the warm-up.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub warm_up: bool,
     /// Starts that were due in it.
     pub planned: u64,
     /// Journeys started in it.
@@ -206,6 +256,61 @@ pub struct PerSecond {
     pub failed: u64,
     /// Journeys under way at its end.
     pub running: u64,
+    /// The response times of the journeys that completed in it, of all rows.
+    pub response_time: SecondQuantiles,
+    /// The same for each row; empty where the scenario has only one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<SecondRow>,
+}
+
+/// One row in one second of the run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SecondRow {
+    /// The row's number, from 1.
+    pub row: u32,
+    /// Starts that were due in the second.
+    pub planned: u64,
+    /// Journeys started in it.
+    pub started: u64,
+    /// Journeys that completed in it.
+    pub completed: u64,
+    /// Journeys that failed in it.
+    pub failed: u64,
+    /// Journeys under way at its end.
+    pub running: u64,
+    /// The response times of the journeys that completed in it.
+    pub response_time: SecondQuantiles,
+}
+
+/// The response times of the journeys that completed in one second, on all workers: whole microseconds, told within 0.1 %;
+/// zeros when there were none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SecondQuantiles {
+    /// How many journeys completed.
+    pub count: u64,
+    /// What half of them were not longer than.
+    pub p50: u64,
+    /// What 95 of 100 were not longer than.
+    pub p95: u64,
+    /// What 99 of 100 were not longer than.
+    pub p99: u64,
+    /// The longest, exactly.
+    pub max: u64,
+}
+
+impl SecondQuantiles {
+    pub(crate) fn of(times: &Histogram) -> Self {
+        let micros = |percent| times.percentile(percent).as_micros() as u64;
+        Self {
+            count: times.count(),
+            p50: micros(50.0),
+            p95: micros(95.0),
+            p99: micros(99.0),
+            max: times.max().as_micros() as u64,
+        }
+    }
 }
 
 /// How the load generator itself did.
@@ -292,6 +397,8 @@ pub(crate) struct Facts {
     pub(crate) rows: Vec<RowFacts>,
     pub(crate) stopped: Option<Stopped>,
     pub(crate) limits: GeneratorLimits,
+    pub(crate) warm_up: Duration,
+    pub(crate) max_series_bytes: u64,
     /// What does not add up in mite itself.
     pub(crate) bugs: Vec<String>,
     pub(crate) warnings: Vec<String>,
@@ -334,8 +441,33 @@ struct Inside {
 }
 
 /// Makes the report of the merged statistics.
-pub(crate) fn make(names: &Names, stats: Stats, facts: Facts) -> Report {
-    let ran_out = stats.ran_out;
+pub(crate) fn make(names: &Names, figures: Figures, facts: Facts) -> Report {
+    let Figures { measured: stats, warm_up } = figures;
+    // What the system has no more of is missing in either part.
+    let mut ran_out = stats.ran_out;
+    ran_out.extend(&warm_up.ran_out);
+    let (mut bugs, mut warnings) = (facts.bugs, facts.warnings);
+    for (part, rows) in [("", &stats.rows), (" in the warm-up", &warm_up.rows)] {
+        bugs.extend(rows.iter().enumerate().flat_map(|(row, stats)| broken_sums(row, part, stats)));
+    }
+    let warm_up = (!facts.warm_up.is_zero()).then(|| WarmUp::of(facts.warm_up, &warm_up));
+    if warm_up.is_some() && stats.rows.iter().all(|row| row.planned == 0) {
+        warnings.push("nothing was measured: all starts were due in the warm-up".to_owned());
+    }
+    if stats.out_of_room {
+        warnings.push(format!(
+            "the figures of transactions and requests took all of the {} that they may: those that came later are told as \
+             `__overflow__`. Use fewer different names, or raise `Run::max_series_bytes`",
+            text::bytes(facts.max_series_bytes)
+        ));
+    }
+    if stats.out_of_kinds {
+        warnings.push(
+            "a transaction had more kinds of request than are told apart: those that came later are told with the method \
+             `__overflow__`. A method should be one of a few words"
+                .to_owned(),
+        );
+    }
     let mut start_lag = Histogram::new();
     let mut journeys = Vec::new();
     let mut inside = Vec::new();
@@ -366,8 +498,6 @@ pub(crate) fn make(names: &Names, stats: Stats, facts: Facts) -> Report {
         let path = names.path(path);
         (path.row, names.journey(path.row).to_owned(), path.short().to_owned())
     };
-    let mut bugs = facts.bugs;
-    bugs.extend(journeys.iter().flat_map(broken_sums));
     let mut generator = facts.generator;
     generator.start_lag_p99_us = start_lag.percentile(99.0).as_micros() as u64;
     let mut report = Report {
@@ -377,15 +507,16 @@ pub(crate) fn make(names: &Names, stats: Stats, facts: Facts) -> Report {
         duration: facts.duration,
         verdict: Verdict::Passed,
         reasons: Vec::new(),
-        transactions: transactions(&stats.transactions, place),
-        requests: requests(&stats.requests, place),
+        transactions: transactions(stats.transactions, place),
+        requests: requests(stats.requests, place),
         errors: errors(&stats.errors, place),
         checks: checks(&stats.checks, place),
         records: facts.records,
         per_second: facts.per_second,
         hooks: facts.hooks,
         generator,
-        warnings: facts.warnings,
+        warnings,
+        warm_up,
         journeys,
     };
     let mut limited = generator_limits(&report, facts.limits, &inside, &ran_out, &start_lag);
@@ -406,83 +537,66 @@ fn merged<T: Ord, R>(
     rows: &mut Vec<R>,
     index: &mut Named<T>,
     key: (u32, String, String, T),
-    merge: impl FnOnce(&mut R),
-    make: impl FnOnce() -> R,
+    row: R,
+    merge: impl FnOnce(&mut R, R),
 ) {
     if let Some(at) = index.get(&key) {
-        merge(&mut rows[*at]);
+        merge(&mut rows[*at], row);
     } else {
         index.insert(key, rows.len());
-        rows.push(make());
+        rows.push(row);
     }
 }
 
 fn transactions(
-    stats: &[crate::stats::TransactionStats],
+    stats: Vec<TransactionStats>,
     place: impl Fn(PathId) -> (u32, String, String),
 ) -> Vec<TransactionReport> {
     let (mut rows, mut index) = (Vec::new(), Named::new());
-    for (path, stats) in stats.iter().enumerate().filter(|(_, stats)| stats.count > 0) {
+    for (path, stats) in stats.into_iter().enumerate().filter(|(_, stats)| stats.count > 0) {
         let (row, journey, transaction) = place(PathId(path as u32));
-        merged(
-            &mut rows,
-            &mut index,
-            (u32::from(row > 0), journey.clone(), transaction.clone(), ()),
-            |told: &mut TransactionReport| {
-                told.count += stats.count;
-                told.errors += stats.errors;
-                told.time.merge(&stats.time);
-            },
-            || TransactionReport {
-                journey,
-                transaction,
-                count: stats.count,
-                errors: stats.errors,
-                time: stats.time.clone(),
-            },
-        );
+        let key = (u32::from(row > 0), journey.clone(), transaction.clone(), ());
+        let TransactionStats { count, errors, time } = stats;
+        let row = TransactionReport { journey, transaction, count, errors, time };
+        merged(&mut rows, &mut index, key, row, |told, row| {
+            told.count += row.count;
+            told.errors += row.errors;
+            told.time.merge(&row.time);
+        });
     }
     rows
 }
 
-fn requests(
-    stats: &[Vec<crate::stats::RequestStats>],
-    place: impl Fn(PathId) -> (u32, String, String),
-) -> Vec<RequestReport> {
+fn requests(stats: Vec<Vec<RequestStats>>, place: impl Fn(PathId) -> (u32, String, String)) -> Vec<RequestReport> {
     let (mut rows, mut index) = (Vec::new(), Named::new());
-    for (path, stats) in stats.iter().enumerate() {
-        for stats in stats {
-            let (row, journey, transaction) = place(PathId(path as u32));
-            let kind = (stats.method.to_string(), stats.code, stats.error);
-            merged(
-                &mut rows,
-                &mut index,
-                (u32::from(row > 0), journey.clone(), transaction.clone(), kind),
-                |told: &mut RequestReport| {
-                    told.count += stats.count;
-                    told.bytes += stats.bytes;
-                    told.time.merge(&stats.time);
-                    told.dns.merge(&stats.dns);
-                    told.connect.merge(&stats.connect);
-                    told.tls.merge(&stats.tls);
-                    told.first_byte.merge(&stats.first_byte);
-                },
-                || RequestReport {
-                    journey,
-                    transaction,
-                    method: stats.method.to_string(),
-                    code: stats.code,
-                    error: stats.error.map(str::to_owned),
-                    count: stats.count,
-                    bytes: stats.bytes,
-                    time: stats.time.clone(),
-                    dns: stats.dns.clone(),
-                    connect: stats.connect.clone(),
-                    tls: stats.tls.clone(),
-                    first_byte: stats.first_byte.clone(),
-                },
-            );
-        }
+    let stats = stats.into_iter().enumerate().flat_map(|(path, stats)| stats.into_iter().map(move |of| (path, of)));
+    for (path, stats) in stats {
+        let (row, journey, transaction) = place(PathId(path as u32));
+        let kind = (stats.method.clone(), stats.code, stats.error);
+        let key = (u32::from(row > 0), journey.clone(), transaction.clone(), kind);
+        let row = RequestReport {
+            journey,
+            transaction,
+            method: stats.method.into(),
+            code: stats.code,
+            error: stats.error.map(str::to_owned),
+            count: stats.count,
+            bytes: stats.bytes,
+            time: stats.time,
+            dns: stats.dns,
+            connect: stats.connect,
+            tls: stats.tls,
+            first_byte: stats.first_byte,
+        };
+        merged(&mut rows, &mut index, key, row, |told, row| {
+            told.count += row.count;
+            told.bytes += row.bytes;
+            told.time.merge(&row.time);
+            told.dns.merge(&row.dns);
+            told.connect.merge(&row.connect);
+            told.tls.merge(&row.tls);
+            told.first_byte.merge(&row.first_byte);
+        });
     }
     rows
 }
@@ -524,16 +638,17 @@ fn checks(
     rows.into_values().collect()
 }
 
-/// The two sums that must hold for each row; where one does not, mite has lost count.
-fn broken_sums(row: &JourneyReport) -> Vec<String> {
+/// The two sums that must hold for each row in each part of the run; where one does not, mite has lost count.
+fn broken_sums(row: usize, part: &str, stats: &RowStats) -> Vec<String> {
     let mut broken = Vec::new();
-    let became = row.started + row.dropped + row.starved + row.unstarted;
-    if row.planned != became {
-        broken.push(format!("row {}: {} starts were planned, and {became} are accounted for", row.row, row.planned));
+    let (planned, started) = (stats.planned, stats.started);
+    let became = started + stats.dropped + stats.starved + stats.unstarted;
+    if planned != became {
+        broken.push(format!("row {row}: {planned} starts were planned{part}, and {became} are accounted for"));
     }
-    let ended = row.completed + row.failed + row.cancelled;
-    if row.started != ended {
-        broken.push(format!("row {}: {} journeys were started, and {ended} are accounted for", row.row, row.started));
+    let ended = stats.completed + stats.failed + stats.cancelled;
+    if started != ended {
+        broken.push(format!("row {row}: {started} journeys were started{part}, and {ended} are accounted for"));
     }
     broken
 }

@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::controller::{self, Control};
 use crate::limits;
 use crate::recorder::Recorder;
-use crate::report::{GeneratorLimits, Report};
+use crate::report::{GeneratorLimits, Report, SecondQuantiles};
 use crate::scenario::{CheckedRow, RowError, Scenario};
 use crate::sink::{self, MOST_SINKS, Sink, SinkError};
 use crate::volume::{HOUR, nanos};
@@ -34,6 +34,8 @@ use worker::Event;
 
 /// How long journeys may go on after the last start, unless the run says otherwise.
 const GRACEFUL_STOP: Duration = Duration::from_secs(30);
+/// What the figures of transactions and requests may take, unless the run says otherwise.
+const MAX_SERIES_BYTES: u64 = 256 << 20;
 /// How long dropping a run waits for its threads.
 const DROP_WAIT: Duration = Duration::from_secs(1);
 
@@ -72,6 +74,8 @@ pub struct Run {
     stop_after: Option<Duration>,
     graceful_stop: Duration,
     start_delay: Duration,
+    warm_up: Duration,
+    max_series_bytes: u64,
     max_running: Option<u64>,
     seed: u64,
     limits: GeneratorLimits,
@@ -90,6 +94,8 @@ impl Run {
             stop_after: None,
             graceful_stop: GRACEFUL_STOP,
             start_delay: Duration::ZERO,
+            warm_up: Duration::ZERO,
+            max_series_bytes: MAX_SERIES_BYTES,
             max_running: None,
             seed: 0,
             limits: GeneratorLimits::default(),
@@ -146,6 +152,41 @@ impl Run {
     /// Waits so long after setup before the first start: a day at the most.
     pub fn start_delay(mut self, delay: Duration) -> Self {
         self.start_delay = delay;
+        self
+    }
+
+    /// Leaves what is due in the first part of the run out of the figures and the verdict, while caches fill and connections
+    /// are made: none unless told otherwise, a day at the most.
+    ///
+    /// A start belongs to the warm-up when it was due in it (in the closed model: when its slot was free), however late it
+    /// was made and whenever its journey ended. What became of it is told in [`Report::warm_up`], and its records are kept.
+    /// [`Report::per_second`] is of the whole run.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use mite_core::volume::{constant, SECOND};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// async fn browse(_ctx: &mut Context) -> Result {
+    ///     Ok(())
+    /// }
+    ///
+    /// let scenario = Scenario::new().journey(browse, NoData, constant(100, SECOND / 5));
+    /// let report = Run::new(scenario).warm_up(SECOND / 10).run_blocking()?;
+    /// assert_eq!((report.journeys[0].completed, report.warm_up.unwrap().completed), (10, 10));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
+    pub fn warm_up(mut self, duration: Duration) -> Self {
+        self.warm_up = duration;
+        self
+    }
+
+    /// How much memory the figures of all transactions and requests may take, in bytes, shared out over the workers: 256 MiB
+    /// unless told otherwise, which is enough for tens of thousands of them.
+    ///
+    /// Beyond that, transactions and kinds of request that are new are counted together as `__overflow__`, and the report has
+    /// a warning. What is there already goes on growing, so that a little more may be taken.
+    pub fn max_series_bytes(mut self, bytes: u64) -> Self {
+        self.max_series_bytes = bytes;
         self
     }
 
@@ -224,6 +265,11 @@ impl Run {
         if self.start_delay > 24 * HOUR {
             return Err(RunError::StartDelay);
         }
+        if self.warm_up > 24 * HOUR
+            || (!self.warm_up.is_zero() && self.stop_after.is_some_and(|end| self.warm_up >= end))
+        {
+            return Err(RunError::WarmUp);
+        }
         let endless_ok = self.endless || stop_after.is_some();
         let Scenario { name, rows, hooks } = self.scenario;
         let rows = rows.into_iter().enumerate().map(|(index, row)| row.check(index + 1, self.workers, endless_ok));
@@ -264,6 +310,9 @@ impl Run {
             stop_after,
             graceful_stop: self.graceful_stop,
             start_delay: self.start_delay,
+            // A day at the most, which fits.
+            warm_up: self.warm_up.as_nanos() as u64,
+            max_series_bytes: self.max_series_bytes,
             seed: self.seed,
             limits: self.limits,
             events: events.clone(),
@@ -329,6 +378,8 @@ pub struct Progress {
     pub failed: u64,
     /// Journeys that are under way.
     pub running: u64,
+    /// The response times of the journeys that completed in the last whole second.
+    pub response_time: SecondQuantiles,
 }
 
 /// A run that is under way; await it for its report.
@@ -483,6 +534,11 @@ pub enum RunError {
     /// `start_delay` is over a day.
     #[error("`start_delay` is for a day at the most")]
     StartDelay,
+    /// `warm_up` is over a day, or leaves nothing to be measured.
+    #[error(
+        "`warm_up` is for a day at the most, and must be shorter than `stop_after`, so that there is something to measure"
+    )]
+    WarmUp,
     /// A closure gave a volume that makes no sense.
     #[error("row {row} ({journey}): its volume for second {second} makes no sense: {message}")]
     Volume {

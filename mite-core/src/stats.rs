@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::histogram::Histogram;
 use crate::limits::RanOut;
-use crate::names::{OVERFLOW, PathId};
+use crate::names::{Names, OVERFLOW, PathId};
 
 /// One request as a protocol's session measured it: each duration is that of its phase alone.
 ///
@@ -30,6 +30,14 @@ pub struct RequestSample<'a> {
     pub tls: Option<Duration>,
     /// From the request having been sent to the first byte of the response.
     pub first_byte: Option<Duration>,
+}
+
+/// The part of a run that a start belongs to, by when it was due: each has figures of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Counted, and left out of the figures.
+    WarmUp,
+    Measured,
 }
 
 /// How a start ended.
@@ -63,6 +71,8 @@ pub(crate) struct RowStats {
     pub(crate) unstarted: u64,
     /// Of those the ones that mite itself was too late for.
     pub(crate) too_late: u64,
+    /// Starts of the plan for which there was no more data: they are taken out of it.
+    pub(crate) not_planned: u64,
     pub(crate) response_time: Histogram,
     pub(crate) service_time: Histogram,
     pub(crate) start_lag: Histogram,
@@ -83,6 +93,7 @@ impl RowStats {
         self.starved += other.starved;
         self.unstarted += other.unstarted;
         self.too_late += other.too_late;
+        self.not_planned += other.not_planned;
         self.response_time.merge(&other.response_time);
         self.service_time.merge(&other.service_time);
         self.start_lag.merge(&other.start_lag);
@@ -92,14 +103,21 @@ impl RowStats {
     }
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct TransactionStats {
     pub(crate) count: u64,
     pub(crate) errors: u64,
     pub(crate) time: Histogram,
 }
 
-#[derive(Debug, Clone)]
+impl TransactionStats {
+    /// The bytes that it takes.
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.time.heap_bytes()
+    }
+}
+
+#[derive(Debug)]
 pub(crate) struct RequestStats {
     pub(crate) method: Box<str>,
     pub(crate) code: u16,
@@ -113,12 +131,20 @@ pub(crate) struct RequestStats {
     pub(crate) first_byte: Histogram,
 }
 
+/// What tells the requests of one transaction apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Kind<'a> {
+    code: u16,
+    error: Option<&'static str>,
+    method: &'a str,
+}
+
 impl RequestStats {
-    fn new(method: &str, code: u16, error: Option<&'static str>) -> Self {
+    fn new(kind: Kind<'_>) -> Self {
         Self {
-            method: method.into(),
-            code,
-            error,
+            method: kind.method.into(),
+            code: kind.code,
+            error: kind.error,
             count: 0,
             bytes: 0,
             time: Histogram::new(),
@@ -127,6 +153,16 @@ impl RequestStats {
             tls: Histogram::new(),
             first_byte: Histogram::new(),
         }
+    }
+
+    fn kind(&self) -> Kind<'_> {
+        Kind { code: self.code, error: self.error, method: &self.method }
+    }
+
+    /// The bytes that it takes.
+    fn bytes(&self) -> usize {
+        let histograms = [&self.time, &self.dns, &self.connect, &self.tls, &self.first_byte];
+        size_of::<Self>() + histograms.into_iter().map(Histogram::heap_bytes).sum::<usize>()
     }
 
     fn merge(&mut self, other: &Self) {
@@ -154,28 +190,17 @@ pub(crate) struct CheckStats {
     pub(crate) failed: u64,
 }
 
-/// What happened to one row in one second.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct RowSecond {
-    pub(crate) started: u64,
-    pub(crate) completed: u64,
-    pub(crate) failed: u64,
-    pub(crate) planned: u64,
-    /// At the second's end.
-    pub(crate) running: u64,
-}
+/// How many kinds of request (method, code and error) are told apart in one transaction.
+const MOST_KINDS: usize = 64;
 
-/// One worker's rows in one second.
-#[derive(Debug, Clone)]
-pub(crate) struct Second {
-    pub(crate) index: u64,
-    pub(crate) rows: Vec<RowSecond>,
-}
+/// What the histograms of a transaction or a request take at first; what they take in the end is weighed now and then.
+const NEW_TRANSACTION: usize = size_of::<TransactionStats>() + 100;
+const NEW_REQUEST: usize = size_of::<RequestStats>() + 500;
 
 /// How many different errors, and checks, are told apart: a message made from a user's id must not eat the memory.
 const MOST_DISTINCT: usize = 1000;
 
-/// One worker's figures.
+/// One worker's figures of one part of the run.
 #[derive(Debug)]
 pub(crate) struct Stats {
     pub(crate) rows: Vec<RowStats>,
@@ -187,8 +212,15 @@ pub(crate) struct Stats {
     pub(crate) checks: HashMap<(PathId, String), CheckStats>,
     /// What the system had no more of, and how often that was found.
     pub(crate) ran_out: BTreeMap<RanOut, u64>,
-    second: Second,
-    finished_seconds: Vec<Second>,
+    /// Nothing is timed, and only rows and errors are counted.
+    counts_only: bool,
+    /// The bytes that transactions and requests take, as last weighed, and may take before no more of them are told apart.
+    series_bytes: usize,
+    most_series_bytes: usize,
+    /// Whether there was one that there was no room for.
+    pub(crate) out_of_room: bool,
+    /// Whether there were more kinds of request in one transaction than are told apart.
+    pub(crate) out_of_kinds: bool,
 }
 
 impl Stats {
@@ -201,76 +233,80 @@ impl Stats {
             errors: HashMap::new(),
             checks: HashMap::new(),
             ran_out: BTreeMap::new(),
-            second: Second { index: 0, rows: vec![RowSecond::default(); rows] },
-            finished_seconds: Vec::new(),
+            counts_only: false,
+            series_bytes: 0,
+            most_series_bytes: usize::MAX,
+            out_of_room: false,
+            out_of_kinds: false,
         }
     }
 
-    /// The counters of the second in which `now`, in nanoseconds since the start of the run, lies.
-    pub(crate) fn second(&mut self, now: u64, row: u32) -> &mut RowSecond {
-        self.roll(now);
-        &mut self.second.rows[row as usize]
+    /// For a part of the run of which only counts are told.
+    pub(crate) fn counts_only(rows: usize) -> Self {
+        Self { counts_only: true, ..Self::new(rows) }
     }
 
-    /// Closes the seconds before `now`.
-    pub(crate) fn roll(&mut self, now: u64) {
-        let index = now / 1_000_000_000;
-        while self.second.index < index {
-            let mut next = self.second.clone();
-            next.index += 1;
-            for row in &mut next.rows {
-                *row = RowSecond { running: row.running, ..RowSecond::default() };
-            }
-            self.finished_seconds.push(std::mem::replace(&mut self.second, next));
+    /// Once transactions and requests take more than so many bytes, those that are new are told as `__overflow__`.
+    pub(crate) fn limit_series(&mut self, bytes: u64) {
+        self.most_series_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    }
+
+    /// Works out anew what transactions and requests take: histograms grow as they are used.
+    pub(crate) fn weigh(&mut self) {
+        let transactions = self.transactions.iter().filter(|stats| stats.count > 0).map(TransactionStats::bytes);
+        let requests = self.requests.iter().flatten().map(RequestStats::bytes);
+        self.series_bytes = transactions.sum::<usize>() + requests.sum::<usize>();
+    }
+
+    /// Where a series is counted that is new at `path`: there, or at its row's `__overflow__` when there is no more room. A
+    /// row's root always has room.
+    fn path_of_new(&mut self, row: u32, path: PathId, bytes: usize) -> PathId {
+        if self.series_bytes < self.most_series_bytes || path == Names::root(row) {
+            self.series_bytes += bytes;
+            return path;
         }
+        self.out_of_room = true;
+        Names::overflow(row, self.rows.len())
     }
 
-    /// The seconds that were closed since the last call.
-    pub(crate) fn take_seconds(&mut self) -> Vec<Second> {
-        std::mem::take(&mut self.finished_seconds)
-    }
-
-    /// The second that is under way.
-    pub(crate) fn last_second(&self) -> Second {
-        self.second.clone()
-    }
-
-    pub(crate) fn started(&mut self, now: u64, row: u32, delay: StartDelay) {
+    pub(crate) fn started(&mut self, row: u32, delay: StartDelay) {
         let stats = &mut self.rows[row as usize];
         stats.started += 1;
+        if self.counts_only {
+            return;
+        }
         stats.start_lag.record(delay.generator_lag);
         stats.queue_wait.record(delay.queue_wait);
         stats.data_wait.record(delay.data_wait);
-        let second = self.second(now, row);
-        second.started += 1;
-        second.running += 1;
     }
 
-    pub(crate) fn ended(&mut self, now: u64, row: u32, outcome: Outcome, response: Duration, service: Duration) {
+    pub(crate) fn ended(&mut self, row: u32, outcome: Outcome, response: Duration, service: Duration) {
         let stats = &mut self.rows[row as usize];
         match outcome {
+            Outcome::Completed => stats.completed += 1,
+            Outcome::Failed => stats.failed += 1,
+            Outcome::Cancelled => stats.cancelled += 1,
+        }
+        if self.counts_only {
+            return;
+        }
+        match outcome {
             Outcome::Completed => {
-                stats.completed += 1;
                 stats.response_time.record(response);
                 stats.service_time.record(service);
             }
-            Outcome::Failed => {
-                stats.failed += 1;
-                stats.failed_time.record(response);
-            }
-            Outcome::Cancelled => stats.cancelled += 1,
-        }
-        let second = self.second(now, row);
-        second.running = second.running.saturating_sub(1);
-        match outcome {
-            Outcome::Completed => second.completed += 1,
-            Outcome::Failed => second.failed += 1,
+            Outcome::Failed => stats.failed_time.record(response),
             Outcome::Cancelled => {}
         }
     }
 
     /// Counts one transaction; `time` is `None` when it was cut off, since cancelled work is counted and never timed.
-    pub(crate) fn transaction(&mut self, path: PathId, had_error: bool, time: Option<Duration>) {
+    pub(crate) fn transaction(&mut self, row: u32, path: PathId, had_error: bool, time: Option<Duration>) {
+        if self.counts_only {
+            return;
+        }
+        let known = self.transactions.get(path.index()).is_some_and(|stats| stats.count > 0);
+        let path = if known { path } else { self.path_of_new(row, path, NEW_TRANSACTION) };
         if self.transactions.len() <= path.index() {
             self.transactions.resize_with(path.index() + 1, TransactionStats::default);
         }
@@ -282,8 +318,17 @@ impl Stats {
         }
     }
 
-    pub(crate) fn request(&mut self, path: PathId, sample: &RequestSample<'_>) {
-        let stats = self.request_stats(path, sample.method, sample.code, sample.error);
+    pub(crate) fn request(&mut self, row: u32, path: PathId, sample: &RequestSample<'_>) {
+        if self.counts_only {
+            return;
+        }
+        let kind = Kind { method: sample.method, code: sample.code, error: sample.error };
+        let stats = if let Some(index) = self.known_request(path, kind) {
+            &mut self.requests[path.index()][index]
+        } else {
+            let path = self.path_of_new(row, path, NEW_REQUEST);
+            self.request_stats(path, kind)
+        };
         stats.count += 1;
         stats.bytes += sample.bytes;
         stats.time.record(sample.total);
@@ -300,20 +345,23 @@ impl Stats {
         }
     }
 
-    fn request_stats(
-        &mut self,
-        path: PathId,
-        method: &str,
-        code: u16,
-        error: Option<&'static str>,
-    ) -> &mut RequestStats {
+    fn known_request(&self, path: PathId, kind: Kind<'_>) -> Option<usize> {
+        self.requests.get(path.index())?.iter().position(|stats| stats.kind() == kind)
+    }
+
+    fn request_stats(&mut self, path: PathId, mut kind: Kind<'_>) -> &mut RequestStats {
         if self.requests.len() <= path.index() {
             self.requests.resize_with(path.index() + 1, Vec::new);
         }
+        let mut known = self.known_request(path, kind);
+        if known.is_none() && self.requests[path.index()].len() >= MOST_KINDS {
+            self.out_of_kinds = true;
+            kind = Kind { method: OVERFLOW, code: 0, error: None };
+            known = self.known_request(path, kind);
+        }
         let of_path = &mut self.requests[path.index()];
-        let same = |stats: &RequestStats| stats.code == code && stats.error == error && *stats.method == *method;
-        let index = of_path.iter().position(same).unwrap_or_else(|| {
-            of_path.push(RequestStats::new(method, code, error));
+        let index = known.unwrap_or_else(|| {
+            of_path.push(RequestStats::new(kind));
             of_path.len() - 1
         });
         &mut of_path[index]
@@ -332,6 +380,9 @@ impl Stats {
     }
 
     pub(crate) fn check(&mut self, path: PathId, name: &str, passed: bool) {
+        if self.counts_only {
+            return;
+        }
         let stats = self.check_stats(path, name);
         if passed { stats.passed += 1 } else { stats.failed += 1 }
     }
@@ -341,35 +392,57 @@ impl Stats {
         self.checks.entry((path, if full { OVERFLOW } else { name }.to_owned())).or_default()
     }
 
-    /// Adds another worker's figures; seconds are merged by the controller as they come.
-    pub(crate) fn merge(&mut self, other: &Self) {
+    /// Adds another worker's figures, and gives back their memory as it goes.
+    pub(crate) fn merge(&mut self, other: Self) {
         for (row, other) in self.rows.iter_mut().zip(&other.rows) {
             row.merge(other);
         }
         if self.transactions.len() < other.transactions.len() {
             self.transactions.resize_with(other.transactions.len(), TransactionStats::default);
         }
-        for (stats, other) in self.transactions.iter_mut().zip(&other.transactions) {
+        for (stats, other) in self.transactions.iter_mut().zip(other.transactions) {
             stats.count += other.count;
             stats.errors += other.errors;
             stats.time.merge(&other.time);
         }
-        for (path, requests) in other.requests.iter().enumerate() {
+        for (path, requests) in other.requests.into_iter().enumerate() {
             for stats in requests {
-                self.request_stats(PathId(path as u32), &stats.method, stats.code, stats.error).merge(stats);
+                self.request_stats(PathId(path as u32), stats.kind()).merge(&stats);
             }
         }
-        for (key, count) in &other.errors {
-            self.errors_of(key.clone(), *count);
+        for (key, count) in other.errors {
+            self.errors_of(key, count);
         }
-        for (what, count) in &other.ran_out {
-            *self.ran_out.entry(*what).or_default() += count;
+        for (what, count) in other.ran_out {
+            *self.ran_out.entry(what).or_default() += count;
         }
         for ((path, name), stats) in &other.checks {
             let own = self.check_stats(*path, name);
             own.passed += stats.passed;
             own.failed += stats.failed;
         }
+        self.out_of_room |= other.out_of_room;
+        self.out_of_kinds |= other.out_of_kinds;
+    }
+}
+
+/// The figures of both parts of a run.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    pub(crate) warm_up: Stats,
+    pub(crate) measured: Stats,
+}
+
+impl Figures {
+    /// For `rows` rows, setup and teardown included.
+    pub(crate) fn new(rows: usize) -> Self {
+        Self { warm_up: Stats::counts_only(rows), measured: Stats::new(rows) }
+    }
+
+    /// Adds another worker's figures.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.warm_up.merge(other.warm_up);
+        self.measured.merge(other.measured);
     }
 }
 
@@ -377,41 +450,20 @@ impl Stats {
 mod tests {
     use super::*;
 
-    const S: u64 = 1_000_000_000;
-
-    #[test]
-    fn seconds_are_those_in_which_things_happened() {
-        let mut stats = Stats::new(2);
-        stats.started(S / 2, 1, StartDelay::default());
-        stats.started(S - 1, 1, StartDelay::default());
-        stats.ended(3 * S, 1, Outcome::Failed, Duration::ZERO, Duration::ZERO);
-        let seconds: Vec<_> = stats.take_seconds().into_iter().map(|second| (second.index, second.rows[1])).collect();
-        let (started, running) = (2, 2);
-        assert_eq!(
-            seconds,
-            [
-                (0, RowSecond { started, running, ..RowSecond::default() }),
-                (1, RowSecond { running, ..RowSecond::default() }),
-                (2, RowSecond { running, ..RowSecond::default() })
-            ]
-        );
-        assert_eq!(stats.last_second().rows[1], RowSecond { failed: 1, running: 1, ..RowSecond::default() });
-    }
-
     #[test]
     fn merging_is_adding() {
         let sample =
             |code| RequestSample { method: "GET", code, total: Duration::from_millis(5), ..Default::default() };
         let (mut one, mut other) = (Stats::new(2), Stats::new(2));
-        one.request(PathId(1), &sample(200));
-        other.request(PathId(1), &sample(200));
-        other.request(PathId(1), &sample(404));
-        other.transaction(PathId(3), true, None);
-        one.merge(&other);
-        let codes: Vec<_> = one.requests[1].iter().map(|stats| (stats.code, stats.count, stats.time.count())).collect();
+        one.request(0, PathId(4), &sample(200));
+        other.request(0, PathId(4), &sample(200));
+        other.request(0, PathId(4), &sample(404));
+        other.transaction(0, PathId(5), true, None);
+        one.merge(other);
+        let codes: Vec<_> = one.requests[4].iter().map(|stats| (stats.code, stats.count, stats.time.count())).collect();
         assert_eq!(codes, [(200, 2, 2), (404, 1, 1)]);
         assert_eq!(
-            (one.transactions[3].count, one.transactions[3].errors, one.transactions[3].time.count()),
+            (one.transactions[5].count, one.transactions[5].errors, one.transactions[5].time.count()),
             (1, 1, 0)
         );
     }
@@ -425,5 +477,55 @@ mod tests {
         }
         assert_eq!(stats.errors.len(), MOST_DISTINCT + 1);
         assert_eq!(stats.errors.values().sum::<u64>(), MOST_DISTINCT as u64 + 10);
+    }
+
+    /// A row's series, new ones among them, without room for all: each sample is counted somewhere.
+    #[test]
+    fn what_there_is_no_room_for_is_counted_all_the_same() {
+        let mut stats = Stats::new(2);
+        stats.limit_series(20_000);
+        let overflow = Names::overflow(1, 2);
+        let sample = |index| RequestSample {
+            method: "GET",
+            code: 200,
+            total: Duration::from_micros(index),
+            dns: Some(Duration::from_micros(index)),
+            ..Default::default()
+        };
+        for round in 0..3 {
+            for path in 4..104 {
+                stats.transaction(1, PathId(path), false, Some(Duration::from_micros(u64::from(path))));
+                stats.request(1, PathId(path), &sample(u64::from(path)));
+            }
+            stats.transaction(1, Names::root(1), false, Some(Duration::ZERO));
+            stats.weigh();
+            assert!((10_000..30_000).contains(&stats.series_bytes), "round {round}: {}", stats.series_bytes);
+        }
+        assert!(stats.out_of_room && !stats.out_of_kinds);
+        assert_eq!(stats.transactions[1].count, 3, "a row's root has room");
+        let told = stats.transactions.iter().filter(|stats| stats.count > 0).count();
+        assert!((5..100).contains(&told), "{told}");
+        assert_eq!(stats.transactions.iter().map(|stats| stats.count).sum::<u64>(), 303);
+        assert_eq!(stats.transactions.iter().map(|stats| stats.time.count()).sum::<u64>(), 303);
+        assert_eq!(stats.requests.iter().flatten().map(|stats| stats.count).sum::<u64>(), 300);
+        assert_eq!(stats.requests.iter().flatten().map(|stats| stats.dns.count()).sum::<u64>(), 300);
+        assert!(stats.transactions[overflow.index()].count > 0);
+        let [request] = &stats.requests[overflow.index()][..] else { panic!("one kind of request: {stats:?}") };
+        assert!(request.count > 0 && *request.method == *"GET");
+    }
+
+    #[test]
+    fn too_many_kinds_of_request_end_in_one() {
+        let (mut stats, mut other) = (Stats::new(1), Stats::new(1));
+        for code in 0..100 {
+            for stats in [&mut stats, &mut other] {
+                stats.request(0, PathId(0), &RequestSample { method: "GET", code, bytes: 1, ..Default::default() });
+            }
+        }
+        stats.merge(other);
+        assert!(stats.out_of_kinds && !stats.out_of_room);
+        let [told @ .., rest] = &stats.requests[0][..] else { panic!("no requests") };
+        assert_eq!((told.len(), rest.count, &*rest.method, rest.code), (MOST_KINDS, 2 * 36, OVERFLOW, 0));
+        assert!(told.iter().all(|told| told.count == 2 && told.bytes == 2));
     }
 }

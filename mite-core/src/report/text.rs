@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Report, Verdict};
+use super::{Report, Verdict, WarmUp, counted};
 use crate::histogram::Histogram;
 use crate::hooks::HookKind;
 use crate::names::ROOT;
@@ -49,6 +49,9 @@ impl fmt::Display for Report {
         hooks(self, f)?;
         for warning in &self.warnings {
             writeln!(f, "\nwarning: {warning}")?;
+        }
+        if let Some(part) = &self.warm_up {
+            warm_up(part, f)?;
         }
         let generator = &self.generator;
         writeln!(
@@ -129,6 +132,24 @@ fn errors(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
+fn warm_up(part: &WarmUp, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "\nwarm-up: the first {} are left out above: {} starts planned", time(part.duration), part.planned)?;
+    let always = [("started", part.started), ("completed", part.completed), ("failed", part.failed)];
+    let others = [
+        ("cancelled", part.cancelled),
+        ("dropped", part.dropped),
+        ("starved", part.starved),
+        ("unstarted", part.unstarted),
+    ];
+    for (what, count) in always.into_iter().chain(others.into_iter().filter(|(_, count)| *count > 0)) {
+        write!(f, ", {count} {what}")?;
+    }
+    if part.errors > 0 {
+        write!(f, ", {}", counted(part.errors, "error"))?;
+    }
+    writeln!(f)
+}
+
 /// How long setup and teardown took: of those that each worker calls the longest.
 fn hooks(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let mut told: Vec<(HookKind, Duration)> = Vec::new();
@@ -162,7 +183,7 @@ fn time(duration: Duration) -> String {
     digits(value, unit)
 }
 
-fn bytes(bytes: u64) -> String {
+pub(super) fn bytes(bytes: u64) -> String {
     let bytes = bytes as f64;
     match bytes {
         0.0..1024.0 => format!("{bytes} B"),
@@ -256,6 +277,25 @@ mod tests {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             self.0.write(f)
         }
+    }
+
+    #[test]
+    fn a_warm_up_is_one_line() {
+        struct Line(WarmUp);
+        impl fmt::Display for Line {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                warm_up(&self.0, f)
+            }
+        }
+        let duration = Duration::from_secs(2);
+        let mut part = WarmUp { duration, planned: 200, started: 200, completed: 200, ..WarmUp::default() };
+        let line = Line(part.clone()).to_string();
+        assert_eq!(
+            line,
+            "\nwarm-up: the first 2.00 s are left out above: 200 starts planned, 200 started, 200 completed, 0 failed\n"
+        );
+        (part.planned, part.dropped, part.errors) = (205, 5, 1);
+        assert!(Line(part).to_string().ends_with("0 failed, 5 dropped, 1 error\n"));
     }
 
     #[test]

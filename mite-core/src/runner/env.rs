@@ -1,6 +1,6 @@
 //! What the journeys on one worker's thread share: its figures, its messages, its names, and the run's facts.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,8 +13,9 @@ use crate::clock::{WallClock, nanos_since};
 use crate::extensions::Extensions;
 use crate::names::{KindId, NameCache, Names};
 use crate::report::GeneratorLimits;
+use crate::seconds::WorkerSeconds;
 use crate::sink::Outbox;
-use crate::stats::Stats;
+use crate::stats::{Figures, Outcome, Part, StartDelay, Stats};
 use crate::{Config, panics};
 
 /// The facts of a run that all its threads share and none changes.
@@ -29,6 +30,10 @@ pub(crate) struct RunFacts {
     /// From all being ready to the first start.
     pub(crate) start_delay: Duration,
     pub(crate) limits: GeneratorLimits,
+    /// What is due before is left out of the figures: nanoseconds since the start of the run.
+    pub(crate) warm_up: u64,
+    /// What the figures of transactions and requests may take, on all workers together.
+    pub(crate) max_series_bytes: u64,
 }
 
 /// One worker's surroundings.
@@ -36,7 +41,9 @@ pub(crate) struct Env {
     pub(crate) shared: Arc<RunFacts>,
     pub(crate) outbox: Outbox,
     pub(crate) names: RefCell<NameCache>,
-    pub(crate) stats: RefCell<Stats>,
+    measured: RefCell<Stats>,
+    warm_up: RefCell<Stats>,
+    pub(crate) seconds: RefCell<WorkerSeconds>,
     pub(crate) extensions: RefCell<Extensions>,
     /// What the worker's setup has returned.
     pub(crate) fixtures: RefCell<Extensions>,
@@ -58,10 +65,14 @@ const MOST_SCRATCH: usize = 16;
 impl Env {
     pub(crate) fn new(shared: Arc<RunFacts>, outbox: Outbox, worker: u32, calling: Arc<Calling>) -> Rc<Self> {
         let rows = shared.names.journeys.len();
+        let Figures { warm_up, mut measured } = Figures::new(rows);
+        measured.limit_series(shared.max_series_bytes / u64::from(shared.workers));
         Rc::new(Self {
             outbox,
             names: RefCell::new(NameCache::new(Arc::clone(&shared.names))),
-            stats: RefCell::new(Stats::new(rows)),
+            measured: RefCell::new(measured),
+            warm_up: RefCell::new(warm_up),
+            seconds: RefCell::new(WorkerSeconds::new(rows)),
             extensions: RefCell::default(),
             fixtures: RefCell::default(),
             origin: Cell::new(Instant::now()),
@@ -92,6 +103,36 @@ impl Env {
     /// Nanoseconds since the start of the run.
     pub(crate) fn now(&self) -> u64 {
         self.nanos(Instant::now())
+    }
+
+    /// The part of the run in which a start lies that is due so many nanoseconds after the run's.
+    pub(crate) fn part(&self, due: u64) -> Part {
+        if due < self.shared.warm_up { Part::WarmUp } else { Part::Measured }
+    }
+
+    /// The figures of a part of the run.
+    pub(crate) fn stats(&self, part: Part) -> RefMut<'_, Stats> {
+        match part {
+            Part::WarmUp => self.warm_up.borrow_mut(),
+            Part::Measured => self.measured.borrow_mut(),
+        }
+    }
+
+    /// All figures, at the worker's end.
+    pub(crate) fn take_figures(&self) -> Figures {
+        Figures { warm_up: self.warm_up.replace(Stats::new(0)), measured: self.measured.replace(Stats::new(0)) }
+    }
+
+    /// Counts a journey's start.
+    pub(crate) fn started(&self, part: Part, row: u32, at: u64, delay: StartDelay) {
+        self.stats(part).started(row, delay);
+        self.seconds.borrow_mut().started(at, row);
+    }
+
+    /// Counts a journey's end.
+    pub(crate) fn ended(&self, part: Part, row: u32, at: u64, outcome: Outcome, response: Duration, service: Duration) {
+        self.stats(part).ended(row, outcome, response, service);
+        self.seconds.borrow_mut().ended(at, row, outcome, response.as_micros() as u64);
     }
 
     /// A number that no other run of a journey in this process has: from 1, and each worker has its own.

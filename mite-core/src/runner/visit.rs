@@ -21,7 +21,7 @@ use crate::datapool::{Checkout, DataPool};
 use crate::journey::Journey;
 use crate::names::Names;
 use crate::panics;
-use crate::stats::{Outcome, RowStats, StartDelay};
+use crate::stats::{Outcome, Part, RowStats, StartDelay};
 use crate::{Context, Error, Result};
 
 /// A row's journey and pool, as the scenario holds them: of any types.
@@ -142,7 +142,7 @@ where
                 // A journey that never waits must let the others run all the same.
                 tokio::task::coop::consume_budget().await;
                 let free = guard.worker.env().now();
-                let account = Account::of_slot(&guard);
+                let account = Account::of_slot(&guard, free);
                 let Some(item) = self.item_for_slot(&account).await else { continue };
                 let started = account.env().now();
                 account.started(
@@ -290,7 +290,8 @@ struct TimedOut(Duration);
 
 fn context(account: &Account, data_id: Option<u64>) -> Context {
     let env = account.env();
-    let ids = VisitIds { row: account.row, context_id: env.next_context_id(), data_id, start_index: account.index };
+    let Account { row, part, index, .. } = *account;
+    let ids = VisitIds { row, part, context_id: env.next_context_id(), data_id, start_index: index };
     Context::new(Rc::clone(env), ids, Names::root(account.row))
 }
 
@@ -366,6 +367,7 @@ struct Account {
     /// The number of the start.
     index: u64,
     row: u32,
+    part: Part,
     /// The task that carries it out, and in the closed model the slot that this is.
     task: u32,
     slot: u32,
@@ -388,15 +390,17 @@ enum Stands {
 
 impl Account {
     fn of_start(worker: &Rc<WorkerState>, start: &Start) -> Self {
-        let Start { row, index, task, .. } = *start;
-        let stands = Cell::new(Stands::Planned);
-        Self { worker: Rc::clone(worker), index, row: row.0, task, slot: NO_SLOT, stands }
+        let Start { row, index, task, due, .. } = *start;
+        let (part, stands) = (worker.env().part(due), Cell::new(Stands::Planned));
+        Self { worker: Rc::clone(worker), index, row: row.0, part, task, slot: NO_SLOT, stands }
     }
 
-    fn of_slot(guard: &SlotGuard) -> Self {
+    /// The slot was free so many nanoseconds after the start of the run.
+    fn of_slot(guard: &SlotGuard, free: u64) -> Self {
         let Slot { row, number, task } = guard.slot;
         let (worker, stands) = (Rc::clone(&guard.worker), Cell::new(Stands::Planned));
-        Self { index: worker.next_closed_start(row), worker, row: row.0, task, slot: number, stands }
+        let part = worker.env().part(free);
+        Self { index: worker.next_closed_start(row, part), worker, row: row.0, part, task, slot: number, stands }
     }
 
     fn row(&self) -> RowId {
@@ -426,7 +430,7 @@ impl Account {
     }
 
     fn count(&self, count: impl FnOnce(&mut RowStats)) {
-        count(&mut self.env().stats.borrow_mut().rows[self.row as usize]);
+        count(&mut self.env().stats(self.part).rows[self.row as usize]);
     }
 
     fn starved(&self) {
@@ -436,7 +440,7 @@ impl Account {
 
     fn not_planned(&self) {
         self.stands.set(Stands::Settled);
-        self.worker.not_planned(self.row());
+        self.count(|row| row.not_planned += 1);
     }
 
     /// The row's data ran out before this start.
@@ -448,12 +452,12 @@ impl Account {
     /// Its journey starts, so many nanoseconds after the start of the run.
     fn started(&self, at: u64, delay: StartDelay) {
         self.stands.set(Stands::Started);
-        self.env().stats.borrow_mut().started(at, self.row, delay);
+        self.env().started(self.part, self.row, at, delay);
     }
 
     fn ended(&self, at: u64, outcome: Outcome, response: Duration, service: Duration) {
         self.stands.set(Stands::Settled);
-        self.env().stats.borrow_mut().ended(at, self.row, outcome, response, service);
+        self.env().ended(self.part, self.row, at, outcome, response, service);
     }
 
     fn cancelled(&self) {

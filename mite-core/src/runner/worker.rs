@@ -24,8 +24,9 @@ use crate::hooks::Hook;
 use crate::names::Names;
 use crate::scenario::{Overload, RowOptions};
 use crate::schedule::{Cursor, Schedule, Stripe};
+use crate::seconds::Second;
 use crate::sink::{Outbox, SinkQueue};
-use crate::stats::{Second, Stats};
+use crate::stats::{Figures, Part};
 use crate::volume::{Segment, Unit};
 use crate::{Context, panics};
 
@@ -60,7 +61,8 @@ pub(crate) enum Event {
     Ready(io::Result<()>),
     /// Setup or teardown has ended on this worker after so long; what it failed with is told with its type and place.
     HookDone(u32, Duration, Result<(), String>),
-    Seconds(Vec<Second>),
+    /// A worker's seconds that are over.
+    Seconds(u32, Vec<Second>),
     Exhausted(RowId),
     /// All rows have ended and nothing runs any more.
     Finished(u32),
@@ -104,9 +106,7 @@ pub(crate) struct WorkerRowPlan {
 /// What a worker hands over at its end.
 #[derive(Debug)]
 pub(crate) struct WorkerResult {
-    pub(crate) stats: Stats,
-    /// The seconds that were not told yet.
-    pub(crate) seconds: Vec<Second>,
+    pub(crate) figures: Figures,
     /// For each sink the messages that nobody waited for and that were dropped.
     pub(crate) dropped_messages: Vec<(String, u64)>,
     /// Rows, by number, whose starts do not add up: planned by the schedule, and passed over by the worker.
@@ -137,7 +137,6 @@ struct Row {
     spent_slots: Cell<u64>,
     peak_slots: u64,
     closed_starts: Cell<u64>,
-    not_planned: Cell<u64>,
 }
 
 struct Plan {
@@ -236,12 +235,12 @@ impl WorkerState {
     }
 
     /// Counts a start of the closed model, and numbers it.
-    pub(crate) fn next_closed_start(&self, row: RowId) -> u64 {
+    pub(crate) fn next_closed_start(&self, row: RowId, part: Part) -> u64 {
         let starts = &self.row(row).closed_starts;
         let own = starts.get();
         starts.set(own + 1);
-        let now = self.env.now();
-        self.env.stats.borrow_mut().second(now, row.0).planned += 1;
+        self.env.stats(part).rows[row.0 as usize].planned += 1;
+        self.env.seconds.borrow_mut().planned(self.env.now(), row.0);
         own * u64::from(self.env.shared.workers) + u64::from(self.number)
     }
 
@@ -292,11 +291,6 @@ impl WorkerState {
         self.stop_row(row);
         self.wake.notify_one();
         true
-    }
-
-    pub(crate) fn not_planned(&self, row: RowId) {
-        let count = &self.row(row).not_planned;
-        count.set(count.get() + 1);
     }
 
     pub(crate) fn task_ended(&self, id: RowId, task: u32) {
@@ -360,7 +354,6 @@ impl WorkerState {
                 spent_slots: Cell::new(0),
                 peak_slots,
                 closed_starts: Cell::new(0),
-                not_planned: Cell::new(0),
             }
         });
         let state = Self {
@@ -422,7 +415,7 @@ impl WorkerState {
             let no_room = row.alive.get() >= row.options.max_running || self.is_full();
             if no_room {
                 if row.options.overload == Overload::Drop {
-                    self.env.stats.borrow_mut().rows[row.id.0 as usize].dropped += 1;
+                    self.env.stats(self.env.part(due)).rows[row.id.0 as usize].dropped += 1;
                     cursor.advance();
                     continue;
                 }
@@ -434,12 +427,7 @@ impl WorkerState {
             if let Some(end) = end
                 && (now >= end + CATCH_UP || (over && no_room))
             {
-                let unstarted = cursor.skip_before(schedule, end);
-                let stats = &mut self.env.stats.borrow_mut().rows[row.id.0 as usize];
-                stats.unstarted += unstarted;
-                if !no_room {
-                    stats.too_late += unstarted;
-                }
+                self.give_up(row, cursor, schedule, end, !no_room);
                 break None;
             }
             cursor.advance();
@@ -508,6 +496,17 @@ impl WorkerState {
         self.tasks.borrow().vacant_key() as u32
     }
 
+    /// Passes over all starts that are due before `time` and counts them as unstarted, each in its part of the run.
+    fn give_up(&self, row: &Row, cursor: &mut Cursor, schedule: &Schedule, time: u64, too_late: bool) {
+        let warm_up = self.env.shared.warm_up.min(time);
+        for (part, until) in [(Part::WarmUp, warm_up), (Part::Measured, time)] {
+            let unstarted = cursor.skip_before(schedule, until);
+            let stats = &mut self.env.stats(part).rows[row.id.0 as usize];
+            stats.unstarted += unstarted;
+            stats.too_late += if too_late { unstarted } else { 0 };
+        }
+    }
+
     /// Ends all rows now: what is due and not started is counted as unstarted.
     fn stop(&self) {
         let now = self.env.now();
@@ -516,10 +515,10 @@ impl WorkerState {
             if plan.ended.is_some() {
                 continue;
             }
-            let Plan { schedule, cursor, .. } = &mut *plan;
-            if cursor.handled() < cursor.stripe().before(schedule.before(now + 1)) {
-                let unstarted = cursor.skip_before(schedule, now + 1);
-                self.env.stats.borrow_mut().rows[row.id.0 as usize].unstarted += unstarted;
+            let Plan { schedule, cursor, unit, .. } = &mut *plan;
+            // Slots of the closed model are not due by the schedule, and those that wait for data account for themselves.
+            if *unit == Unit::Rate {
+                self.give_up(row, cursor, schedule, now + 1, false);
             }
             schedule.cut(now + 1);
             plan.complete = true;
@@ -559,21 +558,26 @@ impl WorkerState {
 
     /// Moves what was counted beside the statistics into them, and finds rows that do not add up.
     fn settle(&self) -> Vec<(u32, u64, u64)> {
-        let mut stats = self.env.stats.borrow_mut();
         let mut miscounted = Vec::new();
         for row in &self.rows {
             let plan = row.plan.borrow();
-            let passed = plan.cursor.handled() + row.closed_starts.get();
+            let (passed, stripe) = (plan.cursor.handled(), plan.cursor.stripe());
             let planned = if plan.ended == Some(Ended::ByPlan) && plan.unit == Unit::Rate {
                 // Counted by the closed form, not by what was passed over: the two must agree.
-                plan.cursor.stripe().before(plan.schedule.planned())
+                stripe.before(plan.schedule.planned())
             } else {
                 passed
             };
             if planned != passed {
                 miscounted.push((row.id.0, planned, passed));
             }
-            stats.rows[row.id.0 as usize].planned = planned.saturating_sub(row.not_planned.get());
+            // Starts are passed over in the order in which they are due.
+            let warm_up = stripe.before(plan.schedule.before(self.env.shared.warm_up)).min(planned);
+            for (part, planned) in [(Part::WarmUp, warm_up), (Part::Measured, planned - warm_up)] {
+                let stats = &mut self.env.stats(part).rows[row.id.0 as usize];
+                // Those of the closed model were counted as slots became free.
+                stats.planned = (stats.planned + planned).saturating_sub(stats.not_planned);
+            }
         }
         miscounted
     }
@@ -629,10 +633,8 @@ pub(crate) fn run(plan: WorkerPlan) -> Option<WorkerResult> {
         // A sink that has failed has ended the run; its error is told there.
         let _ = state.env.outbox.flush().await;
         let miscounted = state.settle();
-        let mut stats = state.env.stats.replace(Stats::new(0));
-        let mut seconds = stats.take_seconds();
-        seconds.push(stats.last_second());
-        Some(WorkerResult { stats, seconds, dropped_messages: state.env.outbox.dropped(), miscounted })
+        let figures = state.env.take_figures();
+        Some(WorkerResult { figures, dropped_messages: state.env.outbox.dropped(), miscounted })
     })
 }
 
@@ -680,7 +682,8 @@ async fn aborted(state: &WorkerState, commands: &mut mpsc::UnboundedReceiver<Com
 }
 
 async fn run_hook(state: &Rc<WorkerState>, hook: Hook) -> Result<(), String> {
-    let ids = VisitIds { row: 0, context_id: state.env.next_context_id(), data_id: None, start_index: 0 };
+    let context_id = state.env.next_context_id();
+    let ids = VisitIds { row: 0, context_id, data_id: None, start_index: 0, part: Part::Measured };
     let mut ctx = Context::new(Rc::clone(&state.env), ids, Names::root(0));
     let visit = Rc::clone(ctx.visit());
     let mut root = Transaction::root(&mut ctx, Instant::now());
@@ -755,8 +758,9 @@ async fn drive(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
             () = wait(timer, wake_at) => {}
         }
     }
-    let now = env.now();
-    tell_seconds(state, now);
+    // Nothing is under way any more: the last second is told whole.
+    let seconds = env.seconds.borrow_mut().take_all(env.now());
+    let _ = state.events.send(Event::Seconds(state.number, seconds));
 }
 
 async fn wait(timer: &Timer, at: Instant) {
@@ -768,11 +772,12 @@ async fn wait(timer: &Timer, at: Instant) {
 }
 
 fn tell_seconds(state: &WorkerState, now: u64) {
-    let mut stats = state.env.stats.borrow_mut();
-    stats.roll(now);
-    let seconds = stats.take_seconds();
-    if !seconds.is_empty() {
-        let _ = state.events.send(Event::Seconds(seconds));
+    let mut seconds = state.env.seconds.borrow_mut();
+    seconds.roll(now);
+    let closed = seconds.take_closed();
+    if !closed.is_empty() {
+        let _ = state.events.send(Event::Seconds(state.number, closed));
+        state.env.stats(Part::Measured).weigh();
     }
 }
 

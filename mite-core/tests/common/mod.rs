@@ -25,9 +25,35 @@ pub(crate) fn checked(report: Report) -> Report {
     }
     assert!(!report.reasons.iter().any(|reason| reason.contains("a bug of mite")), "{:?}", report.reasons);
     let sum = |of: fn(&mite_core::PerSecond) -> u64| report.per_second.iter().map(of).sum::<u64>();
-    assert_eq!(sum(|second| second.started), report.journeys.iter().map(|row| row.started).sum::<u64>());
-    assert_eq!(sum(|second| second.completed), report.journeys.iter().map(|row| row.completed).sum::<u64>());
-    assert_eq!(sum(|second| second.failed), report.journeys.iter().map(|row| row.failed).sum::<u64>());
+    let all = |of: fn(&mite_core::JourneyReport) -> u64| report.journeys.iter().map(of).sum::<u64>();
+    let warm_up = report.warm_up.clone().unwrap_or_default();
+    assert_eq!(warm_up.planned, warm_up.started + warm_up.dropped + warm_up.starved + warm_up.unstarted, "{warm_up:?}");
+    assert_eq!(warm_up.started, warm_up.completed + warm_up.failed + warm_up.cancelled, "{warm_up:?}");
+    assert_eq!(sum(|second| second.started), all(|row| row.started) + warm_up.started);
+    assert_eq!(sum(|second| second.completed), all(|row| row.completed) + warm_up.completed);
+    assert_eq!(sum(|second| second.failed), all(|row| row.failed) + warm_up.failed);
+    for second in &report.per_second {
+        assert_eq!(second.response_time.count, second.completed, "{second:?}");
+        if report.journeys.len() == 1 {
+            assert!(second.rows.is_empty());
+            continue;
+        }
+        assert!(second.rows.iter().all(|row| row.response_time.count == row.completed), "{second:?}");
+        let rows = |of: fn(&mite_core::SecondRow) -> u64| second.rows.iter().map(of).sum::<u64>();
+        assert_eq!(rows(|row| row.planned), second.planned);
+        assert_eq!(rows(|row| row.started), second.started);
+        assert_eq!(rows(|row| row.completed), second.completed);
+        assert_eq!(rows(|row| row.failed), second.failed);
+        assert_eq!(rows(|row| row.running), second.running);
+        let slowest = second.rows.iter().map(|row| row.response_time.max).max();
+        assert_eq!(slowest, Some(second.response_time.max));
+    }
+    for row in &report.journeys {
+        let seconds = report.per_second.iter().filter_map(|second| second.rows.get(row.row as usize - 1));
+        if report.journeys.len() > 1 && report.warm_up.is_none() {
+            assert_eq!(seconds.map(|second| second.completed).sum::<u64>(), row.completed);
+        }
+    }
     report
 }
 

@@ -1,0 +1,307 @@
+//! What happened in each second of a run: counted by the workers, and put together by the controller.
+//!
+//! The other figures stay with their worker until the end; these are handed over while the run goes on, and of their times
+//! only quantiles are kept, so that an hour takes little.
+
+use std::collections::VecDeque;
+
+use crate::histogram::Histogram;
+use crate::report::{PerSecond, SecondQuantiles, SecondRow};
+use crate::stats::Outcome;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// What happened to one row in one second, on one worker.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RowSecond {
+    /// Counted only where it is not a matter of the schedule.
+    pub(crate) planned: u64,
+    pub(crate) started: u64,
+    pub(crate) completed: u64,
+    pub(crate) failed: u64,
+    /// At the second's end.
+    pub(crate) running: u64,
+    /// Of the journeys that completed.
+    pub(crate) response_time: Histogram,
+}
+
+/// One worker's rows in one second, setup and teardown (row 0) included.
+#[derive(Debug)]
+pub(crate) struct Second {
+    pub(crate) index: u64,
+    pub(crate) rows: Vec<RowSecond>,
+}
+
+/// One worker's seconds: the one under way, and those that are over and not told yet.
+#[derive(Debug)]
+pub(crate) struct WorkerSeconds {
+    index: u64,
+    rows: Vec<RowSecond>,
+    closed: Vec<Second>,
+}
+
+impl WorkerSeconds {
+    /// For `rows` rows, setup and teardown included.
+    pub(crate) fn new(rows: usize) -> Self {
+        Self { index: 0, rows: vec![RowSecond::default(); rows], closed: Vec::new() }
+    }
+
+    /// A row in the second in which `now`, in nanoseconds since the start of the run, lies.
+    fn row(&mut self, now: u64, row: u32) -> &mut RowSecond {
+        self.roll(now);
+        &mut self.rows[row as usize]
+    }
+
+    pub(crate) fn planned(&mut self, now: u64, row: u32) {
+        self.row(now, row).planned += 1;
+    }
+
+    pub(crate) fn started(&mut self, now: u64, row: u32) {
+        let second = self.row(now, row);
+        second.started += 1;
+        second.running += 1;
+    }
+
+    /// `response` is in microseconds.
+    pub(crate) fn ended(&mut self, now: u64, row: u32, outcome: Outcome, response: u64) {
+        let second = self.row(now, row);
+        second.running = second.running.saturating_sub(1);
+        match outcome {
+            Outcome::Completed => {
+                second.completed += 1;
+                second.response_time.record_micros(response, 1);
+            }
+            Outcome::Failed => second.failed += 1,
+            Outcome::Cancelled => {}
+        }
+    }
+
+    /// Closes the seconds before `now`.
+    pub(crate) fn roll(&mut self, now: u64) {
+        // Nearly each call finds the second that is under way, and a comparison is cheaper than a division.
+        while now >= (self.index + 1).saturating_mul(SECOND) {
+            self.close();
+        }
+    }
+
+    fn close(&mut self) {
+        self.closed.push(Second { index: self.index, rows: self.rows.clone() });
+        self.index += 1;
+        for row in &mut self.rows {
+            (row.planned, row.started, row.completed, row.failed) = (0, 0, 0, 0);
+            // The clone was just as large as it had to be; this one keeps its room for the next second.
+            row.response_time.clear();
+        }
+    }
+
+    /// The seconds that were closed since the last call.
+    pub(crate) fn take_closed(&mut self) -> Vec<Second> {
+        std::mem::take(&mut self.closed)
+    }
+
+    /// All that was not told yet, with the second under way: nothing may be counted after.
+    pub(crate) fn take_all(&mut self, now: u64) -> Vec<Second> {
+        self.roll(now);
+        self.close();
+        self.take_closed()
+    }
+}
+
+/// What all workers have told, by second.
+#[derive(Debug)]
+pub(crate) struct Seconds {
+    /// How many seconds each worker has told, by its number: `u64::MAX` when it has no more to tell.
+    told: Vec<u64>,
+    so_far: Vec<PerSecond>,
+    /// The response times, by row, of the seconds that some worker has not told yet: from second number `settled` on.
+    open: VecDeque<Vec<Histogram>>,
+    settled: usize,
+    /// All seconds together, by row; `running` is not summed, nor are times.
+    sums: Vec<SecondRow>,
+}
+
+impl Seconds {
+    /// For so many rows, without setup and teardown.
+    pub(crate) fn new(workers: u32, rows: usize) -> Self {
+        Self {
+            told: vec![0; workers as usize],
+            so_far: Vec::new(),
+            open: VecDeque::new(),
+            settled: 0,
+            sums: vec![SecondRow::default(); rows],
+        }
+    }
+
+    /// Adds the seconds that a worker tells; each tells all of them, in order.
+    pub(crate) fn add(&mut self, worker: u32, seconds: Vec<Second>) {
+        for second in seconds {
+            let index = second.index as usize;
+            self.make(index + 1);
+            let open = &mut self.open[index - self.settled];
+            let rows = self.so_far[index].rows.iter_mut().zip(&mut self.sums).zip(open);
+            for (((row, sum), times), told) in rows.zip(&second.rows[1..]) {
+                row.running += told.running;
+                times.merge(&told.response_time);
+                for row in [row, sum] {
+                    row.planned += told.planned;
+                    row.started += told.started;
+                    row.completed += told.completed;
+                    row.failed += told.failed;
+                }
+            }
+            self.told[worker as usize] = second.index + 1;
+        }
+        self.settle();
+    }
+
+    /// A worker has no more seconds to tell.
+    pub(crate) fn finished(&mut self, worker: u32) {
+        self.told[worker as usize] = u64::MAX;
+        self.settle();
+    }
+
+    fn make(&mut self, seconds: usize) {
+        while self.so_far.len() < seconds {
+            let row = |row: usize| SecondRow { row: row as u32 + 1, ..SecondRow::default() };
+            let rows = (0..self.sums.len()).map(row).collect();
+            self.so_far.push(PerSecond { t: self.so_far.len() as u64, rows, ..PerSecond::default() });
+            self.open.push_back(vec![Histogram::new(); self.sums.len()]);
+        }
+    }
+
+    /// Turns the times of the seconds that all workers have told into quantiles.
+    fn settle(&mut self) {
+        let told = self.told.iter().copied().min().unwrap_or(u64::MAX);
+        while (self.settled as u64) < told
+            && let Some(times) = self.open.pop_front()
+        {
+            let second = &mut self.so_far[self.settled];
+            for (row, times) in second.rows.iter_mut().zip(&times) {
+                row.response_time = SecondQuantiles::of(times);
+            }
+            second.response_time = SecondQuantiles::of(&merged(&times));
+            self.settled += 1;
+        }
+    }
+
+    /// The response times of one second, so far as they were told.
+    pub(crate) fn response_time(&self, second: u64) -> SecondQuantiles {
+        let index = second as usize;
+        match index.checked_sub(self.settled) {
+            Some(open) => self.open.get(open).map(|times| SecondQuantiles::of(&merged(times))).unwrap_or_default(),
+            None => self.so_far[index].response_time,
+        }
+    }
+
+    /// The rows of one second, so far as they were told.
+    pub(crate) fn rows(&mut self, second: u64) -> &[SecondRow] {
+        self.make(second as usize + 1);
+        &self.so_far[second as usize].rows
+    }
+
+    /// A row's sums over all seconds; `row` is counted from 0.
+    pub(crate) fn sums(&self, row: usize) -> &SecondRow {
+        &self.sums[row]
+    }
+
+    /// All seconds up to and with number `last`; `warm_up` is in nanoseconds since the start of the run. `planned` says how many starts of a row, counted from 0, were planned in a
+    /// second, and is given what was counted.
+    pub(crate) fn into_report(
+        mut self,
+        last: u64,
+        warm_up: u64,
+        planned: impl Fn(usize, u64, &SecondRow) -> u64,
+    ) -> Vec<PerSecond> {
+        self.make(last as usize + 1);
+        // What a worker that has not finished did not tell is not waited for.
+        self.told.fill(u64::MAX);
+        self.settle();
+        for second in &mut self.so_far {
+            second.warm_up = second.t.saturating_mul(SECOND) < warm_up;
+            for (index, row) in second.rows.iter_mut().enumerate() {
+                row.planned = planned(index, second.t, row);
+                second.planned += row.planned;
+                second.started += row.started;
+                second.completed += row.completed;
+                second.failed += row.failed;
+                second.running += row.running;
+            }
+            if second.rows.len() == 1 {
+                second.rows = Vec::new();
+            }
+        }
+        self.so_far
+    }
+}
+
+fn merged(times: &[Histogram]) -> Histogram {
+    let mut all = Histogram::new();
+    for times in times {
+        all.merge(times);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(row: &RowSecond) -> [u64; 5] {
+        [row.planned, row.started, row.completed, row.failed, row.running]
+    }
+
+    #[test]
+    fn seconds_are_those_in_which_things_happened() {
+        let mut seconds = WorkerSeconds::new(2);
+        seconds.started(SECOND / 2, 1);
+        seconds.started(SECOND - 1, 1);
+        seconds.ended(3 * SECOND, 1, Outcome::Failed, 0);
+        let closed: Vec<_> = seconds.take_closed().iter().map(|of| (of.index, counts(&of.rows[1]))).collect();
+        assert_eq!(closed, [(0, [0, 2, 0, 0, 2]), (1, [0, 0, 0, 0, 2]), (2, [0, 0, 0, 0, 2])]);
+        let rest = seconds.take_all(3 * SECOND);
+        assert_eq!((rest.len(), rest[0].index, counts(&rest[0].rows[1])), (1, 3, [0, 0, 0, 1, 1]));
+    }
+
+    /// Three workers, of which one is late, over two rows: the quantiles are those of all samples.
+    #[test]
+    fn quantiles_are_those_of_all_workers_samples() {
+        let mut workers: Vec<_> = (0..3).map(|_| WorkerSeconds::new(3)).collect();
+        let mut expected = vec![vec![Histogram::new(); 3]; 4];
+        for sample in 0..4000u64 {
+            let (worker, row, second) = (sample % 3, 1 + sample % 2, sample / 1000);
+            let micros = 1 + sample * sample % 70_001 * (worker + 1);
+            workers[worker as usize].ended(second * SECOND + sample, row as u32, Outcome::Completed, micros);
+            for part in [row as usize, 0] {
+                expected[second as usize][part].record_micros(micros, 1);
+            }
+        }
+        let mut seconds = Seconds::new(3, 2);
+        let late = workers.remove(2).take_all(4 * SECOND - 1);
+        for (number, mut worker) in workers.into_iter().enumerate() {
+            seconds.add(number as u32, worker.take_all(4 * SECOND - 1));
+            seconds.finished(number as u32);
+        }
+        assert_eq!((seconds.settled, seconds.open.len()), (0, 4));
+        let two_of_three = seconds.response_time(3);
+        for (index, second) in late.into_iter().enumerate() {
+            seconds.add(2, vec![second]);
+            assert_eq!((seconds.settled, seconds.open.len()), (index + 1, 3 - index), "times are kept until all told");
+        }
+        assert_eq!((two_of_three.count, seconds.response_time(3).count), (667, 1000));
+        let report = seconds.into_report(5, SECOND + 1, |_, _, row| row.started);
+        assert_eq!(report.len(), 6);
+        assert!(
+            report.iter().all(|second| second.warm_up == (second.t < 2)),
+            "the second that it ends in is one of it"
+        );
+        for (told, expected) in report.iter().zip(&expected) {
+            assert_eq!(told.response_time, SecondQuantiles::of(&expected[0]));
+            assert_eq!(told.response_time.count, told.completed);
+            for row in &told.rows {
+                assert_eq!(row.response_time, SecondQuantiles::of(&expected[row.row as usize]));
+                assert_eq!(row.response_time.count, row.completed);
+            }
+        }
+        assert_eq!(report[5].response_time, SecondQuantiles::default());
+    }
+}

@@ -28,6 +28,7 @@ mod message;
 mod mix;
 mod names;
 mod panics;
+mod preview;
 mod recorded;
 mod recorder;
 mod report;
@@ -47,6 +48,7 @@ pub use histogram::Histogram;
 pub use journey::Journey;
 pub use message::{Message, MessageError};
 pub use mix::Mix;
+pub use preview::{Preview, RowPreview, preview};
 pub use recorded::{RecordedError, RecordedRows, recorded, recorded_rows};
 pub use recorder::{NameError, Recorder, RecorderError};
 pub use report::{

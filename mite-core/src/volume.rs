@@ -8,6 +8,7 @@ mod replay;
 mod shapes;
 mod spawn_rate;
 mod stages;
+mod totals;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub use shapes::{sine, spike, steps};
 pub(crate) use spawn_rate::SpawnRate;
 pub(crate) use stages::nanos;
 pub use stages::{Stages, constant, nothing, ramp};
+pub use totals::{at_once, bell, spread};
 
 /// One second, for `10 * SECOND`.
 pub const SECOND: Duration = Duration::from_secs(1);

@@ -164,20 +164,22 @@ impl Line {
     }
 
     /// The greatest height from one time up to another, in thousandths; of a piece that is much shorter than both that time and
-    /// `step` the mean height of the step that it is in. `reached` is whether the height at which a piece ends counts, which
+    /// `step` no more than the mean height of the step that it is in. `reached` is whether the height at which a piece ends counts, which
     /// a rate comes as near to as one likes, and a whole number running does not.
     pub(crate) fn highest_between(&self, from: u64, to: u64, step: u64, reached: bool) -> u64 {
         let short = step.min(to - from) / 16;
         let first = self.pieces.partition_point(|piece| piece.segment.end <= from);
         let heights = self.pieces[first..].iter().take_while(|piece| piece.segment.start < to).map(|piece| {
             let (start, end) = (piece.segment.start.max(from), piece.segment.end.min(to));
+            let height = piece.segment.at(start).max(piece.segment.at(end - u64::from(!reached)));
             if piece.length() >= short {
-                return piece.segment.at(start).max(piece.segment.at(end - u64::from(!reached)));
+                return height;
             }
             let whole = start - start % step;
             // A rate of one thousandth adds two parts in each nanosecond.
             let doubled = (self.area(whole.saturating_add(step)) - self.area(whole)).div_ceil(u128::from(step));
-            doubled.div_ceil(2) as u64
+            // The rest of the step may be higher still, and counts where it is.
+            height.min(doubled.div_ceil(2) as u64)
         });
         heights.max().unwrap_or(0)
     }

@@ -117,7 +117,9 @@ macro_rules! model {
 fn k6() -> Vec<Entry> {
     let (vus, start_vus, max_vus, iterations) = (3, 1, 4, 20);
     let (rate, start_rate, time_unit) = (120.0, 20.0, 2 * SECOND);
-    let (duration, max_duration, start_time, graceful_stop) = (2 * SECOND, 60 * SECOND, SECOND, SECOND / 10);
+    let (duration, max_duration, start_time) = (2 * SECOND, 60 * SECOND, SECOND);
+    let (graceful_stop, graceful_ramp_down) = (SECOND / 10, SECOND / 10);
+    let falling = || (constant(5, SECOND) + constant(2, SECOND)).running();
     let ((target_1, duration_1), (target_2, duration_2)) = ((5, SECOND), (3, SECOND));
     let controlled = Arc::new(AtomicU64::new(2));
     vec![
@@ -170,6 +172,12 @@ fn k6() -> Vec<Entry> {
             "gracefulStop",
             |gauge| |run: Run| run => run(gauge.endless_row(constant(10, SECOND))).graceful_stop(graceful_stop),
             |of| assert_eq!((of.starts(), of.report.journeys[0].cancelled), ((10, 10), 10)),
+        ),
+        entry!(
+            "gracefulRampDown",
+            |gauge| |row| run(row).graceful_stop(Duration::ZERO)
+                => gauge.endless_row(falling()).graceful_ramp_down(graceful_ramp_down),
+            |of| assert_eq!((of.starts(), of.points(), of.report.journeys[0].cancelled), ((5, 5), &[5, 2][..], 5)),
         ),
         entry!(
             "maxVUs",
@@ -271,11 +279,17 @@ async fn each_row_of_the_table_is_run() {
     let run_here: BTreeSet<_> = entries
         .iter()
         .map(|entry| {
+            let mut code = without_spaces(entry.code);
             // In the guide a row or a run is there already.
-            let code = without_spaces(entry.code);
-            let code = code.replace("gauge.row(constant(10,SECOND))", "row");
-            let code = code.replace("run(gauge.endless_row(constant(10,SECOND)))", "run");
-            (without_spaces(entry.peer), code.replace("gauge.endless_row(constant(10,SECOND))", "row"))
+            for (here, there) in [
+                ("run(gauge.endless_row(constant(10,SECOND)))", "run"),
+                ("gauge.endless_row(constant(10,SECOND))", "row"),
+                ("gauge.endless_row(falling())", "row"),
+                ("gauge.row(constant(10,SECOND))", "row"),
+            ] {
+                code = code.replace(here, there);
+            }
+            (without_spaces(entry.peer), code)
         })
         .collect();
     let told: BTreeSet<_> = table().into_iter().collect();

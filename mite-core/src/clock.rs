@@ -31,6 +31,93 @@ impl WallClock {
     }
 }
 
+/// What all clocks say at one moment, each from its own beginning.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    /// Runs on while the process is stopped, and stands while the machine is suspended.
+    monotonic: Duration,
+    /// Runs on while the machine is suspended too, where the system has such a clock.
+    boot: Duration,
+    /// Can be set.
+    wall: Duration,
+}
+
+/// Looks for clocks that jump, which the figures do not notice, since they are taken from the monotonic clock alone.
+#[derive(Debug, Default)]
+pub(crate) struct Gaps {
+    last: Option<Reading>,
+    told: Vec<String>,
+}
+
+/// The gap from which on it is told.
+const GAP: Duration = Duration::from_secs(1);
+/// More gaps than this say nothing new.
+const MOST_GAPS: usize = 20;
+
+impl Gaps {
+    /// To be called several times a second.
+    pub(crate) fn look(&mut self) {
+        let now = Reading::now();
+        if let Some(last) = self.last.replace(now)
+            && self.told.len() < MOST_GAPS
+        {
+            self.told.extend(gaps(last, now));
+        }
+    }
+
+    /// What was found, in words.
+    pub(crate) fn into_told(self) -> Vec<String> {
+        self.told
+    }
+}
+
+fn gaps(last: Reading, now: Reading) -> Vec<String> {
+    let passed = now.monotonic.saturating_sub(last.monotonic);
+    let suspended = now.boot.saturating_sub(last.boot).saturating_sub(passed);
+    let mut told = Vec::new();
+    if passed > GAP {
+        told.push(format!(
+            "the whole process stood still for {passed:.1?}: it was stopped, or the machine had no time for it. Journeys that \
+             were under way look as if they had taken so much longer"
+        ));
+    }
+    if suspended > GAP {
+        told.push(format!("the machine was suspended for {suspended:.1?}: that time is in no figure"));
+    }
+    let expected = last.wall + passed + suspended;
+    let by = now.wall.abs_diff(expected);
+    if by > GAP {
+        let set = if now.wall > expected { "forward" } else { "back" };
+        told.push(format!(
+            "the system's clock was set {set} by {by:.1?}: figures do not depend on it, and the times in messages go on as if \
+             it had not been"
+        ));
+    }
+    told
+}
+
+impl Reading {
+    #[cfg(target_os = "linux")]
+    fn now() -> Self {
+        use rustix::time::{ClockId, clock_gettime};
+        let read = |clock| {
+            let time = clock_gettime(clock);
+            Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+        };
+        let [monotonic, boot, wall] = [ClockId::Monotonic, ClockId::Boottime, ClockId::Realtime].map(read);
+        Self { monotonic, boot, wall }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn now() -> Self {
+        use std::sync::LazyLock;
+        static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+        let monotonic = FIRST.elapsed();
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self { monotonic, boot: monotonic, wall }
+    }
+}
+
 /// Nanoseconds from `origin` to `instant`; 0 when that is before.
 pub(crate) fn nanos_since(origin: Instant, instant: Instant) -> u64 {
     // 584 years fit.
@@ -75,6 +162,27 @@ mod tests {
         for (seconds, text) in cases {
             assert_eq!(rfc3339(Duration::from_secs(seconds)), text);
         }
+    }
+
+    #[test]
+    fn clocks_that_jump_are_told() {
+        let reading = |monotonic, boot, wall| {
+            let [monotonic, boot, wall] = [monotonic, boot, wall].map(Duration::from_millis);
+            Reading { monotonic, boot, wall }
+        };
+        let last = reading(5_000, 9_000, 1_000_000);
+        let after = |monotonic: u64, boot: u64, wall: u64| {
+            gaps(last, reading(5_000 + monotonic, 9_000 + boot, 1_000_000 + wall))
+        };
+        assert_eq!(after(100, 100, 100), [""; 0]);
+        // A clock that is off by less than a second has been adjusted as clocks are.
+        assert_eq!(after(100, 100, 900), [""; 0]);
+        assert!(after(2_000, 2_000, 2_000).concat().starts_with("the whole process stood still for 2.0s"));
+        assert!(after(100, 7_100, 7_100).concat().starts_with("the machine was suspended for 7.0s"));
+        assert!(after(100, 100, 3_600_100).concat().starts_with("the system's clock was set forward by 3600.0s"));
+        let back = gaps(last, reading(5_100, 9_100, 990_000));
+        assert!(back.concat().starts_with("the system's clock was set back by 10.1s"), "{back:?}");
+        assert_eq!(after(2_000, 9_000, 20_000).len(), 3);
     }
 
     #[test]

@@ -31,8 +31,8 @@ pub type Rng = Xoshiro256PlusPlus;
 /// It is not `Send`: a journey stays on its worker's thread, and may hold things that are not `Send` either.
 pub struct Context {
     scope: Scope,
-    /// Time spent waiting for the recorder: it is taken out of the journey's times.
-    paused: Cell<Duration>,
+    /// Time spent waiting for the recorder, in nanoseconds: it is taken out of the journey's times.
+    paused: Cell<u64>,
     rng: Option<Box<Rng>>,
     /// The number of this fork in the order in which they were made, from 1; 0 for the journey's own context.
     fork: u64,
@@ -56,8 +56,8 @@ pub(crate) struct Visit {
     transactions: Cell<u64>,
     forks: Cell<u64>,
     extensions: RefCell<Extensions>,
-    /// The innermost transaction that a panic or a timeout cut off.
-    cut_off: Cell<Option<(PathId, u64)>>,
+    /// The innermost transaction that a panic or a timeout cut off; boxed, since it is rare and there are many visits.
+    cut_off: Cell<Option<Box<(PathId, u64)>>>,
 }
 
 /// The numbers of one run of a journey.
@@ -80,7 +80,7 @@ impl Context {
             cut_off: Cell::new(None),
         };
         let scope = Scope { visit: Rc::new(visit), path, transaction_id: 0 };
-        Self { scope, paused: Cell::new(Duration::ZERO), rng: None, fork: 0 }
+        Self { scope, paused: Cell::new(0), rng: None, fork: 0 }
     }
 
     /// The configuration of the run.
@@ -179,7 +179,7 @@ impl Context {
         }
         let head = self.scope.head(kind_id, count);
         let waited = env.outbox.send(wanted, head, &own[start..]).await?;
-        self.paused.set(self.paused.get() + waited);
+        self.paused.set(self.paused.get() + waited.as_nanos() as u64);
         env.put_back(own);
         Ok(())
     }
@@ -233,7 +233,7 @@ impl Context {
         // Each fork draws numbers of its own, by its number, which repeats with the run.
         let fork = self.scope.visit.forks.get() + 1;
         self.scope.visit.forks.set(fork);
-        Self { scope: self.scope.clone(), paused: Cell::new(Duration::ZERO), rng: None, fork }
+        Self { scope: self.scope.clone(), paused: Cell::new(0), rng: None, fork }
     }
 
     /// Runs `body` and then waits until `separation` has passed since it began: for pacing within a journey.
@@ -292,8 +292,26 @@ impl Context {
         value
     }
 
+    /// What the scenario's [`worker_setup`](crate::Scenario::worker_setup) returned on this worker.
+    ///
+    /// # Errors
+    /// The scenario has no worker setup, or one that returns another type.
+    #[track_caller]
+    pub fn fixture<T: 'static>(&self) -> Result<Rc<T>> {
+        self.scope.visit.env.fixtures.borrow().get().ok_or_else(|| {
+            let name = std::any::type_name::<T>();
+            Error::msg(format_args!(
+                "there is no fixture of type `{name}`: the scenario needs a `.worker_setup(async |ctx| …)` that returns one"
+            ))
+        })
+    }
+
+    pub(crate) fn set_fixture<T: 'static>(&self, fixture: Rc<T>) {
+        self.scope.visit.env.fixtures.borrow_mut().set(Some(fixture));
+    }
+
     pub(crate) fn paused(&self) -> Duration {
-        self.paused.get()
+        Duration::from_nanos(self.paused.get())
     }
 
     pub(crate) fn visit(&self) -> &Rc<Visit> {
@@ -328,9 +346,8 @@ impl Visit {
     }
 
     fn cut_off_at(&self, path: PathId, transaction_id: u64) {
-        if self.cut_off.get().is_none() {
-            self.cut_off.set(Some((path, transaction_id)));
-        }
+        let first = self.cut_off.take().unwrap_or_else(|| Box::new((path, transaction_id)));
+        self.cut_off.set(Some(first));
     }
 }
 
@@ -415,7 +432,7 @@ impl Scope {
 
     /// Reports a panic of the journey, in the transaction that it cut off.
     pub(crate) fn report_panic(&self, text: &str, panic: Option<&Panic>) {
-        let (path, id) = self.visit.cut_off.take().unwrap_or((self.path, self.transaction_id));
+        let (path, id) = self.visit.cut_off.take().map_or((self.path, self.transaction_id), |place| *place);
         let place = panic.map_or("unknown:0", |panic| &panic.place);
         self.report_at(path, id, "exception", "panic", format!("panic: {text}"), place, |own| {
             pack::write_str(own, "stacktrace");
@@ -429,7 +446,7 @@ impl Scope {
 
     /// Reports that the journey was cut off by its row's timeout.
     pub(crate) fn report_timeout(&self, error: &mut Error) {
-        let (path, transaction_id) = self.visit.cut_off.take().unwrap_or((self.path, self.transaction_id));
+        let (path, transaction_id) = self.visit.cut_off.take().map_or((self.path, self.transaction_id), |place| *place);
         Scope { visit: Rc::clone(&self.visit), path, transaction_id }.report(error);
     }
 
@@ -485,7 +502,7 @@ pub(crate) struct Transaction<'a> {
     context: &'a mut Context,
     outer: (PathId, u64),
     started: Instant,
-    paused_before: Duration,
+    paused_before: u64,
     ended: bool,
 }
 
@@ -535,7 +552,7 @@ impl<'a> Transaction<'a> {
         self.ended = true;
         let scope = &self.context.scope;
         let ended = Instant::now();
-        let paused = self.context.paused.get().saturating_sub(self.paused_before);
+        let paused = Duration::from_nanos(self.context.paused.get().saturating_sub(self.paused_before));
         let time = timed.then(|| (ended - self.started).saturating_sub(paused));
         let env = &scope.visit.env;
         env.stats.borrow_mut().transaction(scope.path, had_error, time);

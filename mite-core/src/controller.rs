@@ -10,15 +10,17 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use crate::clock::WallClock;
+use crate::clock::{Gaps, WallClock};
+use crate::hooks::{Hook, HookKind, HookReport, Hooks, WorkerHook};
 use crate::message::Head;
 use crate::names::{NameCache, Names};
 use crate::recorder::Records;
 use crate::report::{self, Facts, Generator, GeneratorLimits, Report, RowFacts, Stopped};
 use crate::runner::env::RunFacts;
+use crate::runner::watch::{Blocked, Calling, LOOK, Watch};
 use crate::runner::worker::{self, Command, Event, RowId, WorkerPlan, WorkerResult, WorkerRowPlan};
 use crate::runner::{Progress, RunError};
-use crate::scenario::{CheckedRow, Hook, Plan};
+use crate::scenario::{CheckedRow, Plan, RowOptions};
 use crate::schedule::{Schedule, Stripe};
 use crate::sink::{self, Outbox, Sink, SinkQueue, SinkThread};
 use crate::stats::{RowSecond, Second, Stats};
@@ -42,9 +44,9 @@ pub(crate) struct Control {
     pub(crate) name: String,
     pub(crate) config: Config,
     pub(crate) rows: Vec<CheckedRow>,
-    pub(crate) setup: Option<Hook>,
-    pub(crate) teardown: Option<Hook>,
+    pub(crate) hooks: Hooks,
     pub(crate) workers: u32,
+    pub(crate) max_running: u64,
     pub(crate) sinks: Vec<Box<dyn Sink>>,
     pub(crate) records: Option<Records>,
     pub(crate) warnings: Arc<Mutex<Vec<String>>>,
@@ -119,7 +121,7 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         if let Some(cut) = control.stop_after {
             schedule.cut(cut);
         }
-        row_plans.push((each, row.timeout, row.max_running, row.overload));
+        row_plans.push((each, row.options));
         rows.push(Row {
             name: row.name,
             unit,
@@ -130,6 +132,7 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
             pool: row.spec,
         });
     }
+    let calling: Vec<Arc<Calling>> = (0..control.workers).map(|_| Arc::default()).collect();
     let mut run = Controller {
         outbox: Outbox::new(&sinks.queues),
         names: NameCache::new(Arc::clone(&names)),
@@ -143,21 +146,26 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         stopped: None,
         driving: false,
         seconds: Seconds { rows: Vec::new(), sums: Vec::new() },
+        gaps: Gaps::default(),
+        hooks: Vec::new(),
+        watch: Watch::new(calling.clone()),
     };
-    let started = run.start_workers(&row_plans, &sinks, &control.events);
+    let started = run.start_workers(&row_plans, control.max_running, &calling, &sinks, &control.events);
     // From here on the workers are told to end, whatever happens.
     let outcome = match started {
-        Ok(()) => run.conduct(control.setup, control.teardown).await,
+        Ok(()) => run.conduct(control.hooks).await,
         Err(error) => Err(error),
     };
     drop(run.outbox);
-    let (results, joined) = join_workers(run.workers, outcome.is_err());
+    let (results, joined) = join_workers(run.workers, outcome.is_err(), &run.facts, &run.watch);
     let served = finish_sinks(sinks);
     // The first cause is told: a failed sink makes journeys fail, and not the other way round.
     served?;
     let ended = outcome?;
     joined?;
-    Ok(make_report(&run.facts, run.rows, run.seconds, results, ended, run.stopped, control.records, &control.warnings))
+    let beside = Beside { blocked: run.watch.into_blocked(), gaps: run.gaps.into_told(), hooks: run.hooks };
+    let (records, warnings) = (control.records, &control.warnings);
+    Ok(make_report(&run.facts, run.rows, run.seconds, results, ended, run.stopped, records, warnings, beside))
 }
 
 fn start_sinks(
@@ -193,7 +201,12 @@ fn finish_sinks(sinks: Sinks) -> Result<(), RunError> {
 }
 
 /// Tells the workers to exit and takes their figures; a worker that does not answer is left behind.
-fn join_workers(workers: Vec<Worker>, failed: bool) -> (Vec<WorkerResult>, Result<(), RunError>) {
+fn join_workers(
+    workers: Vec<Worker>,
+    failed: bool,
+    facts: &RunFacts,
+    watch: &Watch,
+) -> (Vec<WorkerResult>, Result<(), RunError>) {
     let mut results = Vec::new();
     let mut outcome = Ok(());
     for worker in &workers {
@@ -208,7 +221,7 @@ fn join_workers(workers: Vec<Worker>, failed: bool) -> (Vec<WorkerResult>, Resul
         let wait = if worker.finished { Duration::MAX } else { BLOCKED_AFTER };
         if worker.ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
             tracing::warn!(worker = worker.number, "the worker is blocked and was left behind");
-            outcome = Err(RunError::Blocked { worker: worker.number });
+            outcome = Err(blocked(facts, watch, worker.number));
             continue;
         }
         match worker.thread.join() {
@@ -220,9 +233,28 @@ fn join_workers(workers: Vec<Worker>, failed: bool) -> (Vec<WorkerResult>, Resul
     (results, outcome)
 }
 
+/// The error that tells which worker is blocked, and by what.
+fn blocked(facts: &RunFacts, watch: &Watch, worker: u32) -> RunError {
+    let journey = match watch.calling(worker) {
+        Some(0) => "setup or teardown".to_owned(),
+        Some(row) => facts.names.journey(row).to_owned(),
+        None => "a task that a journey has spawned".to_owned(),
+    };
+    RunError::Blocked { worker, journey }
+}
+
 /// Ends the run; the cause is told by the sink's thread when it is joined.
 fn sink_failed() -> RunError {
     RunError::Sink { sink: "sink".to_owned(), cause: "it has stopped".into() }
+}
+
+/// What came beside the journeys: what has disturbed them, and the hooks.
+#[derive(Debug)]
+struct Beside {
+    /// By row.
+    blocked: BTreeMap<u32, Blocked>,
+    gaps: Vec<String>,
+    hooks: Vec<HookReport>,
 }
 
 /// How a run ended, when it could be carried out.
@@ -246,39 +278,44 @@ struct Controller {
     /// Whether the workers have been told to go.
     driving: bool,
     seconds: Seconds,
+    watch: Watch,
+    gaps: Gaps,
+    hooks: Vec<HookReport>,
 }
 
-/// The limits of a row: starts of each slot, timeout, running at once, and what then.
-type RowPlan = (Option<u64>, Option<Duration>, u64, crate::scenario::Overload);
+/// Starts of each slot, and how a row's journeys are run.
+type RowPlan = (Option<u64>, RowOptions);
 
 impl Controller {
     fn start_workers(
         &mut self,
         row_plans: &[RowPlan],
+        max_running: u64,
+        calling: &[Arc<Calling>],
         sinks: &Sinks,
         events: &mpsc::UnboundedSender<Event>,
     ) -> Result<(), RunError> {
         let stripes = Stripe::by_weights(&vec![1; self.facts.workers as usize]);
-        for (number, stripe) in stripes.into_iter().enumerate() {
+        for ((number, stripe), calling) in stripes.into_iter().enumerate().zip(calling) {
             let (commands, receiver) = mpsc::unbounded_channel();
-            let rows =
-                self.rows.iter().zip(row_plans).map(|(row, (iterations_each, timeout, max_running, overload))| {
-                    WorkerRowPlan {
-                        spec: row.pool.for_worker(),
-                        schedule: row.schedule.clone(),
-                        iterations_each: *iterations_each,
-                        unit: row.unit,
-                        complete: row.complete,
-                        timeout: *timeout,
-                        // At least one each: less is refused before.
-                        max_running: stripe.share(*max_running),
-                        overload: *overload,
-                    }
-                });
+            let rows = self.rows.iter().zip(row_plans).map(|(row, (iterations_each, options))| WorkerRowPlan {
+                spec: row.pool.for_worker(),
+                schedule: row.schedule.clone(),
+                iterations_each: *iterations_each,
+                unit: row.unit,
+                complete: row.complete,
+                // At least one each: less is refused before.
+                options: RowOptions { max_running: stripe.share(options.max_running), ..*options },
+            });
             let plan = WorkerPlan {
                 number: number as u32,
                 facts: Arc::clone(&self.facts),
                 rows: rows.collect(),
+                max_running: match max_running {
+                    u64::MAX => u64::MAX,
+                    most => stripe.share(most),
+                },
+                calling: Arc::clone(calling),
                 stripe,
                 queues: sinks.queues.clone(),
                 commands: receiver,
@@ -308,15 +345,25 @@ impl Controller {
     }
 
     /// From the workers being ready to the end of teardown.
-    async fn conduct(&mut self, setup: Option<Hook>, teardown: Option<Hook>) -> Result<Ended, RunError> {
+    async fn conduct(&mut self, hooks: Hooks) -> Result<Ended, RunError> {
         for _ in 0..self.workers.len() {
             self.wait_ready().await?;
         }
-        if let Some(setup) = setup {
-            self.hook(setup).await?.map_err(|message| RunError::Setup { message })?;
+        let on_first = |hook: Option<Hook>| hook.map(|hook| (0, hook)).into_iter().collect();
+        let failed = self.call(HookKind::Setup, on_first(hooks.setup)).await?;
+        if let Some((_, message)) = failed.into_iter().next() {
+            return Err(RunError::Setup { message });
         }
+        let mut workers: Vec<u32> = self.workers.iter().map(|worker| worker.number).collect();
+        let on_each = |hook: Option<WorkerHook>, workers: &[u32]| {
+            hook.map_or_else(Vec::new, |hook| workers.iter().map(|worker| (*worker, hook())).collect())
+        };
+        let failed = self.call(HookKind::WorkerSetup, on_each(hooks.worker_setup, &workers)).await?;
+        workers.retain(|worker| failed.iter().all(|(failed, _)| failed != worker));
         let usage = Usage::now();
-        let ran = if self.stopped.is_none() {
+        let ran = if let Some((worker, message)) = failed.into_iter().next() {
+            Err(RunError::WorkerSetup { worker, message })
+        } else if self.stopped.is_none() {
             self.go().await
         } else {
             self.origin = Instant::now();
@@ -324,18 +371,26 @@ impl Controller {
             Ok(())
         };
         let ended = Ended { duration: self.origin.elapsed(), usage: Usage::now().since(&usage) };
-        if let Some(teardown) = teardown
-            && (ran.is_ok() || self.cut_off().await)
-        {
+        if ran.is_ok() || self.cut_off().await {
             // A stop that comes now has nothing left to stop.
             let stopped = self.stopped;
-            let torn_down = self.hook(teardown).await;
+            let worker_hooks = on_each(hooks.worker_teardown, &workers);
+            let torn_down = self.tear_down(worker_hooks, on_first(hooks.teardown)).await;
             self.stopped = stopped;
             ran?;
-            torn_down?.map_err(|message| RunError::Teardown { message })?;
+            torn_down?;
             return Ok(ended);
         }
         ran.map(|()| ended)
+    }
+
+    async fn tear_down(&mut self, workers: Vec<(u32, Hook)>, last: Vec<(u32, Hook)>) -> Result<(), RunError> {
+        let failed = self.call(HookKind::WorkerTeardown, workers).await?;
+        let failed_last = self.call(HookKind::Teardown, last).await?;
+        if let Some((worker, message)) = failed.into_iter().next() {
+            return Err(RunError::WorkerTeardown { worker, message });
+        }
+        failed_last.into_iter().next().map_or(Ok(()), |(_, message)| Err(RunError::Teardown { message }))
     }
 
     /// Cancels the journeys of a run that cannot go on, and says whether all of them have let go.
@@ -368,28 +423,37 @@ impl Controller {
                 Event::Stop => self.stopped = self.stopped.or(Some(Stopped::Gracefully)),
                 Event::Abort => self.stopped = Some(Stopped::AtOnce),
                 Event::SinkFailed => return Err(sink_failed()),
-                Event::HookDone(_) | Event::Seconds(..) | Event::Exhausted(_) | Event::Finished(_) => {}
+                Event::HookDone(..) | Event::Seconds(..) | Event::Exhausted(_) | Event::Finished(_) => {}
             }
         }
     }
 
-    /// Runs setup or teardown on the first worker; the inner error is the hook's own.
+    /// Calls hooks on their workers, all at once, and gives those that failed with their errors.
     ///
-    /// A stop lets it finish within the graceful stop, an abort cuts it off.
-    async fn hook(&mut self, hook: Hook) -> Result<Result<(), String>, RunError> {
-        let _ = self.workers[0].commands.send(Command::Hook(hook));
-        // When it is cut off, and when its worker is taken to be blocked.
+    /// A stop lets them finish within the graceful stop, an abort cuts them off.
+    async fn call(&mut self, kind: HookKind, hooks: Vec<(u32, Hook)>) -> Result<Vec<(u32, String)>, RunError> {
+        let mut called: Vec<u32> = Vec::new();
+        for (worker, hook) in hooks {
+            let _ = self.workers[worker as usize].commands.send(Command::Hook(hook));
+            called.push(worker);
+        }
+        let mut failed = Vec::new();
+        // When they are cut off, and when their workers are taken to be blocked.
         let (mut cut_off_at, mut give_up) = (None, None);
         if self.stopped == Some(Stopped::AtOnce) {
             cut_off_at = Instant::now().checked_add(self.facts.graceful_stop);
         }
-        loop {
+        while let Some(first) = called.first().copied() {
             let event = match give_up.or(cut_off_at) {
                 Some(wake) => tokio::time::timeout_at(wake.into(), self.event()).await,
                 None => Ok(self.event().await),
             };
             match event {
-                Ok(Event::HookDone(outcome)) => return Ok(outcome),
+                Ok(Event::HookDone(worker, took, outcome)) => {
+                    called.retain(|called| *called != worker);
+                    self.hooks.push(HookReport::new(kind, worker, took));
+                    failed.extend(outcome.err().map(|message| (worker, message)));
+                }
                 Ok(Event::Died(message)) => return Err(RunError::Panicked { message }),
                 Ok(Event::SinkFailed) => return Err(sink_failed()),
                 Ok(Event::Stop) => {
@@ -398,14 +462,18 @@ impl Controller {
                 }
                 Ok(Event::Seconds(seconds)) => self.seconds.add(seconds),
                 Ok(Event::Ready(_) | Event::Exhausted(_) | Event::Finished(_)) => {}
-                Err(_) if give_up.is_some() => return Err(RunError::Blocked { worker: 0 }),
+                Err(_) if give_up.is_some() => return Err(blocked(&self.facts, &self.watch, first)),
                 Ok(Event::Abort) | Err(_) => {
                     self.stopped = Some(Stopped::AtOnce);
                     give_up = give_up.or(Some(Instant::now() + BLOCKED_AFTER));
-                    let _ = self.workers[0].commands.send(Command::Abort);
+                    for worker in &called {
+                        let _ = self.workers[*worker as usize].commands.send(Command::Abort);
+                    }
                 }
             }
         }
+        failed.sort_by_key(|(worker, _)| *worker);
+        Ok(failed)
     }
 
     /// The run proper: until all workers have finished.
@@ -417,18 +485,24 @@ impl Controller {
         self.tell_all(|| Command::Go(origin));
         self.driving = true;
         let mut told = 0;
+        let mut next_look = origin;
         // A worker that has not ended by then is blocked.
         let mut give_up: Option<Instant> = None;
         while self.workers.iter().any(|worker| !worker.finished) {
             let next_ask = self.rows.iter().any(Row::asks).then(|| (asked + 1) * SECOND - ASK_AHEAD);
             let next_tell = (told + 1) * SECOND + SECOND / 4;
             let wake = origin + Duration::from_nanos(next_ask.unwrap_or(u64::MAX).min(next_tell));
-            let wake = give_up.map_or(wake, |give_up| wake.min(give_up));
+            let wake = give_up.map_or(wake, |give_up| wake.min(give_up)).min(next_look);
             tokio::select! {
                 event = self.event() => self.handle(event)?,
                 () = tokio::time::sleep_until(wake.into()) => {}
             }
-            let now = crate::clock::nanos_since(origin, Instant::now());
+            let instant = Instant::now();
+            if instant >= next_look {
+                next_look = instant + LOOK;
+                self.look(instant);
+            }
+            let now = crate::clock::nanos_since(origin, instant);
             while next_ask.is_some() && self.rows.iter().any(Row::asks) && now >= (asked + 1) * SECOND - ASK_AHEAD {
                 asked += 1;
                 self.ask(asked)?;
@@ -451,7 +525,7 @@ impl Controller {
             if let Some(worker) = self.workers.iter().find(|worker| !worker.finished)
                 && give_up.is_some_and(|give_up| Instant::now() >= give_up)
             {
-                return Err(RunError::Blocked { worker: worker.number });
+                return Err(blocked(&self.facts, &self.watch, worker.number));
             }
         }
         // The seconds that are over and not told yet: the workers have told theirs.
@@ -463,6 +537,15 @@ impl Controller {
         // A sink that has failed ends the run with its own error.
         let _ = self.outbox.flush().await;
         Ok(())
+    }
+
+    /// Looks for what disturbs the run: journeys that block their thread, and clocks that jump.
+    fn look(&mut self, now: Instant) {
+        for row in self.watch.look(now) {
+            let journey = self.facts.names.journey(row);
+            tracing::warn!(journey, "a journey blocks its worker's thread");
+        }
+        self.gaps.look();
     }
 
     fn handle(&mut self, event: Event) -> Result<(), RunError> {
@@ -485,7 +568,7 @@ impl Controller {
             }
             Event::Died(message) => return Err(RunError::Panicked { message }),
             Event::SinkFailed => return Err(sink_failed()),
-            Event::Ready(_) | Event::HookDone(_) => {}
+            Event::Ready(_) | Event::HookDone(..) => {}
         }
         Ok(())
     }
@@ -659,6 +742,7 @@ fn make_report(
     stopped: Option<Stopped>,
     records: Option<Records>,
     warnings: &Mutex<Vec<String>>,
+    beside: Beside,
 ) -> Report {
     let mut stats = Stats::new(rows.len() + 1);
     let mut warnings = std::mem::take(&mut *warnings.lock().unwrap_or_else(PoisonError::into_inner));
@@ -674,6 +758,7 @@ fn make_report(
             bugs.push(format!("row {row}: a worker planned {planned} starts and passed over {passed}"));
         }
     }
+    warnings.extend(beside.gaps);
     for (sink, count) in dropped.into_iter().filter(|(_, count)| *count > 0) {
         warnings.push(format!("{count} messages were dropped, since the {sink} did not keep up"));
     }
@@ -719,8 +804,10 @@ fn make_report(
             limits: facts.limits,
             bugs,
             warnings,
+            blocked: beside.blocked.iter().map(|(row, blocked)| blocked.told(facts.names.journey(*row))).collect(),
             records: records.map(|records| records.counts()).unwrap_or_default(),
             per_second,
+            hooks: beside.hooks,
             generator: Generator {
                 workers: facts.workers,
                 cpu_percent: ended.usage.cpu_percent(ended.duration),

@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 
 use crate::clock::rfc3339;
 use crate::histogram::Histogram;
+use crate::hooks::HookReport;
 use crate::limits::RanOut;
 use crate::names::{Names, PathId};
 use crate::stats::Stats;
@@ -46,6 +47,8 @@ pub struct Report {
     pub records: BTreeMap<String, u64>,
     /// One for each second of the run.
     pub per_second: Vec<PerSecond>,
+    /// How long setup and teardown took.
+    pub hooks: Vec<HookReport>,
     /// How the load generator itself did.
     pub generator: Generator,
     /// What the reader should know besides.
@@ -84,7 +87,7 @@ pub struct JourneyReport {
     pub completed: u64,
     /// Journeys that returned an error, panicked or took longer than their row's timeout.
     pub failed: u64,
-    /// Journeys that were still running when the graceful stop ran out.
+    /// Journeys that were still running when the graceful stop ran out, or their row's graceful ramp-down.
     pub cancelled: u64,
     /// Starts left out at `max_running`.
     pub dropped: u64,
@@ -219,7 +222,7 @@ pub struct Generator {
     pub start_lag_p99_us: u64,
 }
 
-fn micros<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn micros<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(duration.as_micros() as u64)
 }
 
@@ -292,8 +295,11 @@ pub(crate) struct Facts {
     /// What does not add up in mite itself.
     pub(crate) bugs: Vec<String>,
     pub(crate) warnings: Vec<String>,
+    /// Journeys that blocked their workers' threads, in words.
+    pub(crate) blocked: Vec<String>,
     pub(crate) records: BTreeMap<String, u64>,
     pub(crate) per_second: Vec<PerSecond>,
+    pub(crate) hooks: Vec<HookReport>,
     pub(crate) generator: Generator,
 }
 
@@ -318,15 +324,24 @@ impl Default for GeneratorLimits {
     }
 }
 
+/// What the verdict needs to know of a row besides its report.
+#[derive(Debug, Clone, Copy)]
+struct Inside {
+    /// Starts that mite itself was too late for.
+    too_late: u64,
+    /// Journeys cancelled since they were too many when the number running fell.
+    ramped_down: u64,
+}
+
 /// Makes the report of the merged statistics.
 pub(crate) fn make(names: &Names, stats: Stats, facts: Facts) -> Report {
     let ran_out = stats.ran_out;
     let mut start_lag = Histogram::new();
     let mut journeys = Vec::new();
-    let mut too_late = Vec::new();
+    let mut inside = Vec::new();
     for ((index, row), facts) in stats.rows.into_iter().enumerate().skip(1).zip(facts.rows) {
         start_lag.merge(&row.start_lag);
-        too_late.push(row.too_late);
+        inside.push(Inside { too_late: row.too_late, ramped_down: row.ramped_down });
         journeys.push(JourneyReport {
             row: index as u32,
             journey: facts.journey,
@@ -368,12 +383,19 @@ pub(crate) fn make(names: &Names, stats: Stats, facts: Facts) -> Report {
         checks: checks(&stats.checks, place),
         records: facts.records,
         per_second: facts.per_second,
+        hooks: facts.hooks,
         generator,
         warnings: facts.warnings,
         journeys,
     };
-    let limited = generator_limits(&report, facts.limits, &too_late, &ran_out, &start_lag);
-    (report.verdict, report.reasons) = judge(&report, facts.stopped, limited, bugs);
+    let mut limited = generator_limits(&report, facts.limits, &inside, &ran_out, &start_lag);
+    if limited.is_empty() {
+        report.warnings.extend(facts.blocked);
+    } else {
+        // There is the cause, then, or one of several.
+        limited.extend(facts.blocked);
+    }
+    (report.verdict, report.reasons) = judge(&report, &inside, facts.stopped, limited, bugs);
     report
 }
 
@@ -521,14 +543,14 @@ fn broken_sums(row: &JourneyReport) -> Vec<String> {
 fn generator_limits(
     report: &Report,
     limits: GeneratorLimits,
-    too_late: &[u64],
+    inside: &[Inside],
     ran_out: &BTreeMap<RanOut, u64>,
     start_lag: &Histogram,
 ) -> Vec<String> {
     const MEND: &str = "use more workers or another machine, or ask for less";
     let mut reasons = Vec::new();
-    for (row, too_late) in report.journeys.iter().zip(too_late) {
-        let achieved = 1.0 - *too_late as f64 / row.planned.max(1) as f64;
+    for (row, inside) in report.journeys.iter().zip(inside) {
+        let achieved = 1.0 - inside.too_late as f64 / row.planned.max(1) as f64;
         if achieved < limits.least_achieved {
             reasons.push(format!(
                 "{}: the generator made only {:.1} % of the planned starts: {MEND}",
@@ -549,7 +571,13 @@ fn generator_limits(
 }
 
 /// The verdict, and its reasons in words.
-fn judge(report: &Report, stopped: Option<Stopped>, limited: Vec<String>, bugs: Vec<String>) -> (Verdict, Vec<String>) {
+fn judge(
+    report: &Report,
+    inside: &[Inside],
+    stopped: Option<Stopped>,
+    limited: Vec<String>,
+    bugs: Vec<String>,
+) -> (Verdict, Vec<String>) {
     let is_limited = !limited.is_empty();
     let mut reasons = limited;
     let errors: u64 = report.errors.iter().map(|error| error.count).sum();
@@ -557,7 +585,7 @@ fn judge(report: &Report, stopped: Option<Stopped>, limited: Vec<String>, bugs: 
         let kinds = report.errors.len();
         reasons.push(format!("{} of {}", counted(errors, "error"), counted(kinds as u64, "kind")));
     }
-    for row in &report.journeys {
+    for (row, inside) in report.journeys.iter().zip(inside) {
         let name = &row.journey;
         if row.starved > 0 {
             reasons.push(format!("{name}: its data pool had no item for {}", counted(row.starved, "start")));
@@ -569,11 +597,11 @@ fn judge(report: &Report, stopped: Option<Stopped>, limited: Vec<String>, bugs: 
         if row.unstarted > 0 && stopped.is_none() && !is_limited {
             reasons.push(format!("{name}: {} still waiting at the end", counted(row.unstarted, "start")));
         }
-        if row.cancelled > 0 && stopped != Some(Stopped::AtOnce) {
-            reasons.push(format!(
-                "{name}: {} still running when the graceful stop ran out",
-                counted(row.cancelled, "journey")
-            ));
+        // To cancel what is too many when the number running falls is what the row asks for.
+        let cancelled = row.cancelled - inside.ramped_down;
+        if cancelled > 0 && stopped != Some(Stopped::AtOnce) {
+            let journeys = counted(cancelled, "journey");
+            reasons.push(format!("{name}: {journeys} still running when the graceful stop ran out"));
         }
     }
     reasons.extend(bugs.into_iter().map(|bug| format!("{bug} (a bug of mite)")));

@@ -4,8 +4,10 @@
 //! [controller](crate::controller) plans, [workers](worker) start journeys, sinks write.
 
 pub(crate) mod env;
+mod slots;
 pub(crate) mod timer;
 pub(crate) mod visit;
+pub(crate) mod watch;
 pub(crate) mod worker;
 
 use std::fmt;
@@ -72,6 +74,7 @@ pub struct Run {
     graceful_stop: Duration,
     start_delay: Duration,
     spawn_rate: Option<f64>,
+    max_running: Option<u64>,
     seed: u64,
     limits: GeneratorLimits,
     endless: bool,
@@ -90,6 +93,7 @@ impl Run {
             graceful_stop: GRACEFUL_STOP,
             start_delay: Duration::ZERO,
             spawn_rate: None,
+            max_running: None,
             seed: 0,
             limits: GeneratorLimits::default(),
             endless: false,
@@ -152,6 +156,15 @@ impl Run {
     /// has no [`Row::spawn_rate`] of its own.
     pub fn spawn_rate(mut self, journeys_per_second: f64) -> Self {
         self.spawn_rate = Some(journeys_per_second);
+        self
+    }
+
+    /// How many journeys of all rows together may run at once in this process, shared out among the workers: as many as the
+    /// rows allow unless told otherwise. A start of the open model that would exceed it waits or is dropped as its row's
+    /// [`overload`](crate::Row::overload) says; the row whose start has been due for longest comes first. Journeys of the
+    /// closed model count too, and are never held back.
+    pub fn max_running(mut self, journeys: u64) -> Self {
+        self.max_running = Some(journeys);
         self
     }
 
@@ -234,8 +247,9 @@ impl Run {
             return Err(RunError::StartDelay);
         }
         let endless_ok = self.endless || stop_after.is_some();
-        let Scenario { name, rows, setup, teardown } = self.scenario;
+        let Scenario { name, rows, hooks } = self.scenario;
         let rows = checked_rows(rows, self.workers, endless_ok, self.spawn_rate)?;
+        let max_running = checked_max_running(self.max_running, self.workers, &rows)?;
         let mut sinks = self.sinks;
         let mut records = None;
         let mut warnings = Arc::default();
@@ -262,9 +276,9 @@ impl Run {
             name: name.unwrap_or_else(|| "scenario".to_owned()),
             config: self.config,
             rows,
-            setup,
-            teardown,
+            hooks,
             workers: self.workers as u32,
+            max_running,
             sinks,
             records,
             warnings,
@@ -315,6 +329,17 @@ fn checked_rows(
     let rows = rows.into_iter().enumerate();
     let rows = rows.map(|(index, row)| row.check(index + 1, workers, endless_ok, spawn_rate.as_ref()));
     Ok(rows.collect::<Result<_, RowError>>()?)
+}
+
+/// How many journeys may run at once in all, where that leaves room for each worker's.
+fn checked_max_running(most: Option<u64>, workers: usize, rows: &[CheckedRow]) -> Result<u64, RunError> {
+    let Some(most) = most else { return Ok(u64::MAX) };
+    let closed: u64 = rows.iter().map(CheckedRow::most_running).sum();
+    let open = rows.iter().any(|row| row.most_running() == 0);
+    if most < workers as u64 || (open && most < closed + workers as u64) {
+        return Err(RunError::MaxRunning { max_running: most, closed, workers });
+    }
+    Ok(most)
 }
 
 /// Raises the limit on open files, and says when it cannot carry the journeys that will run at once.
@@ -481,6 +506,19 @@ pub enum RunError {
         /// What was asked for.
         sinks: usize,
     },
+    /// `max_running` leaves no room.
+    #[error(
+        "`max_running({max_running})` leaves no room: {closed} journeys run in the closed model, and each of {workers} workers \
+         needs room for one more"
+    )]
+    MaxRunning {
+        /// What was asked for.
+        max_running: u64,
+        /// How many run at once in rows of the closed model.
+        closed: u64,
+        /// The run's workers.
+        workers: usize,
+    },
     /// `stop_after` is zero, or centuries.
     #[error("`stop_after` needs a duration from a nanosecond to 500 years")]
     StopAfter,
@@ -518,6 +556,22 @@ pub enum RunError {
         /// The error, with its type and place.
         message: String,
     },
+    /// The setup of a worker failed; no journey was started.
+    #[error("setup of worker {worker} failed: {message}")]
+    WorkerSetup {
+        /// The worker's number, from 0.
+        worker: u32,
+        /// The error, with its type and place.
+        message: String,
+    },
+    /// The teardown of a worker failed.
+    #[error("teardown of worker {worker} failed: {message}")]
+    WorkerTeardown {
+        /// The worker's number, from 0.
+        worker: u32,
+        /// The error, with its type and place.
+        message: String,
+    },
     /// The scenario's teardown failed.
     #[error("teardown failed: {message}")]
     Teardown {
@@ -540,12 +594,14 @@ pub enum RunError {
     Worker(#[source] io::Error),
     /// A worker did not end: a journey does not let go of its thread.
     #[error(
-        "worker {worker} is blocked: a journey on it computes or waits without `.await`, so that neither other journeys nor \
+        "worker {worker} is blocked by {journey}: it computes or waits without `.await`, so that neither other journeys nor \
          the end of the run get their turn. Move such work to `tokio::task::spawn_blocking`"
     )]
     Blocked {
         /// The worker's number, from 0.
         worker: u32,
+        /// The name of the journey that does not let go.
+        journey: String,
     },
     /// mite's own code has panicked.
     #[error("a thread of the run has panicked, which is a bug of mite: {message}")]

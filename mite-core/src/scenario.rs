@@ -4,11 +4,11 @@
 
 use std::fmt;
 use std::panic::Location;
+use std::rc::Rc;
 use std::time::Duration;
 
-use futures::future::LocalBoxFuture;
-
 use crate::datapool::DataPool;
+use crate::hooks::{self, Hooks};
 use crate::journey::{self, Journey};
 use crate::mix::Mix;
 use crate::runner::visit::{RowSpec, TypedRow};
@@ -36,12 +36,8 @@ const MAX_RUNNING: u64 = 100_000;
 pub struct Scenario {
     pub(crate) name: Option<String>,
     pub(crate) rows: Vec<Row>,
-    pub(crate) setup: Option<Hook>,
-    pub(crate) teardown: Option<Hook>,
+    pub(crate) hooks: Hooks,
 }
-
-/// What is done once, before or after all journeys.
-pub(crate) type Hook = Box<dyn for<'a> FnOnce(&'a mut Context) -> LocalBoxFuture<'a, Result> + Send>;
 
 impl Scenario {
     /// A scenario without rows.
@@ -116,20 +112,60 @@ impl Scenario {
     /// });
     /// ```
     pub fn setup(mut self, setup: impl AsyncFnOnce(&mut Context) -> Result + Send + 'static) -> Self {
-        self.setup = Some(hook(setup));
+        self.hooks.setup = Some(hooks::once(setup));
+        self
+    }
+
+    /// What is done once on each worker's thread after setup and before any journey starts, on all of them at once. What it
+    /// returns stays on that thread, need not be `Send`, and is what journeys are given by
+    /// [`ctx.fixture::<T>()`](Context::fixture). If it fails on any worker, nothing is started and the run fails with its
+    /// error.
+    ///
+    /// ```
+    /// # use mite_core::volume::{constant, SECOND};
+    /// # use mite_core::{Context, NoData, Result, Scenario};
+    /// struct Tokens(Vec<String>);
+    ///
+    /// async fn buy(ctx: &mut Context) -> Result {
+    ///     let tokens = ctx.fixture::<Tokens>()?;
+    ///     let token = &tokens.0[ctx.start_index() as usize % tokens.0.len()];
+    ///     # let _ = token;
+    ///     Ok(())
+    /// }
+    ///
+    /// let scenario = Scenario::new()
+    ///     .worker_setup(async |_ctx| Ok(Tokens(vec!["one".to_owned(), "two".to_owned()])))
+    ///     .journey(buy, NoData, constant(10, SECOND));
+    /// # let report = mite_core::Run::new(scenario).max_start_lag(60 * SECOND).run_blocking()?;
+    /// # assert!(report.passed(), "{report}");
+    /// # Ok::<(), mite_core::RunError>(())
+    /// ```
+    pub fn worker_setup<T: 'static>(
+        mut self,
+        setup: impl AsyncFn(&mut Context) -> Result<T> + Clone + Send + 'static,
+    ) -> Self {
+        let keep = async move |ctx: &mut Context| {
+            let fixture = setup(ctx).await?;
+            ctx.set_fixture(Rc::new(fixture));
+            Ok(())
+        };
+        self.hooks.worker_setup = Some(hooks::on_each_worker(keep));
+        self
+    }
+
+    /// What is done once on each worker's thread after all journeys have ended and before teardown, whatever became of them;
+    /// not where the worker's setup failed. If it fails, the run fails with its error.
+    pub fn worker_teardown(mut self, teardown: impl AsyncFn(&mut Context) -> Result + Clone + Send + 'static) -> Self {
+        self.hooks.worker_teardown = Some(hooks::on_each_worker(teardown));
         self
     }
 
     /// What is done once after all journeys have ended, whatever became of them; not when setup failed. If it fails, the run
     /// fails with its error.
     pub fn teardown(mut self, teardown: impl AsyncFnOnce(&mut Context) -> Result + Send + 'static) -> Self {
-        self.teardown = Some(hook(teardown));
+        self.hooks.teardown = Some(hooks::once(teardown));
         self
     }
-}
-
-fn hook(hook: impl AsyncFnOnce(&mut Context) -> Result + Send + 'static) -> Hook {
-    Box::new(move |ctx| Box::pin(async move { hook(ctx).await }))
 }
 
 impl fmt::Debug for Scenario {
@@ -165,9 +201,7 @@ pub struct Row {
     pub(crate) spec: Box<dyn RowSpec>,
     pub(crate) volume: std::result::Result<Model, String>,
     pub(crate) place: &'static Location<'static>,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) max_running: u64,
-    pub(crate) overload: Overload,
+    pub(crate) options: RowOptions,
     pub(crate) delay: Duration,
     pub(crate) spawn_rate: Option<f64>,
     /// In a mix: the part of the model that is this row's, and the number of the mix's first row.
@@ -189,9 +223,7 @@ impl Row {
             spec: Box::new(TypedRow::new(journey, data)),
             volume: volume.into_model().map(|IntoModel(model)| model).map_err(|error| error.to_string()),
             place: Location::caller(),
-            timeout: None,
-            max_running: MAX_RUNNING,
-            overload: Overload::default(),
+            options: RowOptions::default(),
             delay: Duration::ZERO,
             spawn_rate: None,
             part: None,
@@ -217,7 +249,7 @@ impl Row {
 
     /// Cancels a journey that has run for so long; it is counted as failed with an error that says so.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+        self.options.timeout = Some(timeout);
         self
     }
 
@@ -254,13 +286,20 @@ impl Row {
     /// How many of the row's journeys may run at once in the open model (100 000 unless told otherwise), shared out among the
     /// workers: each needs room for one at least. What then happens is [`Row::overload`].
     pub fn max_running(mut self, journeys: u64) -> Self {
-        self.max_running = journeys;
+        self.options.max_running = journeys;
         self
     }
 
     /// What happens to a start that would exceed [`Row::max_running`].
     pub fn overload(mut self, overload: Overload) -> Self {
-        self.overload = overload;
+        self.options.overload = overload;
+        self
+    }
+
+    /// When the number running falls, the journeys that are too many may go on for so long and are then cancelled; unless
+    /// told otherwise they finish. At the end of the plan the run's graceful stop holds. For the closed model only.
+    pub fn graceful_ramp_down(mut self, duration: Duration) -> Self {
+        self.options.ramp_down = Some(duration);
         self
     }
 }
@@ -276,9 +315,24 @@ pub(crate) struct CheckedRow {
     pub(crate) name: String,
     pub(crate) spec: Box<dyn RowSpec>,
     pub(crate) plan: Plan,
+    pub(crate) options: RowOptions,
+}
+
+/// How a row's journeys are run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowOptions {
     pub(crate) timeout: Option<Duration>,
+    /// Of the open model.
     pub(crate) max_running: u64,
     pub(crate) overload: Overload,
+    /// Of the closed model: how long journeys may go on that are too many.
+    pub(crate) ramp_down: Option<Duration>,
+}
+
+impl Default for RowOptions {
+    fn default() -> Self {
+        Self { timeout: None, max_running: MAX_RUNNING, overload: Overload::default(), ramp_down: None }
+    }
 }
 
 impl CheckedRow {
@@ -387,30 +441,30 @@ impl Row {
                 Plan::Asked(asking, self.part.map(|(stripe, _)| stripe))
             }
         };
-        if self.max_running == 0 {
+        let RowOptions { timeout, max_running: most, ramp_down, .. } = self.options;
+        if most == 0 {
             return Err(wrong("`max_running(0)` lets no journey run".into()));
         }
-        if self.max_running < workers as u64 {
-            let most = self.max_running;
+        if most < workers as u64 {
             return Err(wrong(format!(
                 "`max_running({most})` cannot be shared out among {workers} workers: each needs room for at least one \
                  journey. Raise it, or give the run fewer workers"
             )));
         }
-        if self.timeout == Some(Duration::ZERO) {
+        if timeout == Some(Duration::ZERO) {
             return Err(wrong("a timeout of zero lets no journey run".into()));
+        }
+        if ramp_down.is_some() && matches!(plan, Plan::Known(_, Unit::Rate, _)) {
+            return Err(wrong(
+                "`.graceful_ramp_down(…)` is for a number running at once, not for a rate: there is nothing to cancel when a \
+                 rate falls"
+                    .into(),
+            ));
         }
         if let Err(error) = self.spec.check() {
             return Err(wrong(error.to_string()));
         }
-        Ok(CheckedRow {
-            name,
-            spec: self.spec,
-            plan,
-            timeout: self.timeout,
-            max_running: self.max_running,
-            overload: self.overload,
-        })
+        Ok(CheckedRow { name, spec: self.spec, plan, options: self.options })
     }
 }
 

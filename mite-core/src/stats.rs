@@ -56,6 +56,8 @@ pub(crate) struct RowStats {
     pub(crate) completed: u64,
     pub(crate) failed: u64,
     pub(crate) cancelled: u64,
+    /// Of those the ones that were too many when the number running fell.
+    pub(crate) ramped_down: u64,
     pub(crate) dropped: u64,
     pub(crate) starved: u64,
     pub(crate) unstarted: u64,
@@ -76,6 +78,7 @@ impl RowStats {
         self.completed += other.completed;
         self.failed += other.failed;
         self.cancelled += other.cancelled;
+        self.ramped_down += other.ramped_down;
         self.dropped += other.dropped;
         self.starved += other.starved;
         self.unstarted += other.unstarted;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{Starts, TENTH, ran};
 use mite_core::volume::{SECOND, Stages, constant, ramp};
-use mite_core::{Context, NoData, Result, Row, Run, Scenario, Volume};
+use mite_core::{Context, NoData, RecyclableIterableDataPool, Result, Row, Run, Scenario, Volume};
 
 #[derive(Debug, Clone, Default)]
 struct Gauge {
@@ -116,4 +116,78 @@ async fn a_journey_that_never_waits_lets_others_run() {
     let report = ran(Run::new(scenario)).await;
     assert_eq!(report.journey("open").completed, 100);
     assert!(report.journey("busy").completed > 100, "{report}");
+}
+
+/// Ten journeys that do not end by themselves, two of which are wanted after 100 ms.
+fn shrinking(ramp_down: Option<Duration>) -> Row {
+    let model = constant(10, TENTH) + constant(2, 5 * TENTH);
+    let until_stopped = async |ctx: &mut Context| -> Result {
+        while !ctx.should_stop() {
+            tokio::time::sleep(TENTH / 20).await;
+        }
+        Ok(())
+    };
+    let row = Row::new(until_stopped, NoData, model.running()).named("shrinking");
+    match ramp_down {
+        Some(ramp_down) => row.graceful_ramp_down(ramp_down),
+        None => row,
+    }
+}
+
+#[tokio::test]
+async fn journeys_that_are_too_many_are_cancelled_after_the_ramp_down() {
+    for workers in 1..=2 {
+        let run = |ramp_down| ran(Run::new(Scenario::new().row(shrinking(ramp_down))).workers(workers));
+        // Without a limit all of them finish.
+        let report = run(None).await;
+        assert_eq!((report.journeys[0].completed, report.journeys[0].cancelled), (10, 0), "{report}");
+        let report = run(Some(TENTH)).await;
+        assert_eq!((report.journeys[0].completed, report.journeys[0].cancelled), (2, 8), "{report}");
+        assert!(report.passed(), "it is what was asked for: {report}");
+        // At the end of the plan the graceful stop holds instead.
+        let report = run(Some(100 * TENTH)).await;
+        assert_eq!((report.journeys[0].completed, report.journeys[0].cancelled), (10, 0), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn a_slot_that_waits_for_data_and_is_not_wanted_any_more_plans_nothing() {
+    let pool = RecyclableIterableDataPool::new([(1,), (2,)]);
+    let hold = async |ctx: &mut Context, _: i32| -> Result {
+        while !ctx.should_stop() {
+            tokio::time::sleep(TENTH / 20).await;
+        }
+        Ok(())
+    };
+    let model = constant(5, 2 * TENTH) + constant(2, 2 * TENTH);
+    let report = ran(Run::new(Scenario::new().row(Row::new(hold, pool, model.running()).named("hold")))).await;
+    let row = &report.journeys[0];
+    // The two items may be held by any of the five slots: those that are too many with an item finish.
+    assert_eq!((row.completed, row.planned), (2, 2 + row.unstarted), "{report}");
+    assert!(row.unstarted <= 2, "{report}");
+}
+
+#[tokio::test]
+async fn fifty_stay_fifty() {
+    let now = Arc::new(AtomicI64::new(0));
+    let entered = Arc::clone(&now);
+    let journey = async move |ctx: &mut Context| -> Result {
+        use rand::RngExt as _;
+        entered.fetch_add(1, SeqCst);
+        tokio::time::sleep(Duration::from_micros(ctx.rng().random_range(0..20_000))).await;
+        entered.fetch_sub(1, SeqCst);
+        Ok(())
+    };
+    // Sampled from within by the clock of another row: never more.
+    let most = Arc::new(AtomicI64::new(0));
+    let (seen, sampled) = (Arc::clone(&most), Arc::clone(&now));
+    let sample = async move |_: &mut Context| -> Result {
+        seen.fetch_max(sampled.load(SeqCst), SeqCst);
+        Ok(())
+    };
+    let scenario = Scenario::new()
+        .row(Row::new(journey, NoData, constant(50, SECOND).running()).named("fifty"))
+        .row(Row::new(sample, NoData, constant(1000, SECOND)).named("sample"));
+    let report = ran(Run::new(scenario).workers(2)).await;
+    assert_eq!(most.load(SeqCst), 50, "{report}");
 }

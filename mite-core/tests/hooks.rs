@@ -196,3 +196,82 @@ async fn one_that_never_ends_is_cut_off_by_an_abort_and_by_the_graceful_stop() {
         assert_eq!(error, "setup failed: it was cut off, since the run was stopped");
     }
 }
+
+/// Stays on its thread: it need not be `Send`.
+struct Fixture(std::rc::Rc<std::thread::ThreadId>);
+
+#[tokio::test]
+async fn each_worker_sets_up_what_its_journeys_are_given() {
+    for workers in 1..=3_usize {
+        let steps = Steps::default();
+        let [set_up, torn_down, last] = [(); 3].map(|()| steps.clone());
+        let kept = Kept::types(&["used"]);
+        let used = async |ctx: &mut Context| -> Result {
+            let fixture = ctx.fixture::<Fixture>()?;
+            mite_core::ensure!(*fixture.0 == std::thread::current().id(), "it is another thread's");
+            ctx.send("used", json!({"thread": format!("{:?}", fixture.0)})).await
+        };
+        let scenario = noted(&steps, || Ok(()))
+            .worker_setup(async move |_| {
+                set_up.note("worker setup");
+                Ok(Fixture(std::rc::Rc::new(std::thread::current().id())))
+            })
+            .worker_teardown(async move |ctx| {
+                ctx.fixture::<Fixture>()?;
+                torn_down.note("worker teardown");
+                Ok(())
+            })
+            .teardown(async move |_| {
+                last.note("teardown");
+                Ok(())
+            })
+            .row(Row::new(used, NoData, constant(200, TENTH)).named("used"));
+        let report = ran(Run::new(scenario).workers(workers).sink(kept.clone())).await;
+        assert!(report.passed(), "{report}");
+        assert_eq!(steps.all(), ["setup", "worker setup", "journey", "worker teardown", "teardown"]);
+        assert_eq!(common::tally(kept.texts("used", "thread")).len(), workers, "one for each worker");
+        let mut called: Vec<_> = report.hooks.iter().map(|call| (call.hook.to_string(), call.worker)).collect();
+        called[1..].sort();
+        let each = |hook: &'static str| (0..workers as u32).map(move |worker| (hook.to_owned(), worker));
+        let first = [("setup".to_owned(), 0), ("teardown".to_owned(), 0)];
+        let expected: Vec<_> = first.into_iter().chain(each("worker setup")).chain(each("worker teardown")).collect();
+        assert_eq!(called, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_worker_setup_that_fails_starts_nothing_and_undoes_the_others() {
+    let steps = Steps::default();
+    let [undone, last] = [(); 2].map(|()| steps.clone());
+    let scenario = noted(&steps, || Ok(()))
+        .worker_setup(async |_| {
+            mite_core::ensure!(std::thread::current().name() != Some("mite-worker-1"), "not here");
+            Ok(1)
+        })
+        .worker_teardown(async move |ctx| {
+            ctx.fixture::<i32>()?;
+            undone.note("worker teardown");
+            Ok(())
+        })
+        .teardown(async move |_| {
+            last.note("teardown");
+            Ok(())
+        });
+    let error = failed(Run::new(scenario).workers(3)).await;
+    assert!(matches!(error, RunError::WorkerSetup { worker: 1, .. }), "{error}");
+    assert!(error.to_string().starts_with("setup of worker 1 failed: Error: not here (at "), "{error}");
+    assert_eq!(steps.all(), ["setup", "worker teardown", "teardown"]);
+
+    let scenario = noted(&steps, || Ok(())).worker_teardown(async |_| mite_core::bail!("still there"));
+    let error = failed(Run::new(scenario).workers(2)).await;
+    assert!(error.to_string().starts_with("teardown of worker 0 failed: Error: still there (at "), "{error}");
+}
+
+#[tokio::test]
+async fn a_fixture_that_nobody_made_is_an_error_in_words() {
+    let asks = async |ctx: &mut Context| ctx.fixture::<Fixture>().map(drop);
+    let scenario = Scenario::new().row(Row::new(asks, NoData, constant(10, TENTH)).named("asks"));
+    let report = ran(Run::new(scenario)).await;
+    let message = &report.errors[0].message;
+    assert!(message.contains("hooks::Fixture") && message.contains("worker_setup"), "{message}");
+}

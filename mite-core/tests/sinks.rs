@@ -174,5 +174,5 @@ async fn a_worker_that_is_blocked_does_not_hang_the_run() {
         .teardown(async |_| panic!("its worker is blocked"));
     let run = Run::new(scenario).graceful_stop(Duration::ZERO).recorder(folder.path());
     let error = tokio::time::timeout(60 * SECOND, failed(run)).await.expect("the run ends");
-    assert!(matches!(error, RunError::Blocked { worker: 0 }), "{error}");
+    assert!(matches!(error, RunError::Blocked { worker: 0, .. }), "{error}");
 }

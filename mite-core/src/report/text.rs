@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Report, Verdict};
 use crate::histogram::Histogram;
+use crate::hooks::HookKind;
 use crate::names::ROOT;
 
 impl fmt::Display for Verdict {
@@ -45,6 +46,7 @@ impl fmt::Display for Report {
                 writeln!(f, "\n{}: {unused} items of its data pool were not used", row.journey)?;
             }
         }
+        hooks(self, f)?;
         for warning in &self.warnings {
             writeln!(f, "\nwarning: {warning}")?;
         }
@@ -125,6 +127,19 @@ fn errors(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "           and {} kinds more", report.errors.len() - SHOWN)?;
     }
     Ok(())
+}
+
+/// How long setup and teardown took: of those that each worker calls the longest.
+fn hooks(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut told: Vec<(HookKind, Duration)> = Vec::new();
+    for call in &report.hooks {
+        match told.iter_mut().find(|(kind, _)| *kind == call.hook) {
+            Some((_, longest)) => *longest = call.duration.max(*longest),
+            None => told.push((call.hook, call.duration)),
+        }
+    }
+    let told: Vec<String> = told.into_iter().map(|(kind, longest)| format!("{kind} {}", time(longest))).collect();
+    if told.is_empty() { Ok(()) } else { writeln!(f, "\nbeside the journeys: {}", told.join(", ")) }
 }
 
 fn quantiles(histogram: &Histogram) -> [String; 4] {

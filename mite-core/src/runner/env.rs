@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::Config;
+use super::watch::Calling;
 use crate::clock::{WallClock, nanos_since};
 use crate::extensions::Extensions;
 use crate::names::{KindId, NameCache, Names};
 use crate::report::GeneratorLimits;
 use crate::sink::Outbox;
 use crate::stats::Stats;
+use crate::{Config, panics};
 
 /// The facts of a run that all its threads share and none changes.
 #[derive(Debug)]
@@ -37,12 +38,16 @@ pub(crate) struct Env {
     pub(crate) names: RefCell<NameCache>,
     pub(crate) stats: RefCell<Stats>,
     pub(crate) extensions: RefCell<Extensions>,
+    /// What the worker's setup has returned.
+    pub(crate) fixtures: RefCell<Extensions>,
     /// When the run started; until then, when this worker was made.
     origin: Cell<Instant>,
     stopping: Vec<Cell<bool>>,
-    /// Wakes slots of the closed model that wait for data when their row stops.
-    pub(crate) stopped: Notify,
+    /// Wakes slots of the closed model that wait for data when they may no longer be wanted.
+    pub(crate) fewer_wanted: Notify,
     next_context: Cell<u64>,
+    calling: Arc<Calling>,
+    calls: Cell<u64>,
     scratch: RefCell<Vec<Vec<u8>>>,
 }
 
@@ -51,17 +56,20 @@ const LARGEST_SCRATCH: usize = 64 * 1024;
 const MOST_SCRATCH: usize = 16;
 
 impl Env {
-    pub(crate) fn new(shared: Arc<RunFacts>, outbox: Outbox, worker: u32) -> Rc<Self> {
+    pub(crate) fn new(shared: Arc<RunFacts>, outbox: Outbox, worker: u32, calling: Arc<Calling>) -> Rc<Self> {
         let rows = shared.names.journeys.len();
         Rc::new(Self {
             outbox,
             names: RefCell::new(NameCache::new(Arc::clone(&shared.names))),
             stats: RefCell::new(Stats::new(rows)),
             extensions: RefCell::default(),
+            fixtures: RefCell::default(),
             origin: Cell::new(Instant::now()),
             stopping: vec![Cell::new(false); rows],
-            stopped: Notify::new(),
+            fewer_wanted: Notify::new(),
             next_context: Cell::new(u64::from(worker) + 1),
+            calling,
+            calls: Cell::new(0),
             scratch: RefCell::default(),
             shared,
         })
@@ -93,6 +101,21 @@ impl Env {
         id
     }
 
+    /// Calls code of a user: a panic within is kept and not printed, and the controller can see whose code it is.
+    pub(crate) fn call<T>(&self, row: u32, code: impl FnOnce() -> T) -> T {
+        struct End<'a>(&'a Calling);
+        impl Drop for End<'_> {
+            fn drop(&mut self) {
+                self.0.end();
+            }
+        }
+        let call = self.calls.get() + 1;
+        self.calls.set(call);
+        self.calling.begin(row, call);
+        let _end = End(&self.calling);
+        panics::watched(code)
+    }
+
     /// The number of a message type, and which sinks want it, as bits.
     pub(crate) fn wanted(&self, kind: &str) -> (KindId, u64) {
         let id = self.names.borrow_mut().kind(kind);
@@ -105,7 +128,7 @@ impl Env {
 
     pub(crate) fn stop_row(&self, row: u32) {
         if !self.stopping[row as usize].replace(true) {
-            self.stopped.notify_waiters();
+            self.fewer_wanted.notify_waiters();
         }
     }
 

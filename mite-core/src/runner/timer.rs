@@ -10,6 +10,7 @@ pub(crate) use linux::Timer;
 
 #[cfg(target_os = "linux")]
 mod linux {
+    use std::cell::Cell;
     use std::io;
     use std::os::fd::OwnedFd;
     use std::time::Instant;
@@ -20,6 +21,8 @@ mod linux {
     #[derive(Debug)]
     pub(crate) struct Timer {
         fd: AsyncFd<OwnedFd>,
+        /// What it was last set to: it is not set again to the same, which would cost a call of the system at each wake.
+        set_to: Cell<Option<Instant>>,
     }
 
     impl Timer {
@@ -32,7 +35,7 @@ mod linux {
                 reason = "its successor is unsafe; an `OwnedFd` is the same descriptor until it is dropped"
             )]
             let fd = AsyncFd::new(fd)?;
-            Ok(Self { fd })
+            Ok(Self { fd, set_to: Cell::new(None) })
         }
 
         /// Waits until `at`; at once when that is past. Can be dropped and called again at any time.
@@ -42,11 +45,14 @@ mod linux {
                 if left.is_zero() {
                     return Ok(());
                 }
-                let value = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
-                let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
-                // Setting it also takes back an expiry that nobody has read.
-                rustix::time::timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &once)?;
+                if self.set_to.replace(Some(at)) != Some(at) {
+                    let value = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+                    let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
+                    // Setting it also takes back an expiry that nobody has read.
+                    rustix::time::timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &once)?;
+                }
                 self.fd.readable().await?.clear_ready();
+                self.set_to.set(None);
             }
         }
     }

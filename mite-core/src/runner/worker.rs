@@ -15,11 +15,14 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
 use super::env::{Env, RunFacts};
+use super::slots::Slots;
 use super::timer::Timer;
 use super::visit::{Slot, Start, WorkerRow, watched};
+use super::watch::Calling;
 use crate::context::{Transaction, VisitIds};
+use crate::hooks::Hook;
 use crate::names::Names;
-use crate::scenario::{Hook, Overload};
+use crate::scenario::{Overload, RowOptions};
 use crate::schedule::{Cursor, Schedule, Stripe};
 use crate::sink::{Outbox, SinkQueue};
 use crate::stats::{Second, Stats};
@@ -55,8 +58,8 @@ pub(crate) enum Command {
 pub(crate) enum Event {
     /// Ready to start, or why not.
     Ready(io::Result<()>),
-    /// Setup or teardown has ended; what it failed with is told with its type and place.
-    HookDone(Result<(), String>),
+    /// Setup or teardown has ended on this worker after so long; what it failed with is told with its type and place.
+    HookDone(u32, Duration, Result<(), String>),
     Seconds(Vec<Second>),
     Exhausted(RowId),
     /// All rows have ended and nothing runs any more.
@@ -76,6 +79,9 @@ pub(crate) struct WorkerPlan {
     pub(crate) facts: Arc<RunFacts>,
     pub(crate) stripe: Stripe,
     pub(crate) rows: Vec<WorkerRowPlan>,
+    /// How many journeys of all rows together may run at once in the open model.
+    pub(crate) max_running: u64,
+    pub(crate) calling: Arc<Calling>,
     pub(crate) queues: Vec<SinkQueue>,
     pub(crate) commands: mpsc::UnboundedReceiver<Command>,
     pub(crate) events: mpsc::UnboundedSender<Event>,
@@ -91,9 +97,8 @@ pub(crate) struct WorkerRowPlan {
     pub(crate) unit: Unit,
     /// Whether there may be more.
     pub(crate) complete: bool,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) max_running: u64,
-    pub(crate) overload: Overload,
+    /// `max_running` is this worker's share.
+    pub(crate) options: RowOptions,
 }
 
 /// What a worker hands over at its end.
@@ -119,17 +124,14 @@ const CATCH_UP: u64 = 1_000_000_000;
 struct Row {
     id: RowId,
     spec: Rc<dyn WorkerRow>,
-    timeout: Option<Duration>,
-    max_running: u64,
-    overload: Overload,
+    options: RowOptions,
     plan: RefCell<Plan>,
     /// Tasks of the open model that are alive.
     alive: Cell<u64>,
     /// When a start last had to wait for room and got it.
     room_since: Cell<u64>,
-    /// Slots of the closed model: which numbers are alive, and how many are wanted.
-    slots: RefCell<Vec<bool>>,
-    wanted_slots: Cell<u64>,
+    /// Of the closed model.
+    slots: RefCell<Slots>,
     /// How often each slot runs its journey, how many have done so, and how many there are at the most.
     iterations_each: Option<u64>,
     spent_slots: Cell<u64>,
@@ -171,6 +173,11 @@ pub(crate) struct WorkerState {
     /// Wakes the dispatcher when room was made that somebody waits for, or the last task has ended.
     wake: Notify,
     waiting_for_room: Cell<bool>,
+    /// All rows have ended, and the last task is waited for.
+    waiting_for_end: Cell<bool>,
+    max_running: u64,
+    /// When a start last had to wait for room below `max_running` and got it.
+    room_since: Cell<u64>,
     /// The controller has nothing more to say.
     exiting: Cell<bool>,
     events: mpsc::UnboundedSender<Event>,
@@ -193,16 +200,17 @@ impl WorkerState {
     }
 
     pub(crate) fn timeout(&self, row: RowId) -> Option<Duration> {
-        self.row(row).timeout
+        self.row(row).options.timeout
     }
 
     /// Whether a slot that has run its journey so often should run it once more.
     pub(crate) fn wants_slot(&self, slot: Slot, runs: u64) -> bool {
         let row = self.row(slot.row);
-        if slot.number >= row.wanted_slots.get() {
+        if !self.is_wanted(slot) {
             return false;
         }
         if row.iterations_each.is_some_and(|each| runs >= each) {
+            row.slots.borrow_mut().spent(slot.number);
             row.spent_slots.set(row.spent_slots.get() + 1);
             if row.spent_slots.get() >= row.peak_slots {
                 self.end_by_plan(row);
@@ -221,9 +229,8 @@ impl WorkerState {
         let mut plan = row.plan.borrow_mut();
         if plan.ended.is_none() {
             plan.ended = Some(Ended::ByPlan);
-            row.wanted_slots.set(0);
             drop(plan);
-            self.env.stop_row(row.id.0);
+            self.stop_row(row);
             self.wake.notify_one();
         }
     }
@@ -238,15 +245,30 @@ impl WorkerState {
         own * u64::from(self.env.shared.workers) + u64::from(self.number)
     }
 
-    /// Awaits `future` unless the row stops before.
-    pub(crate) async fn or_stopped<T>(&self, row: RowId, future: impl Future<Output = T>) -> Option<T> {
+    fn stop_row(&self, row: &Row) {
+        row.slots.borrow_mut().stop();
+        self.env.stop_row(row.id.0);
+    }
+
+    /// Whether this slot is among those that the row wants.
+    pub(crate) fn is_wanted(&self, slot: Slot) -> bool {
+        self.row(slot.row).slots.borrow().wants(slot.number)
+    }
+
+    /// Whether this slot was cancelled because it was one too many for too long.
+    pub(crate) fn is_cut(&self, slot: Slot) -> bool {
+        self.row(slot.row).slots.borrow().is_cut(slot.number)
+    }
+
+    /// Awaits `future` unless the slot is no longer wanted before.
+    pub(crate) async fn while_wanted<T>(&self, slot: Slot, future: impl Future<Output = T>) -> Option<T> {
         let mut future = std::pin::pin!(future);
-        while !self.env.should_stop(row.0) {
-            // This thread alone stops rows, so that nothing is missed between the look and the wait.
+        while self.is_wanted(slot) {
+            // This thread alone changes what is wanted, so that nothing is missed between the look and the wait.
             tokio::select! {
                 value = &mut future => return Some(value),
-                // Another row may be the one that has stopped.
-                () = self.env.stopped.notified() => {}
+                // Another slot may be the one that is meant.
+                () = self.env.fewer_wanted.notified() => {}
             }
         }
         None
@@ -267,8 +289,7 @@ impl WorkerState {
             return false;
         }
         plan.ended = Some(Ended::ByData);
-        row.wanted_slots.set(0);
-        self.env.stop_row(id.0);
+        self.stop_row(row);
         self.wake.notify_one();
         true
     }
@@ -278,47 +299,53 @@ impl WorkerState {
         count.set(count.get() + 1);
     }
 
-    pub(crate) fn task_ended(&self, id: RowId, task: usize) {
-        self.tasks.borrow_mut().try_remove(task);
+    pub(crate) fn task_ended(&self, id: RowId, task: u32) {
         let row = self.row(id);
         let before = row.alive.get();
         row.alive.set(before - 1);
-        if before == row.max_running {
+        if before == row.options.max_running {
             row.room_since.set(self.env.now());
         }
-        self.wake_if_waited_for();
+        self.forget(task);
     }
 
     pub(crate) fn slot_ended(&self, slot: Slot) {
-        self.tasks.borrow_mut().try_remove(slot.task);
-        let row = self.row(slot.row);
-        // One that has run its journey as often as it should is not followed by another.
-        if row.iterations_each.is_none() {
-            row.slots.borrow_mut()[slot.number as usize] = false;
-        }
-        self.wake_if_waited_for();
-    }
-
-    fn wake_if_waited_for(&self) {
-        if self.waiting_for_room.get() || self.tasks.borrow().is_empty() {
+        let follow = self.row(slot.row).slots.borrow_mut().ended(slot.number);
+        self.forget(slot.task);
+        if follow {
             self.wake.notify_one();
         }
+    }
+
+    fn forget(&self, task: u32) {
+        let mut tasks = self.tasks.borrow_mut();
+        let before = tasks.len();
+        tasks.try_remove(task as usize);
+        if before as u64 == self.max_running {
+            self.room_since.set(self.env.now());
+        }
+        if self.waiting_for_room.get() || (self.waiting_for_end.get() && tasks.is_empty()) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Whether no more journeys may be started, whatever their row.
+    fn is_full(&self) -> bool {
+        self.tasks.borrow().len() as u64 >= self.max_running
     }
 }
 
 /// What the dispatcher does.
 impl WorkerState {
     fn new(plan: WorkerPlan, outbox: Outbox) -> (Rc<Self>, mpsc::UnboundedReceiver<Command>) {
-        let env = Env::new(plan.facts, outbox, plan.number);
+        let env = Env::new(plan.facts, outbox, plan.number, plan.calling);
         let stripe = plan.stripe;
         let rows = plan.rows.into_iter().enumerate().map(|(index, row)| {
             let peak_slots = stripe.share(row.schedule.most_running());
             Row {
                 id: RowId(index as u32 + 1),
                 spec: row.spec.into_rc(),
-                timeout: row.timeout,
-                max_running: row.max_running,
-                overload: row.overload,
+                options: row.options,
                 plan: RefCell::new(Plan {
                     schedule: row.schedule,
                     unit: row.unit,
@@ -328,8 +355,7 @@ impl WorkerState {
                 }),
                 alive: Cell::new(0),
                 room_since: Cell::new(0),
-                slots: RefCell::default(),
-                wanted_slots: Cell::new(0),
+                slots: RefCell::new(Slots::new(row.options.ramp_down)),
                 iterations_each: row.iterations_each,
                 spent_slots: Cell::new(0),
                 peak_slots,
@@ -344,6 +370,9 @@ impl WorkerState {
             tasks: RefCell::default(),
             wake: Notify::new(),
             waiting_for_room: Cell::new(false),
+            waiting_for_end: Cell::new(false),
+            max_running: plan.max_running,
+            room_since: Cell::new(0),
             exiting: Cell::new(false),
             events: plan.events,
         };
@@ -354,12 +383,19 @@ impl WorkerState {
     fn look(self: &Rc<Self>, now: u64) -> Look {
         let mut look = Look { more: false, next: None };
         self.waiting_for_room.set(false);
+        let mut late = Vec::new();
         for row in &self.rows {
             let unit = row.plan.borrow().unit;
             match unit {
+                Unit::Rate if self.max_running < u64::MAX => late.push((row.next_due(), row)),
                 Unit::Rate => self.look_at_open(row, now, &mut look),
                 Unit::Running => self.look_at_closed(row, now, &mut look),
             }
+        }
+        // Where rows compete for room, the one that has waited for longest comes first.
+        late.sort_by_key(|(due, _)| *due);
+        for (_, row) in late {
+            self.look_at_open(row, now, &mut look);
         }
         look
     }
@@ -383,8 +419,9 @@ impl WorkerState {
             }
             left -= 1;
             let over = end.is_some_and(|end| now >= end);
-            if row.alive.get() >= row.max_running {
-                if row.overload == Overload::Drop {
+            let no_room = row.alive.get() >= row.options.max_running || self.is_full();
+            if no_room {
+                if row.options.overload == Overload::Drop {
                     self.env.stats.borrow_mut().rows[row.id.0 as usize].dropped += 1;
                     cursor.advance();
                     continue;
@@ -395,20 +432,19 @@ impl WorkerState {
                 }
             }
             if let Some(end) = end
-                && (now >= end + CATCH_UP || (over && row.alive.get() >= row.max_running))
+                && (now >= end + CATCH_UP || (over && no_room))
             {
                 let unstarted = cursor.skip_before(schedule, end);
                 let stats = &mut self.env.stats.borrow_mut().rows[row.id.0 as usize];
                 stats.unstarted += unstarted;
-                if row.alive.get() < row.max_running {
+                if !no_room {
                     stats.too_late += unstarted;
                 }
                 break None;
             }
             cursor.advance();
-            let room = due.max(row.room_since.get());
-            let vacant = self.tasks.borrow().vacant_key();
-            let start = Start { row: row.id, index, due, room, task: vacant };
+            let room = due.max(row.room_since.get()).max(self.room_since.get());
+            let start = Start { row: row.id, index, due, room, task: self.next_task() };
             row.alive.set(row.alive.get() + 1);
             let task = Rc::clone(&row.spec).spawn_start(self, start);
             self.tasks.borrow_mut().insert(task);
@@ -436,9 +472,8 @@ impl WorkerState {
         }
         if plan.complete && now >= plan.schedule.end() {
             plan.ended = Some(Ended::ByPlan);
-            row.wanted_slots.set(0);
             drop(plan);
-            self.env.stop_row(row.id.0);
+            self.stop_row(row);
             return;
         }
         let wanted = plan.cursor.stripe().share(plan.schedule.running_at(now));
@@ -446,26 +481,31 @@ impl WorkerState {
             look.at(next);
         }
         drop(plan);
-        row.wanted_slots.set(wanted);
-        let mut slots = row.slots.borrow_mut();
-        if slots.len() < wanted as usize {
-            slots.resize(wanted as usize, false);
+        // At most 10⁹, so that the cast holds.
+        if row.slots.borrow_mut().want(wanted as u32, now) {
+            self.env.fewer_wanted.notify_waiters();
         }
-        let mut left = BATCH;
-        for number in 0..wanted {
-            if slots[number as usize] {
-                continue;
-            }
-            if left == 0 {
-                look.more = true;
-                break;
-            }
-            left -= 1;
-            slots[number as usize] = true;
-            let slot = Slot { row: row.id, number, task: self.tasks.borrow().vacant_key() };
+        for _ in 0..BATCH {
+            let Some(number) = row.slots.borrow_mut().next() else { break };
+            let slot = Slot { row: row.id, number, task: self.next_task() };
+            row.slots.borrow_mut().started(number, slot.task);
             let task = Rc::clone(&row.spec).spawn_slot(self, slot);
             self.tasks.borrow_mut().insert(task);
         }
+        let mut slots = row.slots.borrow_mut();
+        look.more |= slots.next().is_some();
+        while let Some(task) = slots.next_to_cut(now) {
+            self.tasks.borrow()[task as usize].abort();
+        }
+        if let Some(end) = slots.next_end() {
+            look.at(end);
+        }
+    }
+
+    /// The number that the next task gets.
+    fn next_task(&self) -> u32 {
+        // Far fewer fit into memory.
+        self.tasks.borrow().vacant_key() as u32
     }
 
     /// Ends all rows now: what is due and not started is counted as unstarted.
@@ -484,9 +524,8 @@ impl WorkerState {
             schedule.cut(now + 1);
             plan.complete = true;
             plan.ended = Some(Ended::ByPlan);
-            row.wanted_slots.set(0);
             drop(plan);
-            self.env.stop_row(row.id.0);
+            self.stop_row(row);
         }
     }
 
@@ -537,6 +576,14 @@ impl WorkerState {
             stats.rows[row.id.0 as usize].planned = planned.saturating_sub(row.not_planned.get());
         }
         miscounted
+    }
+}
+
+impl Row {
+    /// When its next start is due, in the open model.
+    fn next_due(&self) -> Option<u64> {
+        let Plan { schedule, cursor, .. } = &mut *self.plan.borrow_mut();
+        cursor.next(schedule).map(|(_, due)| due)
     }
 }
 
@@ -597,12 +644,14 @@ async fn serve(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
     {
         match command {
             Command::Hook(hook) => {
+                let started = Instant::now();
                 let done = tokio::select! {
                     done = run_hook(state, hook) => done,
                     () = aborted(state, commands) => Err("it was cut off, since the run was stopped".to_owned()),
                 };
+                let took = started.elapsed();
                 let _ = state.env.outbox.flush().await;
-                let _ = state.events.send(Event::HookDone(done));
+                let _ = state.events.send(Event::HookDone(state.number, took, done));
             }
             Command::Go(origin) => {
                 state.env.set_origin(origin);
@@ -635,7 +684,7 @@ async fn run_hook(state: &Rc<WorkerState>, hook: Hook) -> Result<(), String> {
     let mut ctx = Context::new(Rc::clone(&state.env), ids, Names::root(0));
     let visit = Rc::clone(ctx.visit());
     let mut root = Transaction::root(&mut ctx, Instant::now());
-    let result = match watched(async || hook(root.context()).await).await {
+    let result = match watched(&state.env, 0, async || hook(root.context()).await).await {
         Ok(result) => root.end(result).map_err(|error| format!("{error:?}")),
         Err(payload) => {
             let (panic, text) = (panics::take_last(), panics::text(&*payload));
@@ -674,6 +723,7 @@ async fn drive(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
             tell_seconds(state, now);
         }
         if state.all_ended() {
+            state.waiting_for_end.set(true);
             if state.is_idle() {
                 break;
             }

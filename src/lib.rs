@@ -71,4 +71,7 @@ macro_rules! scenarios {
 mod guide {
     #[doc = include_str!("../docs/src/volume.md")]
     mod volume {}
+
+    #[doc = include_str!("../docs/src/report.md")]
+    mod report {}
 }

@@ -29,15 +29,8 @@ pub(crate) fn run() -> Result {
     let paper = on_paper(&served);
     let (closed, served_closed) = measured(constant(RUNNING, LENGTH).running())?;
     let (of_open, of_closed) = (&open.journeys[0], &closed.journeys[0]);
-    println!(
-        "{:<8}{:>24}{:>18}{:>8}{:>18}{:>24}",
-        "",
-        format!("{RATE}/s, response time"),
-        "on paper",
-        "off by",
-        "service time",
-        format!("{RUNNING} running")
-    );
+    let (rate, running) = (format!("{RATE}/s"), format!("{RUNNING} running"));
+    line("", [&rate, "on paper", "off by", "service time", &running]);
     let mut off = Vec::new();
     for percent in PERCENTILES {
         let (told, expected) = (of_open.response_time.percentile(percent), rank(&paper, percent));
@@ -46,27 +39,24 @@ pub(crate) fn run() -> Result {
             off.push(format!("p{percent} is {told:?}, and {expected:?} on paper"));
         }
         let name = if percent < 100.0 { format!("p{percent}") } else { "max".to_owned() };
-        println!(
-            "{name:<8}{:>24}{:>18}{:>6.1} %{:>18}{:>24}",
-            millis(told),
-            millis(expected),
-            part * 100.0,
-            millis(of_open.service_time.percentile(percent)),
-            millis(of_closed.response_time.percentile(percent)),
-        );
+        let (service, closed) = (of_open.service_time.percentile(percent), of_closed.response_time.percentile(percent));
+        let part = format!("{:.1} %", part * 100.0);
+        line(&name, [&millis(told), &millis(expected), &part, &millis(service), &millis(closed)]);
     }
-    println!(
-        "{:<8}{:>24}{:>18}{:>8}{:>18}{:>24}",
-        "journeys",
-        of_open.completed,
-        paper.len(),
-        "",
-        "",
-        of_closed.completed
-    );
-    println!("{:<8}{:>24}{:>18}{:>8}{:>18}{:>24}\n", "held", served.held.len(), "", "", "", served_closed.held.len());
+    let counts = |open: u64, paper: u64, closed: u64| [open, paper, closed].map(|count| count.to_string());
+    let [open, on_paper, closed] = counts(of_open.completed, paper.len() as u64, of_closed.completed);
+    line("journeys", [&open, &on_paper, "", "", &closed]);
+    let held = paper.iter().filter(|time| **time > SERVICE).count();
+    let [open, on_paper, closed] = counts(served.held.len() as u64, held as u64, served_closed.held.len() as u64);
+    line("held up", [&open, &on_paper, "", "", &closed]);
+    println!();
     ensure!(off.is_empty(), "the response times are off: {}", off.join("; "));
     Ok(())
+}
+
+fn line(name: &str, cells: [&str; 5]) {
+    let [told, paper, off, service, closed] = cells;
+    println!("{name:<10}{told:>12}{paper:>14}{off:>10}{service:>16}{closed:>14}");
 }
 
 fn measured(volume: mite::volume::Stages) -> Result<(Report, Served)> {
@@ -74,7 +64,9 @@ fn measured(volume: mite::volume::Stages) -> Result<(Report, Served)> {
     let scenario = Scenario::new().journey(ask, NoData, volume);
     let report = Run::new(scenario).config("app_url", server.url()).run_blocking()?;
     report.assert_no_errors();
-    Ok((report, server.stop()))
+    let (served, completed) = (server.stop(), report.journeys[0].completed);
+    ensure!(served.answered == completed, "the server has answered {} of {completed} requests", served.answered);
+    Ok((report, served))
 }
 
 /// The response times by the plan, in rising order: a start that is due in the stall is answered when that is over, and any

@@ -118,7 +118,7 @@ async fn serve(mut stream: TcpStream, state: Rc<State>) {
         tokio::time::sleep_until((ready + SERVICE).into()).await;
         let answers = Instant::now();
         if held {
-            state.end.set(state.end.get().or(Some(answers - SERVICE)));
+            state.end.set(state.end.get().or_else(|| answers.checked_sub(SERVICE)));
             state.held.borrow_mut().push(answers - came);
         }
         state.answered.set(state.answered.get() + 1);

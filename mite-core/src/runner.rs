@@ -453,6 +453,14 @@ impl RunHandle {
         let _ = self.events.send(Event::Abort);
     }
 
+    /// Waits for the run's end, in code that is not async.
+    ///
+    /// # Errors
+    /// As [`Run::run`].
+    pub fn wait(self) -> Result<Report, RunError> {
+        futures::executor::block_on(self)
+    }
+
     /// Something to stop the run with from elsewhere, a signal handler for instance.
     pub fn stopper(&self) -> Stopper {
         Stopper(self.events.clone())

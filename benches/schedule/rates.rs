@@ -1,14 +1,11 @@
-//! `cargo bench --bench schedule`: how punctually empty journeys start, and what that costs.
-//!
-//! Each rate runs for some seconds on two workers. Figures depend on the machine and on what else it does: compare within one
-//! run.
+//! How punctually empty journeys start, and what that costs: each rate runs for some seconds on two workers.
 
 use std::time::Duration;
 
 use mite::prelude::*;
 use mite::volume::constant;
 
-fn main() -> Result {
+pub(crate) fn run() -> Result {
     let seconds = std::env::var("SECONDS_EACH").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
     println!(
         "{:>10}  {:>10}  {:>10}  {:>9}  {:>9}  {:>9}  {:>6}",

@@ -3,7 +3,7 @@
 //! A [`Context`] belongs to one run of a journey and stands at one place in its tree of transactions; a [`Scope`] is an
 //! owned handle on such a place, for what outlives a borrow.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, RefMut};
 use std::fmt;
 use std::panic::Location;
 use std::rc::Rc;
@@ -35,7 +35,7 @@ pub struct Context {
     paused: Cell<u64>,
     rng: Option<Box<Rng>>,
     /// The number of this fork in the order in which they were made, from 1; 0 for the journey's own context.
-    fork: u64,
+    fork: u32,
 }
 
 /// An owned, cheap handle on the place where a context stood when it was taken: what it sends and measures belongs to
@@ -46,18 +46,19 @@ pub struct Context {
 pub struct Scope {
     visit: Rc<Visit>,
     path: PathId,
-    transaction_id: u64,
+    transaction_id: u32,
 }
 
-/// What all contexts and scopes of one run of a journey share.
+/// What all contexts and scopes of one run of a journey share. There may be a million of them, so that each field is as small
+/// as it can be.
 pub(crate) struct Visit {
     pub(crate) env: Rc<Env>,
     pub(crate) ids: VisitIds,
-    transactions: Cell<u64>,
-    forks: Cell<u64>,
-    extensions: RefCell<Extensions>,
+    transactions: Cell<u32>,
+    forks: Cell<u32>,
+    extensions: Cell<Extensions>,
     /// The innermost transaction that a panic or a timeout cut off; boxed, since it is rare and there are many visits.
-    cut_off: Cell<Option<Box<(PathId, u64)>>>,
+    cut_off: Cell<Option<Box<(PathId, u32)>>>,
 }
 
 /// The numbers of one run of a journey.
@@ -77,7 +78,7 @@ impl Context {
             ids,
             transactions: Cell::new(0),
             forks: Cell::new(0),
-            extensions: RefCell::default(),
+            extensions: Cell::default(),
             cut_off: Cell::new(None),
         };
         let scope = Scope { visit: Rc::new(visit), path, transaction_id: 0 };
@@ -200,7 +201,7 @@ impl Context {
     pub fn rng(&mut self) -> &mut Rng {
         let visit = &self.scope.visit;
         self.rng.get_or_insert_with(|| {
-            let facts = [visit.env.shared.seed, visit.ids.row.into(), visit.ids.start_index, self.fork];
+            let facts = [visit.env.shared.seed, visit.ids.row.into(), visit.ids.start_index, self.fork.into()];
             // One after the other, so that another seed does not give the same numbers to other starts.
             let mut mixed = 0;
             for fact in facts {
@@ -272,13 +273,13 @@ impl Context {
 
     /// What an extension has attached to this run of the journey under the type `T`.
     pub fn extension<T: 'static>(&self) -> Option<Rc<T>> {
-        self.scope.visit.extensions.borrow().get()
+        self.scope.visit.with_extensions(|extensions| extensions.get())
     }
 
     /// Attaches a value to this run of the journey, or detaches it with `None`; gives what was attached before. What is
     /// attached is dropped when the journey has ended.
     pub fn set_extension<T: 'static>(&self, value: Option<Rc<T>>) -> Option<Rc<T>> {
-        self.scope.visit.extensions.borrow_mut().set(value)
+        self.scope.visit.with_extensions(|extensions| extensions.set(value))
     }
 
     /// What belongs to the worker's thread and outlives the journey, such as a pool of connections; made when it is first
@@ -339,6 +340,13 @@ fn check_record(kind: &str, own: &[u8], kept: bool) -> Result {
 }
 
 impl Visit {
+    fn with_extensions<T>(&self, look: impl FnOnce(&mut Extensions) -> T) -> T {
+        let mut extensions = self.extensions.take();
+        let found = look(&mut extensions);
+        self.extensions.set(extensions);
+        found
+    }
+
     /// Where all that is counted for this run of the journey is counted.
     pub(crate) fn stats(&self) -> RefMut<'_, Stats> {
         self.env.stats(self.ids.part)
@@ -351,7 +359,7 @@ impl Visit {
         drop(extensions);
     }
 
-    fn cut_off_at(&self, path: PathId, transaction_id: u64) {
+    fn cut_off_at(&self, path: PathId, transaction_id: u32) {
         let first = self.cut_off.take().unwrap_or_else(|| Box::new((path, transaction_id)));
         self.cut_off.set(Some(first));
     }
@@ -405,10 +413,10 @@ impl Scope {
         self.head_at(kind, own, self.path, self.transaction_id)
     }
 
-    fn head_at(&self, kind: crate::names::KindId, own: u32, path: PathId, transaction_id: u64) -> Head {
+    fn head_at(&self, kind: crate::names::KindId, own: u32, path: PathId, transaction_id: u32) -> Head {
         let VisitIds { row, context_id, data_id, .. } = self.visit.ids;
         let time = self.unix_time(Instant::now());
-        let place = Some(Place { row, context_id, data_id, path: Some(path), transaction_id });
+        let place = Some(Place { row, context_id, data_id, path: Some(path), transaction_id: transaction_id.into() });
         Head { kind, time, place, own, end: 0 }
     }
 
@@ -460,7 +468,7 @@ impl Scope {
     fn report_at(
         &self,
         path: PathId,
-        transaction_id: u64,
+        transaction_id: u32,
         kind: &'static str,
         ex_type: &str,
         message: String,
@@ -506,7 +514,7 @@ impl fmt::Debug for Scope {
 /// A transaction that is open: whatever way it ends, it is counted and the context stands outside of it again.
 pub(crate) struct Transaction<'a> {
     context: &'a mut Context,
-    outer: (PathId, u64),
+    outer: (PathId, u32),
     started: Instant,
     paused_before: u64,
     ended: bool,

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Kept, TENTH, checked, errors, forever, ran};
+use common::{Kept, TENTH, errors, forever, ran};
 use mite_core::volume::constant;
 use mite_core::{Context, Error, NoData, Result, Row, Run, Scenario, bail};
 use serde_json::json;
@@ -133,7 +133,7 @@ async fn what_is_cut_off_is_sent_with_an_error() {
     }
     let messages = Kept::types(&["txn"]);
     let run = Run::new(Scenario::new().journey(stuck, NoData, constant(10, TENTH)));
-    let report = checked(run.graceful_stop(TENTH).sink(messages.clone()).run().await.unwrap());
+    let report = ran(run.graceful_stop(TENTH).sink(messages.clone())).await;
     assert_eq!((report.journeys[0].started, report.journeys[0].cancelled), (1, 1));
     assert_eq!(
         txns(&messages),

@@ -124,23 +124,15 @@ impl Env {
     }
 
     /// Counts a journey's start.
-    pub(crate) fn started(&self, part: Part, row: u32, at: Instant, delay: StartDelay) {
+    pub(crate) fn started(&self, part: Part, row: u32, at: u64, delay: StartDelay) {
         self.stats(part).started(row, delay);
-        self.seconds.borrow_mut().started(self.nanos(at), row);
+        self.seconds.borrow_mut().started(at, row);
     }
 
     /// Counts a journey's end.
-    pub(crate) fn ended(
-        &self,
-        part: Part,
-        row: u32,
-        at: Instant,
-        outcome: Outcome,
-        response: Duration,
-        service: Duration,
-    ) {
+    pub(crate) fn ended(&self, part: Part, row: u32, at: u64, outcome: Outcome, response: Duration, service: Duration) {
         self.stats(part).ended(row, outcome, response, service);
-        self.seconds.borrow_mut().ended(self.nanos(at), row, outcome, response.as_micros() as u64);
+        self.seconds.borrow_mut().ended(at, row, outcome, response.as_micros() as u64);
     }
 
     /// A number that no other run of a journey in this process has: from 1, and each worker has its own.

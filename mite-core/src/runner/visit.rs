@@ -9,8 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use tokio::task::AbortHandle;
@@ -112,26 +111,24 @@ where
 
     fn spawn_start(self: Rc<Self>, worker: &Rc<WorkerState>, start: Start) -> AbortHandle {
         // Made here and not in the task: one that is cancelled before its first poll is accounted for too.
-        let account = Account::planned(worker, start.row, worker.env().part(start.due), Task::Own(start.task));
+        let account = Account::of_start(worker, &start);
         let task = async move {
-            let env = account.worker.env();
-            let polled = env.now();
-            match self.checkout(&account, start.index).await {
-                Got::Item(lease, args) => {
-                    let started = Instant::now();
-                    account.started(
-                        started,
-                        StartDelay {
-                            generator_lag: nanos(polled.saturating_sub(start.room)),
-                            queue_wait: nanos(start.room.saturating_sub(start.due)),
-                            data_wait: nanos(env.nanos(started).saturating_sub(polled)),
-                        },
-                    );
-                    self.visit(&account, lease, args, env.instant(start.due), started).await;
-                }
-                Got::NoneFree | Got::Failed => account.starved(),
-                Got::Exhausted => account.exhausted(),
-            }
+            let polled = account.env().now();
+            let item = match self.checkout(&account).await {
+                Ok(item) => item,
+                Err(NoItem::NoneFree | NoItem::Failed) => return account.starved(),
+                Err(NoItem::Exhausted) => return account.exhausted(),
+            };
+            let started = account.env().now();
+            account.started(
+                started,
+                StartDelay {
+                    generator_lag: nanos(polled.saturating_sub(start.room)),
+                    queue_wait: nanos(start.room.saturating_sub(start.due)),
+                    data_wait: nanos(started.saturating_sub(polled)),
+                },
+            );
+            self.visit(item, start.due, started).await;
         };
         tokio::task::spawn_local(task).abort_handle()
     }
@@ -139,47 +136,28 @@ where
     fn spawn_slot(self: Rc<Self>, worker: &Rc<WorkerState>, slot: Slot) -> AbortHandle {
         let guard = SlotGuard { worker: Rc::clone(worker), slot };
         let task = async move {
-            let worker = &guard.worker;
-            let mut runs = 0;
-            while worker.wants_slot(slot, runs) {
-                runs += 1;
+            let mut runs: u32 = 0;
+            while guard.worker.wants_slot(guard.slot, runs.into()) {
+                runs = runs.saturating_add(1);
                 // A journey that never waits must let the others run all the same.
                 tokio::task::coop::consume_budget().await;
-                let free = Instant::now();
-                let part = worker.env().part(worker.env().nanos(free));
-                let index = worker.next_closed_start(slot.row, part);
-                let account = Account::planned(worker, slot.row, part, Task::Slot(slot));
-                let got = match self.checkout(&account, index).await {
-                    Got::NoneFree => Box::pin(self.item_to_come(&account, slot, index)).await,
-                    got => got,
-                };
-                match got {
-                    Got::Item(lease, args) => {
-                        let started = Instant::now();
-                        account.started(started, StartDelay { data_wait: started - free, ..StartDelay::default() });
-                        self.visit(&account, lease, args, free, started).await;
-                    }
-                    // It stopped before an item came back. Where the row goes on with fewer, the start is not planned any more.
-                    Got::NoneFree if !worker.env().should_stop(slot.row.0) => return account.not_planned(),
-                    Got::NoneFree => return,
-                    Got::Failed => {
-                        account.starved();
-                        // A pool that fails would otherwise be asked as fast as the machine can.
-                        let pause = Box::pin(worker.while_wanted(slot, tokio::time::sleep(FAILED_POOL_PAUSE)));
-                        if pause.await.is_none() {
-                            return;
-                        }
-                    }
-                    Got::Exhausted => return account.exhausted(),
-                }
+                let free = guard.worker.env().now();
+                let account = Account::of_slot(&guard, free);
+                let Some(item) = self.item_for_slot(&account).await else { continue };
+                let started = account.env().now();
+                account.started(
+                    started,
+                    StartDelay { data_wait: nanos(started.saturating_sub(free)), ..StartDelay::default() },
+                );
+                self.visit(item, free, started).await;
             }
         };
         tokio::task::spawn_local(task).abort_handle()
     }
 }
 
-/// A million of these may be alive at once, so that their size counts: what is large and rare is boxed, and what is handed
-/// from one to the other by value is little, since an `async` block keeps its captures beside the locals that they are moved
+/// A million of these may be alive at once, so that their size counts: what is large and rare is boxed, and little is handed on
+/// by value, since an `async` block keeps its captures, and a `match` what it matches on, beside the locals that they are moved
 /// to.
 impl<J, P, Args> TypedRow<J, P, Args>
 where
@@ -187,75 +165,89 @@ where
     P: DataPool<Item = Args>,
     Args: 'static,
 {
-    /// Waits for an item until the slot is no longer wanted: `NoneFree`.
-    async fn item_to_come<'a>(&'a self, account: &'a Account, slot: Slot, index: u64) -> Got<'a, P, Args> {
+    /// The item for a start of a slot, which waits until there is one; or `None`, when there is none for this start and what
+    /// became of it is accounted for.
+    async fn item_for_slot<'a>(&'a self, account: &'a Account) -> Option<Item<'a, P, Args>> {
+        match self.checkout(account).await {
+            Ok(item) => Some(item),
+            Err(why) => Box::pin(self.item_to_come(account, why)).await,
+        }
+    }
+
+    async fn item_to_come<'a>(&'a self, account: &'a Account, mut why: NoItem) -> Option<Item<'a, P, Args>> {
         loop {
-            let available = account.watched(async || self.pool.available().await);
-            match account.worker.while_wanted(slot, available).await {
-                Some(Ok(())) => {}
-                None => return Got::NoneFree,
-                Some(Err(payload)) => {
-                    report_pool_panic(account, index, &*payload);
-                    return Got::Failed;
+            match why {
+                NoItem::NoneFree => {
+                    let available = account.watched(async || self.pool.available().await);
+                    match account.worker.while_wanted(account.slot(), available).await {
+                        Some(Ok(())) => {}
+                        // Where the row goes on with fewer slots, the start is not planned any more.
+                        None if !account.env().should_stop(account.row) => {
+                            account.not_planned();
+                            return None;
+                        }
+                        None => return None,
+                        Some(Err(payload)) => {
+                            report_pool_panic(account, &*payload);
+                            why = NoItem::Failed;
+                            continue;
+                        }
+                    }
+                }
+                NoItem::Failed => {
+                    account.starved();
+                    // A pool that fails would otherwise be asked as fast as the machine can.
+                    account.worker.while_wanted(account.slot(), tokio::time::sleep(FAILED_POOL_PAUSE)).await;
+                    return None;
+                }
+                NoItem::Exhausted => {
+                    account.exhausted();
+                    return None;
                 }
             }
-            match self.checkout(account, index).await {
-                Got::NoneFree => {}
-                got => return got,
+            match self.checkout(account).await {
+                Ok(item) => return Some(item),
+                Err(still) => why = still,
             }
         }
     }
 
     /// Asks the pool; what it fails with, or panics with, is reported.
-    async fn checkout<'a>(&'a self, account: &'a Account, index: u64) -> Got<'a, P, Args> {
-        let env = account.worker.env();
-        let answer = account.watched(async || self.pool.checkout(&env.shared.config).await).await;
+    async fn checkout<'a>(&'a self, account: &'a Account) -> std::result::Result<Item<'a, P, Args>, NoItem> {
+        let answer = account.watched(async || self.pool.checkout(&account.env().shared.config).await).await;
         match answer {
-            Ok(Ok(Checkout::Item { id, item })) => Got::Item(Lease { pool: &self.pool, id, account, index }, item),
-            Ok(Ok(Checkout::NoneFree)) => Got::NoneFree,
-            Ok(Ok(Checkout::Exhausted)) => Got::Exhausted,
+            Ok(Ok(Checkout::Item { id, item: args })) => {
+                Ok(Item { lease: Lease { pool: &self.pool, id, account }, args })
+            }
+            Ok(Ok(Checkout::NoneFree)) => Err(NoItem::NoneFree),
+            Ok(Ok(Checkout::Exhausted)) => Err(NoItem::Exhausted),
             Ok(Err(mut error)) => {
-                context(account, index, None).scope().report(&mut error);
-                Got::Failed
+                context(account, None).scope().report(&mut error);
+                Err(NoItem::Failed)
             }
             Err(payload) => {
-                report_pool_panic(account, index, &*payload);
-                Got::Failed
+                report_pool_panic(account, &*payload);
+                Err(NoItem::Failed)
             }
         }
     }
 
-    /// Calls the journey, and accounts for what becomes of it.
-    #[expect(clippy::manual_async_fn, reason = "an `async fn` keeps its arguments twice, see above")]
-    fn visit<'a>(
-        &'a self,
-        account: &'a Account,
-        lease: Lease<'a, P>,
-        args: Args,
-        due: Instant,
-        started: Instant,
-    ) -> impl Future<Output = ()> + 'a {
+    /// Calls the journey and accounts for what becomes of it. It was due, and has been started, so many nanoseconds after the
+    /// start of the run.
+    fn visit<'a>(&'a self, item: Item<'a, P, Args>, due: u64, started: u64) -> impl Future<Output = ()> + 'a {
+        let Item { lease, args } = item;
+        let has_data = std::any::TypeId::of::<P>() != std::any::TypeId::of::<crate::NoData>();
+        let mut ctx = OwnContext(context(lease.account, has_data.then_some(lease.id)));
         async move {
-            let has_data = std::any::TypeId::of::<P>() != std::any::TypeId::of::<crate::NoData>();
-            let mut ctx = context(account, lease.index, has_data.then_some(lease.id));
-            let visit = Rc::clone(ctx.visit());
-            let closing = CloseVisit(&visit);
-            let mut root = Transaction::root(&mut ctx, started);
-            let timeout = account.worker.timeout(account.row());
-            let called = match account.call(|| catch_unwind(|| self.journey.call(root.context(), args))) {
-                Ok(journey) => {
-                    let mut journey = pin!(AssertUnwindSafe(journey).catch_unwind());
-                    let mut over = timeout.map(|timeout| Box::pin(tokio::time::sleep(timeout)));
-                    poll_fn(|cx| match account.call(|| journey.as_mut().poll(cx)) {
-                        Poll::Ready(called) => Poll::Ready(Some(called)),
-                        Poll::Pending => match &mut over {
-                            Some(over) => over.as_mut().poll(cx).map(|()| None),
-                            None => Poll::Pending,
-                        },
-                    })
-                    .await
+            let mut root = Transaction::root(&mut ctx.0, lease.account.env().instant(started));
+            let called = {
+                let journey = async { self.journey.call(root.context(), args).await };
+                let mut journey = pin!(AssertUnwindSafe(journey).catch_unwind());
+                let ended = poll_fn(|cx| lease.account.call(|| journey.as_mut().poll(cx)));
+                match lease.account.timeout() {
+                    None => Some(ended.await),
+                    Some(timeout) => Box::pin(tokio::time::timeout(timeout, ended)).await.ok(),
                 }
-                Err(payload) => Some(Err(payload)),
             };
             let outcome = match called {
                 Some(Ok(result)) => match root.end(result) {
@@ -269,19 +261,21 @@ where
                     Outcome::Failed
                 }
                 None => {
-                    let mut error = Error::from(TimedOut(timeout.unwrap_or_default()));
+                    let mut error = Error::from(TimedOut(lease.account.timeout().unwrap_or_default()));
                     root.context().scope().report_timeout(&mut error);
                     // It has been reported.
                     let _ = root.end(Err::<(), _>(error));
                     Outcome::Failed
                 }
             };
-            let ended = Instant::now();
-            let paused = ctx.paused();
-            drop(closing);
+            let account = lease.account;
+            let ended = account.env().now();
+            let paused = ctx.0.paused();
+            drop(ctx);
             drop(lease);
-            let (response, service) = (ended - due, ended - started);
-            account.ended(ended, outcome, response.saturating_sub(paused), service.saturating_sub(paused));
+            let [response, service] =
+                [due, started].map(|since| nanos(ended.saturating_sub(since)).saturating_sub(paused));
+            account.ended(ended, outcome, response, service);
         }
     }
 }
@@ -294,26 +288,21 @@ const FAILED_POOL_PAUSE: Duration = Duration::from_millis(100);
 #[error("the journey ran for longer than its row's timeout of {0:?}")]
 struct TimedOut(Duration);
 
-fn context(account: &Account, index: u64, data_id: Option<u64>) -> Context {
-    let env = account.worker.env();
-    let Account { row, part, .. } = *account;
+fn context(account: &Account, data_id: Option<u64>) -> Context {
+    let env = account.env();
+    let Account { row, part, index, .. } = *account;
     let ids = VisitIds { row, part, context_id: env.next_context_id(), data_id, start_index: index };
     Context::new(Rc::clone(env), ids, Names::root(account.row))
 }
 
 /// Reports a panic of a row's pool like one of its journey.
-fn report_pool_panic(account: &Account, index: u64, payload: &(dyn Any + Send)) {
-    let scope = context(account, index, None).scope();
+fn report_pool_panic(account: &Account, payload: &(dyn Any + Send)) {
+    let scope = context(account, None).scope();
     scope.report_panic(&panics::text(payload), panics::take_last().as_ref());
 }
 
 fn nanos(nanos: u64) -> Duration {
     Duration::from_nanos(nanos)
-}
-
-/// As [`std::panic::catch_unwind`], for code whose state nobody looks at after a panic.
-fn catch_unwind<T>(code: impl FnOnce() -> T) -> std::thread::Result<T> {
-    std::panic::catch_unwind(AssertUnwindSafe(code))
 }
 
 /// Calls user code so that its panics are caught, and kept rather than printed: also one before it gives its future.
@@ -322,8 +311,14 @@ pub(crate) async fn watched<T>(env: &Env, row: u32, code: impl AsyncFnOnce() -> 
     poll_fn(move |cx| env.call(row, || future.as_mut().poll(cx))).await
 }
 
-enum Got<'a, P: DataPool, Args> {
-    Item(Lease<'a, P>, Args),
+/// An item of the pool, and the arguments that it is.
+struct Item<'a, P: DataPool, Args> {
+    lease: Lease<'a, P>,
+    args: Args,
+}
+
+/// Why there is no item.
+enum NoItem {
     NoneFree,
     Exhausted,
     Failed,
@@ -334,24 +329,24 @@ struct Lease<'a, P: DataPool> {
     pool: &'a P,
     id: u64,
     account: &'a Account,
-    index: u64,
 }
 
 impl<P: DataPool> Drop for Lease<'_, P> {
     fn drop(&mut self) {
         // A panic in a user's pool while another unwinds would abort the process.
-        if let Err(payload) = catch_unwind(|| self.account.call(|| self.pool.checkin(self.id))) {
-            report_pool_panic(self.account, self.index, &*payload);
+        let checkin = AssertUnwindSafe(|| self.account.call(|| self.pool.checkin(self.id)));
+        if let Err(payload) = std::panic::catch_unwind(checkin) {
+            report_pool_panic(self.account, &*payload);
         }
     }
 }
 
-/// Closes what extensions attached when the journey has ended, by whatever way.
-struct CloseVisit<'a>(&'a Rc<crate::context::Visit>);
+/// The journey's own context: what extensions attached is closed with it, by whatever way.
+struct OwnContext(Context);
 
-impl Drop for CloseVisit<'_> {
+impl Drop for OwnContext {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.visit().close();
     }
 }
 
@@ -369,20 +364,18 @@ impl Drop for SlotGuard {
 /// A start that must be accounted for once, whatever becomes of it.
 struct Account {
     worker: Rc<WorkerState>,
+    /// The number of the start.
+    index: u64,
     row: u32,
     part: Part,
-    task: Task,
+    /// The task that carries it out, and in the closed model the slot that this is.
+    task: u32,
+    slot: u32,
     stands: Cell<Stands>,
 }
 
-/// What carries a start out.
-#[derive(Debug, Clone, Copy)]
-enum Task {
-    /// A task of its own (open model).
-    Own(u32),
-    /// A slot, which carries out others as well (closed model).
-    Slot(Slot),
-}
+/// The task is the start's own: it has no slot.
+const NO_SLOT: u32 = u32::MAX;
 
 /// How a start stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -396,25 +389,48 @@ enum Stands {
 }
 
 impl Account {
-    fn planned(worker: &Rc<WorkerState>, row: RowId, part: Part, task: Task) -> Self {
-        Self { worker: Rc::clone(worker), row: row.0, part, task, stands: Cell::new(Stands::Planned) }
+    fn of_start(worker: &Rc<WorkerState>, start: &Start) -> Self {
+        let Start { row, index, task, due, .. } = *start;
+        let (part, stands) = (worker.env().part(due), Cell::new(Stands::Planned));
+        Self { worker: Rc::clone(worker), index, row: row.0, part, task, slot: NO_SLOT, stands }
+    }
+
+    /// The slot was free so many nanoseconds after the start of the run.
+    fn of_slot(guard: &SlotGuard, free: u64) -> Self {
+        let Slot { row, number, task } = guard.slot;
+        let (worker, stands) = (Rc::clone(&guard.worker), Cell::new(Stands::Planned));
+        let part = worker.env().part(free);
+        Self { index: worker.next_closed_start(row, part), worker, row: row.0, part, task, slot: number, stands }
     }
 
     fn row(&self) -> RowId {
         RowId(self.row)
     }
 
+    /// Of the closed model.
+    fn slot(&self) -> Slot {
+        Slot { row: self.row(), number: self.slot, task: self.task }
+    }
+
+    fn env(&self) -> &Rc<Env> {
+        self.worker.env()
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        self.worker.timeout(self.row())
+    }
+
     /// Calls user code of this row.
     fn call<T>(&self, code: impl FnOnce() -> T) -> T {
-        self.worker.env().call(self.row, code)
+        self.env().call(self.row, code)
     }
 
     async fn watched<T>(&self, code: impl AsyncFnOnce() -> T) -> std::thread::Result<T> {
-        watched(self.worker.env(), self.row, code).await
+        watched(self.env(), self.row, code).await
     }
 
     fn count(&self, count: impl FnOnce(&mut RowStats)) {
-        count(&mut self.worker.env().stats(self.part).rows[self.row as usize]);
+        count(&mut self.env().stats(self.part).rows[self.row as usize]);
     }
 
     fn starved(&self) {
@@ -433,18 +449,19 @@ impl Account {
         self.worker.exhausted(self.row());
     }
 
-    fn started(&self, at: Instant, delay: StartDelay) {
+    /// Its journey starts, so many nanoseconds after the start of the run.
+    fn started(&self, at: u64, delay: StartDelay) {
         self.stands.set(Stands::Started);
-        self.worker.env().started(self.part, self.row, at, delay);
+        self.env().started(self.part, self.row, at, delay);
     }
 
-    fn ended(&self, at: Instant, outcome: Outcome, response: Duration, service: Duration) {
+    fn ended(&self, at: u64, outcome: Outcome, response: Duration, service: Duration) {
         self.stands.set(Stands::Settled);
-        self.worker.env().ended(self.part, self.row, at, outcome, response, service);
+        self.env().ended(self.part, self.row, at, outcome, response, service);
     }
 
     fn cancelled(&self) {
-        self.ended(Instant::now(), Outcome::Cancelled, Duration::ZERO, Duration::ZERO);
+        self.ended(self.env().now(), Outcome::Cancelled, Duration::ZERO, Duration::ZERO);
         if self.is_cut() {
             self.count(|row| row.ramped_down += 1);
         }
@@ -452,7 +469,7 @@ impl Account {
 
     /// Whether it was cancelled since its slot is one too many.
     fn is_cut(&self) -> bool {
-        matches!(self.task, Task::Slot(slot) if self.worker.is_cut(slot))
+        self.slot != NO_SLOT && self.worker.is_cut(self.slot())
     }
 }
 
@@ -465,8 +482,8 @@ impl Drop for Account {
             Stands::Started => self.cancelled(),
             Stands::Settled => {}
         }
-        if let Task::Own(task) = self.task {
-            self.worker.task_ended(self.row(), task);
+        if self.slot == NO_SLOT {
+            self.worker.task_ended(self.row(), self.task);
         }
     }
 }

@@ -276,13 +276,25 @@ impl Histogram {
             if self.width < other.width {
                 self.widen(other.width);
             }
-            // Plain loops, since this is what takes the time when thousands are merged.
             let words = words_of(other.width);
+            // Where no counter has its highest bit set, none can overflow. To look through both in order also fetches them from
+            // memory sooner than the blocks' order, that of their first use, would.
+            let any = |words: &[u64]| words.iter().fold(0, |any, word| any | word);
+            let fits = self.width == other.width && (any(&self.words) | any(&other.words)) & tops(self.width) == 0;
+            // Plain loops, since this is what takes the time when thousands are merged.
             for (number, page) in other.pages.iter().enumerate().filter(|(_, page)| **page != NO_PAGE) {
                 for (at, entry) in other.directory[usize::from(*page)].iter().enumerate() {
-                    if *entry != NO_BLOCK {
-                        let block = self.block(number * PAGE + at);
-                        self.add_block(block, &other.words[usize::from(*entry) * words..][..words], other.width);
+                    if *entry == NO_BLOCK {
+                        continue;
+                    }
+                    let block = self.block(number * PAGE + at);
+                    let theirs = &other.words[usize::from(*entry) * words..][..words];
+                    if fits {
+                        for (own, theirs) in self.words[block * words..][..words].iter_mut().zip(theirs) {
+                            *own += theirs;
+                        }
+                    } else {
+                        self.add_block(block, theirs, other.width);
                     }
                 }
             }

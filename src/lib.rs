@@ -65,3 +65,13 @@ macro_rules! scenarios {
         $crate::cli::Scenarios::new()$(.add(::std::stringify!($scenario), $scenario))+
     };
 }
+
+/// The guide's code is compiled and run with the documentation tests.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../docs/src/volume.md")]
+    mod volume {}
+
+    #[doc = include_str!("../docs/src/report.md")]
+    mod report {}
+}

@@ -65,7 +65,7 @@ fn seconds() -> u64 {
 
 /// The peak memory in MB of a process that runs so many series.
 fn peak_of_run(series: u64) -> Result<f64> {
-    let output = Command::new(std::env::current_exe()?).env(CHILD, series.to_string()).output()?;
+    let output = Command::new(std::env::current_exe()?).arg("series").env(CHILD, series.to_string()).output()?;
     ensure!(output.status.success(), "a run failed: {}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8_lossy(&output.stdout).trim().parse()?)
 }

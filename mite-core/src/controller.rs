@@ -26,7 +26,7 @@ use crate::seconds::Seconds;
 use crate::sink::{self, Outbox, Sink, SinkQueue, SinkThread};
 use crate::stats::Figures;
 use crate::usage::Usage;
-use crate::volume::{Asked, Segment, Unit, Volume, thousandths};
+use crate::volume::{Answer, Asking, Unit};
 use crate::{Config, pack, panics};
 
 const SECOND: u64 = 1_000_000_000;
@@ -77,10 +77,8 @@ struct Row {
     name: String,
     unit: Unit,
     schedule: Schedule,
-    /// A closure, and the second from which on it is asked.
-    ask: Option<(Asked, u64)>,
-    /// Whether a closure has said which unit it means.
-    unit_known: bool,
+    /// A closure.
+    ask: Option<Asking>,
     complete: bool,
     /// The row's data ran out.
     exhausted: bool,
@@ -123,10 +121,8 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
     for row in control.rows {
         let (unit, each, mut schedule, ask) = match row.plan {
             Plan::Known(schedule, unit, each) => (unit, each, schedule, None),
-            Plan::Asked(asked, from, None) => (Unit::Rate, None, Schedule::unknown(), Some((asked, from))),
-            Plan::Asked(asked, from, Some(part)) => {
-                (Unit::Rate, None, Schedule::unknown().part(part), Some((asked, from)))
-            }
+            Plan::Asked(asking, None) => (asking.unit(), None, Schedule::unknown(), Some(asking)),
+            Plan::Asked(asking, Some(part)) => (asking.unit(), None, Schedule::unknown().part(part), Some(asking)),
         };
         if let Some(cut) = control.stop_after {
             schedule.cut(cut);
@@ -137,7 +133,6 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
             unit,
             schedule,
             complete: ask.is_none(),
-            unit_known: ask.is_none(),
             ask,
             exhausted: false,
             pool: row.spec,
@@ -616,35 +611,24 @@ impl Controller {
             }
             let id = RowId(index as u32 + 1);
             let row = &mut self.rows[index];
-            let wrong = |message: String| RunError::Volume { row: id.0, journey: row.name.clone(), second, message };
-            let Some((ask, from)) = &row.ask else { continue };
-            let answer = catch_unwind(AssertUnwindSafe(|| match second.checked_sub(*from) {
-                Some(own) => panics::watched(|| ask.ask(Duration::from_secs(own), Duration::from_secs(own + 1))),
-                None => Volume::Rate(0.0),
-            }));
-            let answer =
-                answer.map_err(|payload| wrong(format!("the closure panicked: {}", panics::text(&*payload))))?;
-            let answer = thousandths(answer).map_err(|error| wrong(error.to_string()))?;
+            let Some(ask) = &mut row.ask else { continue };
+            let wrong = |message| RunError::Volume { row: id.0, journey: row.name.clone(), second, message };
             let past_the_cut = self.stop_after.is_some_and(|cut| start >= cut);
-            let Some((unit, volume)) = answer.filter(|_| !past_the_cut) else {
+            let answer = if past_the_cut { Answer::Stop } else { ask.ask(second).map_err(wrong)? };
+            let Answer::Segments(segments) = answer else {
                 row.complete = true;
                 self.tell_all(|| Command::Complete(id));
                 continue;
             };
-            // Zero is zero in either unit.
-            if volume > 0 && row.unit_known && unit != row.unit {
-                return Err(wrong(
-                    "it was a rate before and is a number running now, or the other way round".to_owned(),
-                ));
+            row.unit = ask.unit();
+            for segment in &segments {
+                row.schedule.push(*segment);
             }
-            if volume > 0 && !row.unit_known {
-                (row.unit, row.unit_known) = (unit, true);
-            }
-            let segment = Segment { start, end, from: volume, to: volume };
-            row.schedule.push(segment);
             row.complete = row.schedule.end() < end;
             let unit = row.unit;
-            self.tell_all(|| Command::Extend(id, unit, segment));
+            for segment in segments {
+                self.tell_all(|| Command::Extend(id, unit, segment));
+            }
         }
         Ok(())
     }

@@ -29,6 +29,7 @@ mod message;
 mod mix;
 mod names;
 mod panics;
+mod preview;
 mod recorded;
 mod recorder;
 mod report;
@@ -50,6 +51,7 @@ pub use hooks::{HookKind, HookReport};
 pub use journey::Journey;
 pub use message::{Message, MessageError};
 pub use mix::Mix;
+pub use preview::{Preview, RowPreview, preview};
 pub use recorded::{RecordedError, RecordedRows, recorded, recorded_rows};
 pub use recorder::{NameError, Recorder, RecorderError};
 pub use report::{

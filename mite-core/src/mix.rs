@@ -11,6 +11,7 @@ use crate::volume::Model;
 #[must_use = "a mix does nothing until a scenario is given it"]
 pub struct Mix {
     parts: Vec<(u32, Row)>,
+    spawn_rate: Option<f64>,
 }
 
 impl Mix {
@@ -36,6 +37,12 @@ impl Mix {
         self
     }
 
+    /// How fast the number running of the whole mix may rise: as [`Row::spawn_rate`], before it is shared out.
+    pub fn spawn_rate(mut self, journeys_per_second: f64) -> Self {
+        self.spawn_rate = Some(journeys_per_second);
+        self
+    }
+
     /// The rows, each with its part of the model; `first_row` is the number that the first of them gets.
     pub(crate) fn into_rows(self, model: &Result<Model, String>, first_row: usize) -> Vec<Row> {
         let weights: Vec<u32> = self.parts.iter().map(|(weight, _)| *weight).collect();
@@ -49,6 +56,10 @@ impl Mix {
         let stripes = Stripe::by_weights(&weights);
         let part = |((_, mut row), stripe): ((u32, Row), Stripe)| {
             row.volume.clone_from(model);
+            if row.spawn_rate.is_some() {
+                row.volume = Err("the rows of a mix rise together: say `.spawn_rate(…)` on the mix".to_owned());
+            }
+            row.spawn_rate = self.spawn_rate;
             row.part = Some((stripe, first_row));
             row
         };

@@ -23,11 +23,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::controller::{self, Control};
 use crate::limits;
+use crate::preview::{self, Preview};
 use crate::recorder::Recorder;
 use crate::report::{GeneratorLimits, Report, SecondQuantiles};
-use crate::scenario::{CheckedRow, RowError, Scenario};
+use crate::scenario::{CheckedRow, Row, RowError, Scenario};
 use crate::sink::{self, MOST_SINKS, Sink, SinkError};
-use crate::volume::{HOUR, nanos};
+use crate::volume::{HOUR, SpawnRate, VolumeError, nanos};
 use crate::{Config, Error};
 
 use worker::Event;
@@ -76,6 +77,7 @@ pub struct Run {
     start_delay: Duration,
     warm_up: Duration,
     max_series_bytes: u64,
+    spawn_rate: Option<f64>,
     max_running: Option<u64>,
     seed: u64,
     limits: GeneratorLimits,
@@ -96,6 +98,7 @@ impl Run {
             start_delay: Duration::ZERO,
             warm_up: Duration::ZERO,
             max_series_bytes: MAX_SERIES_BYTES,
+            spawn_rate: None,
             max_running: None,
             seed: 0,
             limits: GeneratorLimits::default(),
@@ -190,6 +193,13 @@ impl Run {
         self
     }
 
+    /// How fast the number running may rise, in journeys per second from 0.001 to 10⁹, in each row of the closed model that
+    /// has no [`Row::spawn_rate`] of its own.
+    pub fn spawn_rate(mut self, journeys_per_second: f64) -> Self {
+        self.spawn_rate = Some(journeys_per_second);
+        self
+    }
+
     /// How many journeys of all rows together may run at once in this process, shared out among the workers: as many as the
     /// rows allow unless told otherwise. A start of the open model that would exceed it waits or is dropped as its row's
     /// [`overload`](crate::Row::overload) says; the row whose start has been due for longest comes first. Journeys of the
@@ -227,7 +237,23 @@ impl Run {
 
     /// Whether the run ends by itself: each row's plan or data has an end, or [`Run::stop_after`] gives one.
     pub fn ends(&self) -> bool {
-        self.stop_after.is_some() || self.scenario.rows.iter().all(crate::scenario::Row::ends)
+        self.stop_after.is_some() || self.scenario.rows.iter().all(Row::ends)
+    }
+
+    /// What the run would start and when, without running anything: see [`Preview`].
+    ///
+    /// # Errors
+    /// [`RunError`]: a row that makes no sense, or a closure's answer; [`RunError::Preview`] for a closure that does not stop
+    /// within a week, and for a plan of over 4 · 10⁹ starts drawn at random: [`Run::stop_after`] ends either.
+    pub fn preview(self) -> Result<Preview, RunError> {
+        let stop_after = checked_end(self.stop_after)?;
+        if self.scenario.rows.is_empty() {
+            return Err(RunError::Empty);
+        }
+        let name = self.scenario.name.unwrap_or_else(|| "scenario".to_owned());
+        // A closure that does not end is found by asking it.
+        let rows = checked_rows(self.scenario.rows, 1, true, self.spawn_rate)?;
+        preview::of(name, rows, stop_after)
     }
 
     /// Runs to the end.
@@ -257,11 +283,7 @@ impl Run {
         if !(1..=1024).contains(&self.workers) {
             return Err(RunError::Workers { workers: self.workers });
         }
-        let stop_after = match self.stop_after.map(nanos) {
-            Some(None | Some(0)) => return Err(RunError::StopAfter),
-            Some(Some(nanos)) => Some(nanos),
-            None => None,
-        };
+        let stop_after = checked_end(self.stop_after)?;
         if self.start_delay > 24 * HOUR {
             return Err(RunError::StartDelay);
         }
@@ -272,8 +294,7 @@ impl Run {
         }
         let endless_ok = self.endless || stop_after.is_some();
         let Scenario { name, rows, hooks } = self.scenario;
-        let rows = rows.into_iter().enumerate().map(|(index, row)| row.check(index + 1, self.workers, endless_ok));
-        let rows = rows.collect::<Result<Vec<_>, RowError>>()?;
+        let rows = checked_rows(rows, self.workers, endless_ok, self.spawn_rate)?;
         let max_running = checked_max_running(self.max_running, self.workers, &rows)?;
         let mut sinks = self.sinks;
         let mut records = None;
@@ -336,6 +357,27 @@ impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Run").field("scenario", &self.scenario).field("workers", &self.workers).finish_non_exhaustive()
     }
+}
+
+/// The end that a run was given, in nanoseconds since its start.
+fn checked_end(stop_after: Option<Duration>) -> Result<Option<u64>, RunError> {
+    match stop_after.map(nanos) {
+        Some(None | Some(0)) => Err(RunError::StopAfter),
+        Some(Some(nanos)) => Ok(Some(nanos)),
+        None => Ok(None),
+    }
+}
+
+fn checked_rows(
+    rows: Vec<Row>,
+    workers: usize,
+    endless_ok: bool,
+    spawn_rate: Option<f64>,
+) -> Result<Vec<CheckedRow>, RunError> {
+    let spawn_rate = spawn_rate.map(SpawnRate::new).transpose().map_err(RunError::SpawnRate)?;
+    let rows = rows.into_iter().enumerate();
+    let rows = rows.map(|(index, row)| row.check(index + 1, workers, endless_ok, spawn_rate.as_ref()));
+    Ok(rows.collect::<Result<_, RowError>>()?)
 }
 
 /// How many journeys may run at once in all, where that leaves room for each worker's.
@@ -539,6 +581,9 @@ pub enum RunError {
         "`warm_up` is for a day at the most, and must be shorter than `stop_after`, so that there is something to measure"
     )]
     WarmUp,
+    /// `spawn_rate` is out of range.
+    #[error(transparent)]
+    SpawnRate(VolumeError),
     /// A closure gave a volume that makes no sense.
     #[error("row {row} ({journey}): its volume for second {second} makes no sense: {message}")]
     Volume {
@@ -549,6 +594,16 @@ pub enum RunError {
         /// The second that the closure was asked about, from 0.
         second: u64,
         /// What is wrong with its answer.
+        message: String,
+    },
+    /// A row's plan cannot be shown in a preview.
+    #[error("row {row} ({journey}): {message}")]
+    Preview {
+        /// The row's number in its scenario, from 1.
+        row: u32,
+        /// The journey's name.
+        journey: String,
+        /// Why, and the mend.
         message: String,
     },
     /// The scenario's setup failed; no journey was started.

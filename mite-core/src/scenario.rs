@@ -13,7 +13,7 @@ use crate::journey::{self, Journey};
 use crate::mix::Mix;
 use crate::runner::visit::{RowSpec, TypedRow};
 use crate::schedule::{self, Schedule, Stripe};
-use crate::volume::{Asked, IntoModel, Model, Unit, VolumeModel, nanos};
+use crate::volume::{Asking, IntoModel, Model, NOT_FOR_RATES, SpawnRate, Unit, VolumeModel, nanos};
 use crate::{Context, Error, Result};
 
 /// How many journeys of one row run at once at the most, unless the row says otherwise.
@@ -203,6 +203,7 @@ pub struct Row {
     pub(crate) place: &'static Location<'static>,
     pub(crate) options: RowOptions,
     pub(crate) delay: Duration,
+    pub(crate) spawn_rate: Option<f64>,
     /// In a mix: the part of the model that is this row's, and the number of the mix's first row.
     pub(crate) part: Option<(Stripe, usize)>,
 }
@@ -224,6 +225,7 @@ impl Row {
             place: Location::caller(),
             options: RowOptions::default(),
             delay: Duration::ZERO,
+            spawn_rate: None,
             part: None,
         }
     }
@@ -255,6 +257,29 @@ impl Row {
     /// second by second, so that its delay is in whole seconds.
     pub fn starting_at(mut self, delay: Duration) -> Self {
         self.delay = delay;
+        self
+    }
+
+    /// How fast the number running may rise in the closed model, in journeys per second from 0.001 to 10⁹: without a limit
+    /// as fast as the model says, which is all at once for `constant(1000, …).running()`.
+    ///
+    /// The number then rises from 0, at the row's start, along a line of this slope until it meets the model; a fall of the
+    /// model is followed at once. A mix is limited as a whole, by [`Mix::spawn_rate`](crate::Mix::spawn_rate).
+    ///
+    /// ```
+    /// use mite_core::volume::{constant, MINUTE};
+    /// use mite_core::{Context, NoData, Row, Run, Scenario};
+    ///
+    /// let visit = async |_ctx: &mut Context| Ok(());
+    /// let row = Row::new(visit, NoData, constant(600, 2 * MINUTE).running()).named("visit").spawn_rate(10.0);
+    /// let preview = Run::new(Scenario::new().row(row)).preview()?;
+    /// // All of them run after a minute.
+    /// assert_eq!(preview.rows[0].points[29], 299);
+    /// assert_eq!(preview.rows[0].points[60], 600);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
+    pub fn spawn_rate(mut self, journeys_per_second: f64) -> Self {
+        self.spawn_rate = Some(journeys_per_second);
         self
     }
 
@@ -324,9 +349,8 @@ impl CheckedRow {
 pub(crate) enum Plan {
     /// All of it, from the start: also whether it is a rate, and how often each of the journeys that run at once is run.
     Known(Schedule, Unit, Option<u64>),
-    /// A second at a time.
-    /// Also from which second on, and in a mix the part that is this row's.
-    Asked(Asked, u64, Option<Stripe>),
+    /// A second at a time; in a mix also the part that is this row's.
+    Asked(Asking, Option<Stripe>),
 }
 
 /// A mistake in a row, with its place.
@@ -352,12 +376,14 @@ impl Row {
         !matches!(self.volume, Ok(Model::Asked(_))) || self.spec.ends()
     }
 
-    /// Checks what can be known before the run starts; `endless_ok` is whether something else ends the run.
+    /// Checks what can be known before the run starts; `endless_ok` is whether something else ends the run, and `spawn_rate`
+    /// the run's limit for rows that have none of their own.
     pub(crate) fn check(
         self,
         row: usize,
         workers: usize,
         endless_ok: bool,
+        spawn_rate: Option<&SpawnRate>,
     ) -> std::result::Result<CheckedRow, RowError> {
         let (place, named, ends) = (self.place, self.name.clone(), self.ends());
         let wrong = |message: String| RowError {
@@ -370,8 +396,15 @@ impl Row {
         let Some(name) = self.name else {
             return Err(wrong("a closure has no name: give its row one with `Row::new(…).named(\"…\")`".into()));
         };
+        let own_spawn_rate = match self.spawn_rate.map(SpawnRate::new).transpose() {
+            Ok(own) => own,
+            Err(error) => return Err(wrong(error.to_string())),
+        };
         let plan = match self.volume {
             Err(message) => return Err(wrong(message)),
+            Ok(Model::Resolved(shape)) if shape.unit == Unit::Rate && own_spawn_rate.is_some() => {
+                return Err(wrong(NOT_FOR_RATES.to_owned()));
+            }
             Ok(Model::Resolved(mut shape)) => {
                 // The rows of a mix are parts of one plan, so that they draw the same arrivals.
                 let drawn_for = self.part.as_ref().map_or(row, |(_, first_row)| *first_row);
@@ -380,6 +413,10 @@ impl Row {
                     return Err(wrong("with `.starting_at(…)` it is a plan of over 100 years".into()));
                 };
                 let (unit, each) = (shape.unit, shape.iterations_each);
+                let shape = match own_spawn_rate.or_else(|| spawn_rate.cloned()) {
+                    Some(limit) if unit == Unit::Running => shape.spawned_at(limit),
+                    _ => shape,
+                };
                 let schedule = Schedule::new(shape);
                 let schedule = match self.part {
                     Some((stripe, _)) => schedule.part(stripe),
@@ -399,7 +436,10 @@ impl Row {
                     "the volume is a closure, which `.starting_at(…)` can only delay by whole seconds".into(),
                 ));
             }
-            Ok(Model::Asked(ask)) => Plan::Asked(ask, self.delay.as_secs(), self.part.map(|(stripe, _)| stripe)),
+            Ok(Model::Asked(asked)) => {
+                let asking = Asking::new(asked, self.delay.as_secs(), own_spawn_rate, spawn_rate.cloned());
+                Plan::Asked(asking, self.part.map(|(stripe, _)| stripe))
+            }
         };
         let RowOptions { timeout, max_running: most, ramp_down, .. } = self.options;
         if most == 0 {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub(crate) use arrivals::for_row;
 pub use stripe::Stripe;
 
-use crate::volume::{Arrivals, Segment, Shape, Source};
+use crate::volume::{Arrivals, Segment, Shape, Source, Unit};
 use arrivals::Walk;
 use line::{Line, PARTS};
 
@@ -65,7 +65,27 @@ impl Schedule {
             Source::Times(times, end) => Plan::Times(times, end),
         };
         let limit = shape.iterations.unwrap_or(u64::MAX);
-        Self { plan, arrivals: shape.arrivals, mix: None, limit, cut: u64::MAX }
+        let mut schedule = Self { plan, arrivals: shape.arrivals, mix: None, limit, cut: u64::MAX };
+        if shape.unit == Unit::Rate
+            && schedule.may_reach(limit)
+            && let Some(last) = schedule.due(limit.saturating_sub(1))
+        {
+            // The plan ends with its last start, and does not wait for what it would have had besides.
+            schedule.cut(last + 1);
+        }
+        schedule
+    }
+
+    /// Whether the plan may have so many starts; asked before looking for the last of them, which walks through a plan that is
+    /// drawn at random.
+    fn may_reach(&self, starts: u64) -> bool {
+        match (&self.plan, self.arrivals) {
+            // No Poisson process comes to twice its mean and a hundred.
+            (Plan::Line(line), Arrivals::Poisson { .. }) => {
+                u128::from(starts) <= 2 * line.area(line.end()) / PARTS + 100
+            }
+            _ => starts < u64::MAX,
+        }
     }
 
     /// One that has nothing yet: a closure's, which is asked second by second.
@@ -115,13 +135,72 @@ impl Schedule {
     /// How many starts are due from one time up to another. It costs no more than what lies between, also where arrivals are
     /// drawn at random.
     pub(crate) fn between(&self, from: u64, to: u64) -> u64 {
-        match (&self.plan, self.arrivals, &self.mix) {
-            (Plan::Line(line), Arrivals::Poisson { seed }, None) if from > 0 && self.limit == u64::MAX => {
-                let reached = |time: u64| line.area(time.min(self.end()).saturating_sub(1)) + 1;
+        if self.mix.is_none() && self.limit == u64::MAX {
+            self.all_between(from.min(self.end()), to.min(self.end()))
+        } else {
+            self.before(to) - self.before(from)
+        }
+    }
+
+    /// How many starts are due in each part of `step` nanoseconds, from the start of the run to the plan's end. It costs one
+    /// walk through the plan, also where arrivals are drawn at random.
+    pub(crate) fn counts(&self, step: u64) -> Vec<u64> {
+        let (mut all, mut own) = (0, 0);
+        let mut counts = Vec::new();
+        let mut from = 0;
+        while from < self.end() {
+            let to = from.saturating_add(step).min(self.end());
+            all += self.all_between(from, to);
+            let own_by_now = self.own(all);
+            counts.push(own_by_now - own);
+            (own, from) = (own_by_now, to);
+        }
+        counts
+    }
+
+    fn all_between(&self, from: u64, to: u64) -> u64 {
+        match (&self.plan, self.arrivals) {
+            (Plan::Line(line), Arrivals::Poisson { seed }) if 0 < from && from < to => {
+                // What is due at the very start of the plan is before `from`: A has reached it there.
+                let reached = |time: u64| line.area(time - 1) + 1;
                 arrivals::between(seed, reached(from), reached(to))
             }
-            _ => self.before(to) - self.before(from),
+            _ => self.all_before(to) - self.all_before(from),
         }
+    }
+
+    /// How many starts have to be drawn at random to know the plan, within a few per mille.
+    pub(crate) fn drawn(&self) -> u64 {
+        match (&self.plan, self.arrivals) {
+            (Plan::Line(line), Arrivals::Poisson { .. }) => (line.area(self.end()) / PARTS) as u64,
+            _ => 0,
+        }
+    }
+
+    /// The plan's height in each of so many parts of equal length, from the start of the run to `until`, in thousandths: the
+    /// highest volume within the part, of a number running in whole journeys. `None` where the starts are single times or
+    /// drawn at random, and a height would be that of what was asked for and not of the plan.
+    ///
+    /// A piece of the plan that is much shorter than a part and `step` counts with the mean of the step that it is in: a
+    /// hundred starts at once are a hundred in that second.
+    pub(crate) fn heights(&self, unit: Unit, parts: u64, until: u64, step: u64) -> Option<Vec<u64>> {
+        let Plan::Line(line) = &self.plan else { return None };
+        if matches!(self.arrivals, Arrivals::Poisson { .. }) {
+            return None;
+        }
+        let edge = |part: u64| (u128::from(until) * u128::from(part) / u128::from(parts)) as u64;
+        let height = |part| {
+            let (from, to) = (edge(part), edge(part + 1).min(self.end()));
+            let reached = unit == Unit::Rate;
+            let highest = if from < to { line.highest_between(from, to, step, reached) } else { 0 };
+            match (unit, &self.mix) {
+                (Unit::Rate, None) => highest,
+                (Unit::Rate, Some(mix)) => mix.part_of(highest),
+                (Unit::Running, None) => highest / 1000 * 1000,
+                (Unit::Running, Some(mix)) => mix.share(highest / 1000) * 1000,
+            }
+        };
+        Some((0..parts).map(height).collect())
     }
 
     fn all_before(&self, time: u64) -> u64 {
@@ -333,6 +412,21 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_ends_with_the_last_of_its_iterations() {
+        let model = constant(10, 100 * SECOND);
+        let last = schedule(&model).due(6).unwrap();
+        assert_eq!(schedule(&model.clone().iterations(7)).end(), last + 1);
+        assert_eq!(schedule(&model.clone().iterations(1001)).end(), 100 * S);
+        // Those who run at once may need all the time that there is.
+        assert_eq!(schedule(&model.clone().running().iterations(7)).end(), 100 * S);
+        let drawn = schedule(&model.clone().poisson(3).iterations(7));
+        assert_eq!((drawn.planned(), Some(drawn.end() - 1)), (7, schedule(&model.clone().poisson(3)).due(6)));
+        // More than can be looked for.
+        let endless = schedule(&model.poisson(3).iterations(u64::MAX - 1));
+        assert_eq!(endless.end(), 100 * S);
+    }
+
+    #[test]
     fn numbers_running_change_when_the_line_says() {
         let schedule = schedule(&(ramp(10 * SECOND).from(0).to(2) + ramp(10 * SECOND).to(0)).running());
         let mut changes = vec![(0, schedule.running_at(0))];
@@ -374,6 +468,30 @@ mod tests {
             prop_assert!(schedule.before(due) <= k);
             prop_assert!(schedule.before(due + 1) > k);
             prop_assert_eq!(schedule.between(due, schedule.end()), schedule.planned() - schedule.before(due));
+        }
+
+        #[test]
+        fn counts_by_step_are_the_plan_cut_into_pieces(
+            model in models(),
+            step in 1u64..3 * S,
+            weights in prop::collection::vec(1u32..4, 1..4),
+            limit in prop::option::of(1u64..5_000),
+        ) {
+            let model = match limit {
+                Some(limit) => model.iterations(limit),
+                None => model,
+            };
+            let step = step.max(S / 100);
+            for part in Stripe::by_weights(&weights) {
+                let schedule = schedule(&model).part(part);
+                let counts = schedule.counts(step);
+                prop_assert_eq!(counts.len() as u64, schedule.end().div_ceil(step));
+                prop_assert_eq!(counts.iter().sum::<u64>(), schedule.planned());
+                for (index, count) in (0..).zip(&counts) {
+                    let (from, to) = (index * step, (index + 1) * step);
+                    prop_assert_eq!(*count, schedule.before(to) - schedule.before(from));
+                }
+            }
         }
 
         #[test]

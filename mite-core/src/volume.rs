@@ -3,18 +3,26 @@
 //! Nothing here knows a clock: a model is resolved into straight [`Segment`]s once, when its row is made, and whatever
 //! makes no sense is refused then.
 
+mod asked;
 mod replay;
 mod shapes;
+mod spawn_rate;
 mod stages;
+mod totals;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
+
+pub(crate) use asked::{Answer, Asked, Asking, NOT_FOR_RATES};
 pub use replay::{Replay, ReplayError, replay};
 pub use shapes::{sine, spike, steps};
+pub(crate) use spawn_rate::SpawnRate;
 pub(crate) use stages::nanos;
 pub use stages::{Stages, constant, nothing, ramp};
+pub use totals::{at_once, bell, spread};
 
 /// One second, for `10 * SECOND`.
 pub const SECOND: Duration = Duration::from_secs(1);
@@ -70,7 +78,8 @@ impl<T: Into<Volume>> From<Option<T>> for Volume {
 }
 
 /// What a number means: a rate in thousandths of a start per second, or thousandths of a running journey.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// The open model.
     Rate,
@@ -89,6 +98,19 @@ pub struct Segment {
     pub from: u64,
     /// The volume at `end`, in thousandths.
     pub to: u64,
+}
+
+impl Segment {
+    /// The volume at `time`, which is not outside of the segment, in thousandths, rounded down.
+    pub(crate) fn at(self, time: u64) -> u64 {
+        let (elapsed, length) = (u128::from(time - self.start), u128::from(self.end - self.start));
+        let change = u128::from(self.from.abs_diff(self.to)) * elapsed;
+        if self.to >= self.from {
+            self.from + (change / length) as u64
+        } else {
+            self.from - change.div_ceil(length) as u64
+        }
+    }
 }
 
 /// A volume model that has been worked out: what a [`Schedule`](crate::schedule::Schedule) is made of.
@@ -197,39 +219,6 @@ pub(crate) fn thousandths(volume: Volume) -> Result<Option<(Unit, u64)>, VolumeE
             }
             Ok(Some((Unit::Rate, thousandths)))
         }
-    }
-}
-
-/// What a closure is asked each second: the volume from the one time to the other, both since the start of the run.
-pub(crate) type AskVolume = Box<dyn Fn(Duration, Duration) -> Volume + Send>;
-
-/// A closure that is asked, shared by the rows of a mix: each second is asked about once.
-#[derive(Clone)]
-pub(crate) struct Asked(Arc<Mutex<AskedOnce>>);
-
-struct AskedOnce {
-    ask: AskVolume,
-    /// The second that was last asked about, and the answer.
-    last: Option<(Duration, Volume)>,
-}
-
-impl Asked {
-    fn new(ask: AskVolume) -> Self {
-        Self(Arc::new(Mutex::new(AskedOnce { ask, last: None })))
-    }
-
-    /// The volume from one time to another, both since the start of the row.
-    pub(crate) fn ask(&self, start: Duration, end: Duration) -> Volume {
-        // After a panic in the closure the run ends, and nobody asks again.
-        let mut asked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((about, answer)) = asked.last
-            && about == start
-        {
-            return answer;
-        }
-        let answer = (asked.ask)(start, end);
-        asked.last = Some((start, answer));
-        answer
     }
 }
 

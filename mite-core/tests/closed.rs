@@ -95,6 +95,20 @@ async fn closures_say_it_by_name() {
 }
 
 #[tokio::test]
+async fn a_spawn_rate_lets_no_more_run_than_have_come() {
+    for workers in 1..=3 {
+        // Four have come in the end by the plan, whatever a slow machine makes of it.
+        let slowly = |run: Run| run.spawn_rate(20.0);
+        let (gauge, report) = of(constant(100, 2 * TENTH).running(), workers, slowly).await;
+        assert!((1..4).contains(&gauge.most.load(SeqCst)), "{gauge:?}");
+        assert!(report.passed(), "{report}");
+        let asked = |start: Duration, _end| (start < SECOND).then_some(Volume::running(100));
+        let (gauge, _) = of(asked, workers, |run| run.spawn_rate(5.0).stop_after(8 * TENTH)).await;
+        assert!((1..4).contains(&gauge.most.load(SeqCst)), "{gauge:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_journey_that_never_waits_lets_others_run() {
     let scenario = Scenario::new()
         .row(Row::new(common::noop, NoData, constant(2, 2 * TENTH).running()).named("busy"))

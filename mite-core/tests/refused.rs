@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::{TENTH, failed, noop};
 use mite_core::volume::{SECOND, constant};
 use mite_core::{
-    Context, IterableDataPool, NoData, RecyclableIterableDataPool, Row, Run, RunError, Scenario, SingleRunDataPool,
+    Context, IterableDataPool, Mix, NoData, RecyclableIterableDataPool, Row, Run, RunError, Scenario, SingleRunDataPool,
 };
 
 async fn of_number(_ctx: &mut Context, _number: u32) -> mite_core::Result {
@@ -63,10 +63,37 @@ async fn rows_that_make_no_sense() {
         "nothing says when this ends: its volume model is a closure, and its data pool has no end. Give the run \
          `.stop_after(…)`, or the row stages with a length"
     );
+    assert_eq!(
+        refused(row().spawn_rate(5.0)).await,
+        "`.spawn_rate(…)` is for a number running at once: a rate itself says how fast journeys start"
+    );
+    assert_eq!(
+        refused(Row::new(noop, NoData, constant(5, SECOND).running()).spawn_rate(-0.5)).await,
+        "`.spawn_rate(-0.5)`: it takes from 0.001 to 1000000000 journeys per second"
+    );
     // The place is that of the row.
     let (row, line) = (Row::new(noop, NoData, constant(-1, SECOND)), line!());
     let RunError::Row(error) = failed(Run::new(Scenario::new().row(row))).await else { panic!() };
     assert_eq!((error.file, error.line, error.journey), (file!(), line, "refused::common:noop".to_owned()));
+}
+
+#[tokio::test]
+async fn spawn_rates_that_make_no_sense() {
+    let closed = || constant(5, SECOND).running();
+    for rate in [0.0, f64::NAN] {
+        let run = Run::new(Scenario::new().journey(noop, NoData, closed())).spawn_rate(rate);
+        assert_eq!(
+            failed(run).await.to_string(),
+            format!("`.spawn_rate({rate})`: it takes from 0.001 to 1000000000 journeys per second")
+        );
+    }
+    let mix = Mix::new().row(1, Row::new(noop, NoData, closed()).spawn_rate(1.0));
+    let error = failed(Run::new(Scenario::new().mix(closed(), mix))).await.to_string();
+    assert!(error.ends_with("the rows of a mix rise together: say `.spawn_rate(…)` on the mix"), "{error}");
+    // A closure says only when it is asked that it means a rate.
+    let asked = Row::new(noop, NoData, |_start, _end| 5).spawn_rate(1.0);
+    let error = failed(Run::new(Scenario::new().row(asked)).stop_after(SECOND)).await.to_string();
+    assert!(error.contains("`.spawn_rate(…)` is for a number running at once"), "{error}");
 }
 
 #[tokio::test]

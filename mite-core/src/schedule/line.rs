@@ -163,6 +163,27 @@ impl Line {
         }
     }
 
+    /// The greatest height from one time up to another, in thousandths; of a piece that is much shorter than both that time and
+    /// `step` no more than the mean height of the step that it is in. `reached` is whether the height at which a piece ends counts, which
+    /// a rate comes as near to as one likes, and a whole number running does not.
+    pub(crate) fn highest_between(&self, from: u64, to: u64, step: u64, reached: bool) -> u64 {
+        let short = step.min(to - from) / 16;
+        let first = self.pieces.partition_point(|piece| piece.segment.end <= from);
+        let heights = self.pieces[first..].iter().take_while(|piece| piece.segment.start < to).map(|piece| {
+            let (start, end) = (piece.segment.start.max(from), piece.segment.end.min(to));
+            let height = piece.segment.at(start).max(piece.segment.at(end - u64::from(!reached)));
+            if piece.length() >= short {
+                return height;
+            }
+            let whole = start - start % step;
+            // A rate of one thousandth adds two parts in each nanosecond.
+            let doubled = (self.area(whole.saturating_add(step)) - self.area(whole)).div_ceil(u128::from(step));
+            // The rest of the step may be higher still, and counts where it is.
+            height.min(doubled.div_ceil(2) as u64)
+        });
+        heights.max().unwrap_or(0)
+    }
+
     /// The greatest height in whole units.
     pub(crate) fn highest(&self) -> u64 {
         self.pieces.iter().map(|piece| piece.segment.from.max(piece.segment.to) / 1000).max().unwrap_or(0)
@@ -172,7 +193,7 @@ impl Line {
     pub(crate) fn level_at(&self, time: u64) -> u64 {
         let index = self.pieces.partition_point(|piece| piece.segment.start <= time);
         match index.checked_sub(1).map(|index| self.pieces[index]) {
-            Some(piece) if time < piece.segment.end => level(piece.segment, time) / 1000,
+            Some(piece) if time < piece.segment.end => piece.segment.at(time) / 1000,
             _ => 0,
         }
     }
@@ -185,7 +206,7 @@ impl Line {
         if time >= segment.end {
             return next_start;
         }
-        let now = level(segment, time) / 1000;
+        let now = segment.at(time) / 1000;
         let (length, slope) = (segment.end - segment.start, segment.from.abs_diff(segment.to));
         let crossing = if segment.to > segment.from {
             // The first time at which the line has reached one more.
@@ -199,17 +220,6 @@ impl Line {
             length
         };
         Some((segment.start + crossing).min(segment.end))
-    }
-}
-
-/// The height of a segment's line at `time`, in thousandths, rounded down.
-fn level(segment: Segment, time: u64) -> u64 {
-    let (elapsed, length) = (u128::from(time - segment.start), u128::from(segment.end - segment.start));
-    let change = u128::from(segment.from.abs_diff(segment.to)) * elapsed;
-    if segment.to >= segment.from {
-        segment.from + (change / length) as u64
-    } else {
-        segment.from - change.div_ceil(length) as u64
     }
 }
 

@@ -56,6 +56,11 @@ impl Stripe {
         turns * self.offsets.len() as u64 + self.offsets.partition_point(|offset| *offset < rest) as u64
     }
 
+    /// This worker's part of a rate.
+    pub(crate) fn part_of(&self, rate: u64) -> u64 {
+        (u128::from(rate) * self.offsets.len() as u128 / u128::from(self.period)) as u64
+    }
+
     /// This worker's part of a number running at once; the parts of all stripes sum to it.
     pub fn share(&self, running: u64) -> u64 {
         self.before(running)

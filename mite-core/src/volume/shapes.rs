@@ -58,7 +58,11 @@ pub fn sine(mean: f64, amplitude: f64, period: Duration, duration: Duration) -> 
     }
     let height = |time: Duration| {
         let turns = time.as_nanos() % period.as_nanos();
-        mean + amplitude * sine_of(turns as f64 / period.as_nanos() as f64)
+        let height = mean + amplitude * sine_of(turns as f64 / period.as_nanos() as f64);
+        // In whole thousandths: the trough of a wave that comes down to nothing is neither less nor next to nothing.
+        let height = (height * 1000.0).round() / 1000.0;
+        // A mean that is no number stays none, and is refused with the others.
+        if height < 0.0 { 0.0 } else { height }
     };
     let mut at = Duration::ZERO;
     let mut wave: Option<Stages> = None;
@@ -111,6 +115,14 @@ mod tests {
         let first_half = wave.before(5_000_000_000);
         // The area under half a wave: mean × 5 s + amplitude × period / π.
         assert!(first_half.abs_diff(659) <= 1, "{first_half}");
+    }
+
+    #[test]
+    fn a_wave_may_come_down_to_nothing() {
+        for mean in [0.001, 1.0, 7.3, 50.0] {
+            let wave = sine(mean, mean, 10 * SECOND, 34 * SECOND).resolve();
+            assert_eq!(wave.map(|shape| shape.end()), Ok(34_000_000_000), "{mean}");
+        }
     }
 
     #[test]

@@ -116,6 +116,23 @@ impl Stages {
         self.or_mistake(fits, "`.repeat(n)` is for 1 to 1000000 stages in all")
     }
 
+    /// Puts a ramp of this length between each two stages of the model, from the end of the one to the beginning of the next.
+    ///
+    /// ```
+    /// use mite_core::volume::{constant, ramp, steps, MINUTE, SECOND};
+    ///
+    /// let stairs = steps(10.0, 5.0, 2, MINUTE).ramps_between(10 * SECOND);
+    /// let by_hand = constant(10, MINUTE) + ramp(10 * SECOND) + constant(15, MINUTE);
+    /// assert_eq!(stairs, by_hand);
+    /// ```
+    pub fn ramps_between(mut self, duration: Duration) -> Self {
+        let ramp = Stage { duration, from: None, to: None };
+        let first = self.parts[0];
+        let rest = self.parts[1..].iter().flat_map(|stage| [ramp, *stage]);
+        self.parts = std::iter::once(first).chain(rest).collect();
+        self
+    }
+
     /// All volumes of the model so many times as large.
     pub fn scale(mut self, factor: f64) -> Self {
         for end in self.parts.iter_mut().flat_map(|stage| [&mut stage.from, &mut stage.to]) {

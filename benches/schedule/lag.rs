@@ -1,10 +1,11 @@
-//! How punctually empty journeys start, and what that costs: each rate runs for some seconds on two workers.
+//! How punctually empty journeys start, and what that costs: each rate for some seconds on two workers.
 
 use std::time::Duration;
 
 use mite::prelude::*;
 use mite::volume::constant;
 
+/// Prints a line for each rate; `SECONDS_EACH` says how long each is, 10 s unless it is set.
 pub(crate) fn run() -> Result {
     let seconds = std::env::var("SECONDS_EACH").ok().and_then(|text| text.parse().ok()).unwrap_or(10);
     println!(

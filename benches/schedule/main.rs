@@ -9,6 +9,7 @@ mod limit;
 mod memory;
 mod omission;
 mod running;
+mod series;
 #[path = "../../tests/common/stall.rs"]
 mod stall;
 
@@ -18,11 +19,12 @@ use mite::prelude::*;
 
 type Section = (&'static str, fn() -> Result);
 
-const SECTIONS: [Section; 5] = [
+const SECTIONS: [Section; 6] = [
     ("lag", lag::run),
     ("running", running::run),
     ("omission", omission::run),
     ("memory", memory::run),
+    ("series", series::run),
     ("limit", limit::run),
 ];
 

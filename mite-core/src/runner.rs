@@ -184,7 +184,7 @@ impl Run {
     }
 
     /// How much memory the figures of all transactions and requests may take, in bytes, shared out over the workers: 256 MiB
-    /// unless told otherwise, which is enough for tens of thousands of them.
+    /// unless told otherwise, which is enough for some thousands of them.
     ///
     /// Beyond that, transactions and kinds of request that are new are counted together as `__overflow__`, and the report has
     /// a warning. What is there already goes on growing, so that a little more may be taken.

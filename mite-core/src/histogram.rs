@@ -104,11 +104,22 @@ const fn tops(width: u32) -> u64 {
     tops
 }
 
-/// Adds counters that lie side by side in words; the second word is not zero when one of them overflowed.
-fn add(one: u64, other: u64, tops: u64) -> (u64, u64) {
-    // Without their highest bits the counters cannot carry into each other.
-    let sum = ((one & !tops) + (other & !tops)) ^ ((one ^ other) & tops);
-    (sum, ((one & other) | ((one | other) & !sum)) & tops)
+/// Adds counters that lie side by side in `N` words; when one of them overflows, nothing is changed and the answer is no.
+fn add_words<const N: usize>(own: &mut [u64], theirs: &[u64], tops: u64) -> bool {
+    let (Some(own), Some(theirs)) = (own.first_chunk_mut::<N>(), theirs.first_chunk::<N>()) else {
+        unreachable!("a block of this width has {N} words")
+    };
+    let (mut sums, mut carried) = ([0; N], 0);
+    for at in 0..N {
+        let (one, other) = (own[at], theirs[at]);
+        // Without their highest bits the counters cannot carry into each other.
+        sums[at] = ((one & !tops) + (other & !tops)) ^ ((one ^ other) & tops);
+        carried |= ((one & other) | ((one | other) & !sums[at])) & tops;
+    }
+    if carried == 0 {
+        *own = sums;
+    }
+    carried == 0
 }
 
 /// A block of counters with so much wider ones, both as powers of two bits.
@@ -161,7 +172,7 @@ impl Histogram {
 
     /// Counts one duration, rounded down to whole microseconds; one under a microsecond counts as 0.
     pub fn record(&mut self, duration: Duration) {
-        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let micros = duration.as_secs().saturating_mul(1_000_000).saturating_add(duration.subsec_micros().into());
         self.record_micros(micros, 1);
     }
 
@@ -179,7 +190,7 @@ impl Histogram {
     }
 
     /// Forgets what was counted, and keeps the room for as much again.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.pages = [NO_PAGE; PAGES];
         self.directory.clear();
         self.words.clear();
@@ -198,9 +209,12 @@ impl Histogram {
             let word = &mut self.words[block * words_of(self.width) + word];
             let most = most(self.width);
             // Never over 64 bits: as many durations would take centuries.
-            let count = ((*word >> shift) & most).saturating_add(times);
-            if count <= most {
-                *word = (*word & !(most << shift)) | (count << shift);
+            if times <= most - ((*word >> shift) & most) {
+                *word += times << shift;
+                return;
+            }
+            if self.width == WIDEST {
+                *word = u64::MAX;
                 return;
             }
             self.widen(self.width + 1);
@@ -209,6 +223,16 @@ impl Histogram {
 
     /// The place of a block among the blocks; it is made when there is none.
     fn block(&mut self, index: usize) -> usize {
+        if let Some(page) = self.directory.get(usize::from(self.pages[index / PAGE]))
+            && page[index % PAGE] != NO_BLOCK
+        {
+            return usize::from(page[index % PAGE]);
+        }
+        self.make_block(index)
+    }
+
+    #[cold]
+    fn make_block(&mut self, index: usize) -> usize {
         let page = &mut self.pages[index / PAGE];
         if *page == NO_PAGE {
             // There are fewer pages than `NO_PAGE`, and fewer blocks than `NO_BLOCK`, so that the casts hold.
@@ -216,17 +240,15 @@ impl Histogram {
             self.directory.reserve_exact(1);
             self.directory.push([NO_BLOCK; PAGE]);
         }
-        let entry = &mut self.directory[usize::from(*page)][index % PAGE];
-        if *entry == NO_BLOCK {
-            let (words, new) = (self.words.len(), words_of(self.width));
-            *entry = (words / new) as u16;
-            if words + new > self.words.capacity() {
-                // Not twice as much: with thousands of series what is not used adds up.
-                self.words.reserve_exact(new.max(words / 8).next_multiple_of(new));
-            }
-            self.words.resize(words + new, 0);
+        let (words, new) = (self.words.len(), words_of(self.width));
+        let block = words / new;
+        self.directory[usize::from(*page)][index % PAGE] = block as u16;
+        if words + new > self.words.capacity() {
+            // Not twice as much: with thousands of series what is not used adds up.
+            self.words.reserve_exact(new.max(words / 8).next_multiple_of(new));
         }
-        usize::from(*entry)
+        self.words.resize(words + new, 0);
+        block
     }
 
     /// Gives each counter so many bits, as a power of two.
@@ -245,17 +267,39 @@ impl Histogram {
             return;
         }
         if self.count == 0 {
-            self.clone_from(other);
-            return;
+            // In the room that there is.
+            self.pages = other.pages;
+            self.directory.clone_from(&other.directory);
+            self.words.clone_from(&other.words);
+            (self.width, self.min) = (other.width, other.min);
+        } else {
+            if self.width < other.width {
+                self.widen(other.width);
+            }
+            let words = words_of(other.width);
+            // Where no counter has its highest bit set, none can overflow. To look through both in order also fetches them from
+            // memory sooner than the blocks' order, that of their first use, would.
+            let any = |words: &[u64]| words.iter().fold(0, |any, word| any | word);
+            let fits = self.width == other.width && (any(&self.words) | any(&other.words)) & tops(self.width) == 0;
+            // Plain loops, since this is what takes the time when thousands are merged.
+            for (number, page) in other.pages.iter().enumerate().filter(|(_, page)| **page != NO_PAGE) {
+                for (at, entry) in other.directory[usize::from(*page)].iter().enumerate() {
+                    if *entry == NO_BLOCK {
+                        continue;
+                    }
+                    let block = self.block(number * PAGE + at);
+                    let theirs = &other.words[usize::from(*entry) * words..][..words];
+                    if fits {
+                        for (own, theirs) in self.words[block * words..][..words].iter_mut().zip(theirs) {
+                            *own += theirs;
+                        }
+                    } else {
+                        self.add_block(block, theirs, other.width);
+                    }
+                }
+            }
+            self.min = self.min.min(other.min);
         }
-        if self.width < other.width {
-            self.widen(other.width);
-        }
-        for (index, words) in other.blocks() {
-            let block = self.block(index);
-            self.add_block(block, words, other.width);
-        }
-        self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
         self.count += other.count;
         self.sum += other.sum;
@@ -273,17 +317,20 @@ impl Histogram {
                 &wide[..words_of(self.width)]
             };
             let own = &mut self.words[block * words_of(self.width)..][..words_of(self.width)];
-            if self.width == WIDEST {
-                for (own, theirs) in own.iter_mut().zip(theirs) {
-                    *own = own.saturating_add(*theirs);
+            // By width, so that the compiler knows how many words there are.
+            let added = match self.width {
+                2 => add_words::<{ words_of(2) }>(own, theirs, const { tops(2) }),
+                3 => add_words::<{ words_of(3) }>(own, theirs, const { tops(3) }),
+                4 => add_words::<{ words_of(4) }>(own, theirs, const { tops(4) }),
+                5 => add_words::<{ words_of(5) }>(own, theirs, const { tops(5) }),
+                _ => {
+                    for (own, theirs) in own.iter_mut().zip(theirs) {
+                        *own = own.saturating_add(*theirs);
+                    }
+                    true
                 }
-                return;
-            }
-            let tops = tops(self.width);
-            if own.iter().zip(theirs).all(|(own, theirs)| add(*own, *theirs, tops).1 == 0) {
-                for (own, theirs) in own.iter_mut().zip(theirs) {
-                    *own = add(*own, *theirs, tops).0;
-                }
+            };
+            if added {
                 return;
             }
             self.widen(self.width + 1);

@@ -184,7 +184,7 @@ impl Run {
     }
 
     /// How much memory the figures of all transactions and requests may take, in bytes, shared out over the workers: 256 MiB
-    /// unless told otherwise, which is enough for tens of thousands of them.
+    /// unless told otherwise, which is enough for some thousands of them.
     ///
     /// Beyond that, transactions and kinds of request that are new are counted together as `__overflow__`, and the report has
     /// a warning. What is there already goes on growing, so that a little more may be taken.
@@ -451,6 +451,14 @@ impl RunHandle {
     /// Stops now: what runs is cancelled. What was recorded is written all the same.
     pub fn abort(&self) {
         let _ = self.events.send(Event::Abort);
+    }
+
+    /// Waits for the run's end, in code that is not async.
+    ///
+    /// # Errors
+    /// As [`Run::run`].
+    pub fn wait(self) -> Result<Report, RunError> {
+        futures::executor::block_on(self)
     }
 
     /// Something to stop the run with from elsewhere, a signal handler for instance.

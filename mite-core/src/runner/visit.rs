@@ -113,6 +113,7 @@ where
         // Made here and not in the task: one that is cancelled before its first poll is accounted for too.
         let account = Account::of_start(worker, &start);
         let task = async move {
+            account.has_turn();
             let polled = account.env().now();
             let item = match self.checkout(&account).await {
                 Ok(item) => item,
@@ -380,6 +381,8 @@ const NO_SLOT: u32 = u32::MAX;
 /// How a start stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stands {
+    /// It has a task of its own that was not polled yet.
+    Spawned,
     /// It waits for data.
     Planned,
     /// Its journey runs.
@@ -391,7 +394,7 @@ enum Stands {
 impl Account {
     fn of_start(worker: &Rc<WorkerState>, start: &Start) -> Self {
         let Start { row, index, task, due, .. } = *start;
-        let (part, stands) = (worker.env().part(due), Cell::new(Stands::Planned));
+        let (part, stands) = (worker.env().part(due), Cell::new(Stands::Spawned));
         Self { worker: Rc::clone(worker), index, row: row.0, part, task, slot: NO_SLOT, stands }
     }
 
@@ -405,6 +408,12 @@ impl Account {
 
     fn row(&self) -> RowId {
         RowId(self.row)
+    }
+
+    /// Its task is polled for the first time.
+    fn has_turn(&self) {
+        self.stands.set(Stands::Planned);
+        self.worker.had_turn();
     }
 
     /// Of the closed model.
@@ -475,10 +484,13 @@ impl Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
+        if self.stands.get() == Stands::Spawned {
+            self.has_turn();
+        }
         match self.stands.get() {
             // Cancelled, or stopped, while it waited for data; what nobody wants any more is not planned.
             Stands::Planned if self.is_cut() => self.not_planned(),
-            Stands::Planned => self.count(|row| row.unstarted += 1),
+            Stands::Planned | Stands::Spawned => self.count(|row| row.unstarted += 1),
             Stands::Started => self.cancelled(),
             Stands::Settled => {}
         }

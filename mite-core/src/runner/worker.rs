@@ -113,7 +113,7 @@ pub(crate) struct WorkerResult {
     pub(crate) miscounted: Vec<(u32, u64, u64)>,
 }
 
-/// How many starts are made before the journeys get a turn.
+/// How many starts are made before their journeys get a turn.
 const BATCH: usize = 128;
 /// How often messages are handed over and seconds are told.
 const TICK: Duration = Duration::from_millis(100);
@@ -172,6 +172,8 @@ pub(crate) struct WorkerState {
     /// Wakes the dispatcher when room was made that somebody waits for, or the last task has ended.
     wake: Notify,
     waiting_for_room: Cell<bool>,
+    /// Starts of the open model whose journeys have not had their first turn: no more are made than can be.
+    without_turn: Cell<usize>,
     /// All rows have ended, and the last task is waited for.
     waiting_for_end: Cell<bool>,
     max_running: u64,
@@ -293,6 +295,11 @@ impl WorkerState {
         true
     }
 
+    /// A journey of the open model has its first turn, or was cancelled before.
+    pub(crate) fn had_turn(&self) {
+        self.without_turn.set(self.without_turn.get() - 1);
+    }
+
     pub(crate) fn task_ended(&self, id: RowId, task: u32) {
         let row = self.row(id);
         let before = row.alive.get();
@@ -363,6 +370,7 @@ impl WorkerState {
             tasks: RefCell::default(),
             wake: Notify::new(),
             waiting_for_room: Cell::new(false),
+            without_turn: Cell::new(0),
             waiting_for_end: Cell::new(false),
             max_running: plan.max_running,
             room_since: Cell::new(0),
@@ -406,7 +414,7 @@ impl WorkerState {
             if due > now {
                 break Some(due);
             }
-            if left == 0 {
+            if left == 0 || self.without_turn.get() >= BATCH {
                 look.more = true;
                 break None;
             }
@@ -434,6 +442,7 @@ impl WorkerState {
             let room = due.max(row.room_since.get()).max(self.room_since.get());
             let start = Start { row: row.id, index, due, room, task: self.next_task() };
             row.alive.set(row.alive.get() + 1);
+            self.without_turn.set(self.without_turn.get() + 1);
             let task = Rc::clone(&row.spec).spawn_start(self, start);
             self.tasks.borrow_mut().insert(task);
         };

@@ -12,8 +12,10 @@
 
 pub mod pack;
 pub mod schedule;
+pub mod threshold;
 pub mod volume;
 
+mod assertions;
 mod clock;
 mod config;
 mod context;
@@ -57,8 +59,8 @@ pub use preview::{Preview, RowPreview};
 pub use recorded::{RecordedError, RecordedRows, recorded, recorded_rows};
 pub use recorder::{NameError, Recorder, RecorderError};
 pub use report::{
-    CheckReport, ErrorReport, Generator, JourneyReport, PerSecond, Report, RequestReport, SecondQuantiles, SecondRow,
-    TransactionReport, Verdict, WarmUp,
+    CheckReport, ErrorReport, Generator, JourneyReport, PerSecond, Report, RequestReport, Requests, SecondQuantiles,
+    SecondRow, TransactionReport, Verdict, WarmUp,
 };
 
 pub use row::{Row, RowError};

@@ -2,7 +2,12 @@
 //!
 //! The JSON is a contract (`"schema": "mite.report/1"`, times in whole microseconds); the text is for people.
 
-mod text;
+#[cfg(test)]
+pub(crate) mod fixed;
+mod requests;
+pub(crate) mod series;
+pub(crate) mod text;
+mod times;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,6 +20,8 @@ use crate::hooks::HookReport;
 use crate::limits::RanOut;
 use crate::names::{Names, PathId};
 use crate::stats::{Figures, RequestStats, RowStats, Stats, TransactionStats};
+
+pub use requests::Requests;
 
 /// The report of a run.
 #[derive(Debug, Clone, Serialize)]
@@ -328,38 +335,41 @@ pub struct Generator {
 }
 
 impl Report {
-    /// The row of the journey with this name: `signup:signin`, or `signin` alone; the first one where there are several.
+    /// The row of the journey with this name: `signup:signin`, or `signin` alone; the first one where it has several.
     ///
     /// # Panics
-    /// When no journey has this name: the message names those that there are.
+    /// When no journey has this name, or different ones have it as their last part: the message names those that there are.
     #[track_caller]
     pub fn journey(&self, name: &str) -> &JourneyReport {
-        let is_named = |full: &str| full == name || full.rsplit(':').next() == Some(name);
-        self.journeys.iter().find(|row| is_named(&row.journey)).unwrap_or_else(|| {
-            let known: Vec<&str> = self.journeys.iter().map(|row| row.journey.as_str()).collect();
-            panic!("the report has no journey {name:?}, only {}", known.join(", "))
-        })
+        first(series::journeys(self, name))
     }
 
-    /// The transaction with this name, in whichever journey comes first.
+    /// The transaction with this name, in whichever journey comes first; one within another has both names, joined by
+    /// ` :: `.
     ///
     /// # Panics
     /// When no transaction has this name: the message names those that there are.
     #[track_caller]
     pub fn transaction(&self, name: &str) -> &TransactionReport {
-        self.transactions.iter().find(|row| row.transaction == name).unwrap_or_else(|| {
-            let known: Vec<&str> = self.transactions.iter().map(|row| row.transaction.as_str()).collect();
-            panic!("the report has no transaction {name:?}, only {}", known.join(", "))
-        })
+        first(series::transactions(self, name))
     }
 
-    /// Checks that no journey reported an error.
+    /// The requests with this method in this transaction, of all outcomes; one that was made outside of any transaction
+    /// stands under its journey's name, as in the text.
     ///
     /// # Panics
-    /// When there was one: the message is the whole report.
+    /// When there were none: the message names those that there are.
     #[track_caller]
-    pub fn assert_no_errors(&self) {
-        assert!(self.errors.is_empty(), "the run had errors\n\n{self}");
+    pub fn request(&self, method: &str, transaction: &str) -> Requests<'_> {
+        match series::requests(self, &series::request_label(method, transaction)) {
+            Ok(outcomes) => Requests { outcomes },
+            Err(unknown) => panic!("{unknown}"),
+        }
+    }
+
+    /// How long was measured: the run's duration, without its warm-up.
+    pub fn measured(&self) -> Duration {
+        self.duration.saturating_sub(self.warm_up.as_ref().map_or(Duration::ZERO, |part| part.duration))
     }
 
     /// Whether the verdict is *passed*.
@@ -373,6 +383,15 @@ impl Report {
     /// Never: a report has only text as keys.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a report has only text as keys")
+    }
+}
+
+#[track_caller]
+fn first<R>(rows: Result<Vec<&R>, String>) -> &R {
+    match rows {
+        // There is at least one where there is no error.
+        Ok(rows) => rows[0],
+        Err(unknown) => panic!("{unknown}"),
     }
 }
 
@@ -729,6 +748,6 @@ fn judge(
     (verdict, reasons)
 }
 
-fn counted(count: u64, what: &str) -> String {
+pub(crate) fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

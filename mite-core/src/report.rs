@@ -13,12 +13,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::clock::{micros, rfc3339};
 use crate::histogram::Histogram;
 use crate::hooks::HookReport;
 use crate::limits::RanOut;
 use crate::names::{Names, PathId};
+use crate::recorded::RecordedError;
+use crate::recordings::Recordings;
 use crate::stats::{Figures, RequestStats, RowStats, Stats, TransactionStats};
 
 pub use requests::Requests;
@@ -63,6 +66,8 @@ pub struct Report {
     pub generator: Generator,
     /// What the reader should know besides.
     pub warnings: Vec<String>,
+    #[serde(skip)]
+    recordings: Recordings,
 }
 
 /// How a run ended.
@@ -372,6 +377,38 @@ impl Report {
         self.duration.saturating_sub(self.warm_up.as_ref().map_or(Duration::ZERO, |part| part.duration))
     }
 
+    /// What this run has recorded under a name, in memory or in its recorder's folder: as many rows as
+    /// [`Report::records`] tells, and none of an earlier run.
+    ///
+    /// ```
+    /// # use mite_core::volume::{SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// # use serde::{Deserialize, Serialize};
+    /// #[derive(Serialize, Deserialize)]
+    /// struct User {
+    ///     username: String,
+    /// }
+    ///
+    /// async fn create_user(ctx: &mut Context) -> Result {
+    ///     ctx.record("users", User { username: format!("user{}", ctx.start_index()) }).await
+    /// }
+    ///
+    /// let scenario = Scenario::new().journey(create_user, NoData, constant(100, SECOND / 10));
+    /// let report = Run::new(scenario).record_in_memory().run_blocking()?;
+    /// let users = report.recorded::<User>("users")?;
+    /// assert_eq!(users.len(), 10);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`RecordedError`]: as [`recorded`](crate::recorded), for the first row that is not right; for a folder's file also
+    /// that it is not as the run has left it. A name that the run did not record, or has purged, is an error and no empty
+    /// list: a misspelt one would otherwise pass for data that were never created. [`Report::records`] tells which names
+    /// there are.
+    pub fn recorded<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>, RecordedError> {
+        self.recordings.read(name)
+    }
+
     /// Whether the verdict is *passed*.
     pub fn passed(&self) -> bool {
         self.verdict == Verdict::Passed
@@ -419,7 +456,7 @@ pub(crate) struct Facts {
     pub(crate) warnings: Vec<String>,
     /// Journeys that blocked their workers' threads, in words.
     pub(crate) blocked: Vec<String>,
-    pub(crate) records: BTreeMap<String, u64>,
+    pub(crate) records: Recordings,
     pub(crate) per_second: Vec<PerSecond>,
     pub(crate) hooks: Vec<HookReport>,
     pub(crate) generator: Generator,
@@ -526,7 +563,8 @@ pub(crate) fn make(names: &Names, figures: Figures, facts: Facts) -> Report {
         requests: requests(stats.requests, place),
         errors: errors(&stats.errors, place),
         checks: checks(&stats.checks, place),
-        records: facts.records,
+        records: facts.records.counts(),
+        recordings: facts.records,
         per_second: facts.per_second,
         hooks: facts.hooks,
         generator,

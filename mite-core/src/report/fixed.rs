@@ -35,6 +35,7 @@ pub(crate) fn empty() -> Report {
         hooks: Vec::new(),
         generator: Generator { workers: 1, start_lag_p99_us: 120, ..Generator::default() },
         warnings: Vec::new(),
+        recordings: crate::recordings::Recordings::default(),
     }
 }
 

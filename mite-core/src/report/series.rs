@@ -5,8 +5,9 @@
 
 use std::fmt;
 
-use super::{JourneyReport, Report, RequestReport, TransactionReport, counted};
+use super::{JourneyReport, Report, RequestReport, TransactionReport};
 use crate::names::ROOT;
+use crate::nearest::{did_you_mean, list};
 
 /// What a figure is of: a journey, a transaction, a kind of request, or whichever of them has a name.
 ///
@@ -242,37 +243,6 @@ fn nothing_named<T>(report: &Report, name: &str) -> Result<T, String> {
     let names: Vec<String> = kinds.into_iter().flat_map(|(_, names)| names).collect();
     let there = if there.is_empty() { "nothing".to_owned() } else { there.join("; ") };
     Err(format!("the report has nothing named {name:?}{}: it has {there}", did_you_mean(name, &names)))
-}
-
-/// The names, of very many the first.
-fn list(names: &[String]) -> String {
-    const SHOWN: usize = 20;
-    let mut told: Vec<String> = names.iter().take(SHOWN).map(|name| format!("{name:?}")).collect();
-    if names.len() > SHOWN {
-        told.push(counted((names.len() - SHOWN) as u64, "other"));
-    }
-    told.join(", ")
-}
-
-fn did_you_mean(name: &str, names: &[String]) -> String {
-    nearest(name, names).map(|name| format!(" (did you mean {name:?}?)")).unwrap_or_default()
-}
-
-/// The name that is most like this one, unless none is.
-fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
-    /// Below it words have little more in common than some letters.
-    const ALIKE: f64 = 0.75;
-    let name = name.to_lowercase();
-    let alike = |other: &str| {
-        let other = other.to_lowercase();
-        // An inner transaction or a function by its last name alone is what is forgotten most often.
-        let last = other.rsplit([':', '·']).next().unwrap_or(&other).trim();
-        strsim::jaro_winkler(&name, &other).max(strsim::jaro_winkler(&name, last) - 1e-9)
-    };
-    let likeness = names.iter().map(|other| (alike(other), other.as_str()));
-    // The first of those that are equally alike.
-    let best = likeness.reduce(|best, next| if next.0 > best.0 { next } else { best });
-    best.filter(|(alike, _)| *alike >= ALIKE).map(|(_, name)| name)
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ mod preview;
 mod recorded;
 mod recorder;
 mod report;
+mod row;
 mod run;
 mod runner;
 mod scan;
@@ -60,8 +61,10 @@ pub use report::{
     TransactionReport, Verdict, WarmUp,
 };
 
+pub use row::{Row, RowError};
 pub use run::{Progress, Run, RunError, RunHandle, Stopper, preview, run};
-pub use scenario::{IntoScenario, Overload, Row, RowError, Scenario};
+pub use runner::options::Overload;
+pub use scenario::{IntoScenario, Scenario};
 pub use scenario_function::ScenarioFunction;
 pub use sink::{Sink, SinkError, Wants};
 pub use stats::RequestSample;

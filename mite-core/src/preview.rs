@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::clock::micros;
 use crate::panics;
-use crate::run::RunError;
-use crate::scenario::{CheckedRow, Plan};
+use crate::row::{CheckedRow, Plan};
+use crate::run::error::RunError;
 use crate::schedule::Schedule;
 use crate::volume::{Answer, Asking, Unit};
 
@@ -72,10 +73,6 @@ pub struct RowPreview {
     /// The curve in so many columns over the whole run, in thousandths.
     #[serde(skip)]
     curve: Vec<u64>,
-}
-
-fn micros<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(duration.as_micros() as u64)
 }
 
 fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -3,8 +3,8 @@
 //! The run's work is done by threads of its own, so that it can be awaited inside any runtime: the
 //! [controller](crate::controller) plans, [workers](crate::runner) start journeys, sinks write.
 
-mod error;
-mod handle;
+pub(crate) mod error;
+pub(crate) mod handle;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -19,7 +19,8 @@ use crate::limits;
 use crate::preview::{self, Preview};
 use crate::recorder::Recorder;
 use crate::report::{GeneratorLimits, Report};
-use crate::scenario::{CheckedRow, Row, RowError, Scenario};
+use crate::row::{CheckedRow, Row, RowError};
+use crate::scenario::Scenario;
 use crate::sink::{MOST_SINKS, Sink};
 use crate::volume::{HOUR, SpawnRate, nanos};
 use crate::{Config, Error};

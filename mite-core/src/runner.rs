@@ -1,7 +1,10 @@
 //! The worker threads of a run, which start journeys; what a user says of a run is in [`run`](crate::run).
 
 pub(crate) mod env;
+pub(crate) mod options;
+pub(crate) mod protocol;
 mod slots;
+pub(crate) mod state;
 pub(crate) mod timer;
 pub(crate) mod visit;
 pub(crate) mod watch;

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::scenario::RowError;
+use crate::row::RowError;
 use crate::sink::SinkError;
 use crate::volume::VolumeError;
 

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::RunError;
+use super::error::RunError;
 use crate::report::{Report, SecondQuantiles};
-use crate::runner::worker::Event;
+use crate::runner::protocol::Event;
 
 /// How long dropping a run waits for its threads.
 const DROP_WAIT: Duration = Duration::from_secs(1);

@@ -15,7 +15,8 @@ use futures::FutureExt as _;
 use tokio::task::AbortHandle;
 
 use super::env::Env;
-use super::worker::{RowId, WorkerState};
+use super::protocol::RowId;
+use super::state::{RowSpec, Slot, Start, WorkerRow, WorkerState};
 use crate::context::{Transaction, VisitIds};
 use crate::datapool::{Checkout, DataPool};
 use crate::journey::Journey;
@@ -23,46 +24,6 @@ use crate::names::Names;
 use crate::panics;
 use crate::stats::{Outcome, Part, RowStats, StartDelay};
 use crate::{Context, Error, Result};
-
-/// A row's journey and pool, as the scenario holds them: of any types.
-pub(crate) trait RowSpec: Send {
-    /// A copy for one worker's thread.
-    fn for_worker(&self) -> Box<dyn WorkerRow + Send>;
-    fn check(&self) -> Result;
-    fn ends(&self) -> bool;
-    fn left(&self) -> Option<u64>;
-}
-
-/// A row's journey and pool on a worker's thread.
-pub(crate) trait WorkerRow {
-    fn into_rc(self: Box<Self>) -> Rc<dyn WorkerRow>;
-    /// Starts one run of the journey (open model).
-    fn spawn_start(self: Rc<Self>, worker: &Rc<WorkerState>, start: Start) -> AbortHandle;
-    /// Starts a slot that runs the journey again and again until its row has fewer slots (closed model).
-    fn spawn_slot(self: Rc<Self>, worker: &Rc<WorkerState>, slot: Slot) -> AbortHandle;
-}
-
-/// One start of the open model.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Start {
-    pub(crate) row: RowId,
-    pub(crate) index: u64,
-    /// Nanoseconds since the start of the run.
-    pub(crate) due: u64,
-    /// Nanoseconds since the start of the run at which it first could be started: later than `due` when it had to wait for
-    /// room.
-    pub(crate) room: u64,
-    pub(crate) task: u32,
-}
-
-/// One slot of the closed model.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Slot {
-    pub(crate) row: RowId,
-    /// Its number on this worker: it ends when the row wants no more than this many.
-    pub(crate) number: u32,
-    pub(crate) task: u32,
-}
 
 pub(crate) struct TypedRow<J, P, Args> {
     journey: J,
@@ -306,12 +267,6 @@ fn nanos(nanos: u64) -> Duration {
     Duration::from_nanos(nanos)
 }
 
-/// Calls user code so that its panics are caught, and kept rather than printed: also one before it gives its future.
-pub(crate) async fn watched<T>(env: &Env, row: u32, code: impl AsyncFnOnce() -> T) -> std::thread::Result<T> {
-    let mut future = pin!(AssertUnwindSafe(async move { code().await }).catch_unwind());
-    poll_fn(move |cx| env.call(row, || future.as_mut().poll(cx))).await
-}
-
 /// An item of the pool, and the arguments that it is.
 struct Item<'a, P: DataPool, Args> {
     lease: Lease<'a, P>,
@@ -435,7 +390,7 @@ impl Account {
     }
 
     async fn watched<T>(&self, code: impl AsyncFnOnce() -> T) -> std::thread::Result<T> {
-        watched(self.env(), self.row, code).await
+        self.env().watched(self.row, code).await
     }
 
     fn count(&self, count: impl FnOnce(&mut RowStats)) {

@@ -3,8 +3,12 @@
 //!
 //! Figures depend on the machine and on what else it does: compare within one run.
 
+mod bar;
 mod lag;
+mod limit;
+mod memory;
 mod omission;
+mod running;
 mod series;
 #[path = "../../tests/common/stall.rs"]
 mod stall;
@@ -15,7 +19,14 @@ use mite::prelude::*;
 
 type Section = (&'static str, fn() -> Result);
 
-const SECTIONS: [Section; 3] = [("lag", lag::run), ("omission", omission::run), ("series", series::run)];
+const SECTIONS: [Section; 6] = [
+    ("lag", lag::run),
+    ("running", running::run),
+    ("omission", omission::run),
+    ("memory", memory::run),
+    ("series", series::run),
+    ("limit", limit::run),
+];
 
 fn main() -> Result {
     // Cargo adds options of its own, such as `--bench`.

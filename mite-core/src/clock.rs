@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use serde::Serializer;
+
 /// Turns monotonic instants into Unix seconds. The wall clock is read once: if somebody sets it during the run, the
 /// messages of the run still follow each other.
 #[derive(Debug, Clone, Copy)]
@@ -122,6 +124,11 @@ impl Reading {
 pub(crate) fn nanos_since(origin: Instant, instant: Instant) -> u64 {
     // 584 years fit.
     instant.saturating_duration_since(origin).as_nanos() as u64
+}
+
+/// A duration as the report's JSON has it: in whole microseconds.
+pub(crate) fn micros<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(duration.as_micros() as u64)
 }
 
 /// A Unix time as RFC 3339 in UTC, to the millisecond.

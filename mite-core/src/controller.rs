@@ -16,11 +16,15 @@ use crate::message::Head;
 use crate::names::{NameCache, Names};
 use crate::recorder::Records;
 use crate::report::{self, Facts, Generator, GeneratorLimits, Report, RowFacts, SecondRow, Stopped};
+use crate::row::{CheckedRow, Plan};
+use crate::run::error::RunError;
+use crate::run::handle::Progress;
 use crate::runner::env::RunFacts;
+use crate::runner::options::RowOptions;
+use crate::runner::protocol::{Command, Event, RowId, WorkerResult};
+use crate::runner::state::{WorkerPlan, WorkerRowPlan};
 use crate::runner::watch::{Blocked, Calling, LOOK, Watch};
-use crate::runner::worker::{self, Command, Event, RowId, WorkerPlan, WorkerResult, WorkerRowPlan};
-use crate::runner::{Progress, RunError};
-use crate::scenario::{CheckedRow, Plan, RowOptions};
+use crate::runner::worker;
 use crate::schedule::{Schedule, Stripe};
 use crate::seconds::Seconds;
 use crate::sink::{self, Outbox, Sink, SinkQueue, SinkThread};
@@ -82,7 +86,7 @@ struct Row {
     complete: bool,
     /// The row's data ran out.
     exhausted: bool,
-    pool: Box<dyn crate::runner::visit::RowSpec>,
+    pool: Box<dyn crate::runner::state::RowSpec>,
 }
 
 struct Worker {

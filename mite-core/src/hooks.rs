@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::LocalBoxFuture;
 use serde::Serialize;
 
-use crate::report::micros;
+use crate::clock::micros;
 use crate::{Context, Result};
 
 /// One call of a hook.

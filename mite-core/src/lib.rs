@@ -33,6 +33,8 @@ mod preview;
 mod recorded;
 mod recorder;
 mod report;
+mod row;
+mod run;
 mod runner;
 mod scan;
 mod scenario;
@@ -51,15 +53,18 @@ pub use hooks::{HookKind, HookReport};
 pub use journey::Journey;
 pub use message::{Message, MessageError};
 pub use mix::Mix;
-pub use preview::{Preview, RowPreview, preview};
+pub use preview::{Preview, RowPreview};
 pub use recorded::{RecordedError, RecordedRows, recorded, recorded_rows};
 pub use recorder::{NameError, Recorder, RecorderError};
 pub use report::{
     CheckReport, ErrorReport, Generator, JourneyReport, PerSecond, Report, RequestReport, SecondQuantiles, SecondRow,
     TransactionReport, Verdict, WarmUp,
 };
-pub use runner::{Progress, Run, RunError, RunHandle, Stopper, run};
-pub use scenario::{IntoScenario, Overload, Row, RowError, Scenario};
+
+pub use row::{Row, RowError};
+pub use run::{Progress, Run, RunError, RunHandle, Stopper, preview, run};
+pub use runner::options::Overload;
+pub use scenario::{IntoScenario, Scenario};
 pub use scenario_function::ScenarioFunction;
 pub use sink::{Sink, SinkError, Wants};
 pub use stats::RequestSample;

@@ -2,7 +2,7 @@
 
 use crate::datapool::DataPool;
 use crate::journey::Journey;
-use crate::scenario::Row;
+use crate::row::Row;
 use crate::schedule::Stripe;
 use crate::volume::Model;
 

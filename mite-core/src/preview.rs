@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::clock::micros;
 use crate::panics;
-use crate::runner::{Run, RunError};
-use crate::scenario::{CheckedRow, Plan, Scenario};
+use crate::row::{CheckedRow, Plan};
+use crate::run::error::RunError;
 use crate::schedule::Schedule;
 use crate::volume::{Answer, Asking, Unit};
 
@@ -23,27 +24,6 @@ const MOST_ASKED: u64 = 7 * 86_400;
 const MOST_DRAWN: u64 = 4_000_000_000;
 /// The columns of a drawn curve.
 const COLUMNS: u64 = 64;
-
-/// Works out what a run of `scenario` would start, without running anything: short for `Run::new(scenario).preview()`.
-///
-/// ```
-/// use mite_core::volume::{constant, ramp, SECOND};
-/// use mite_core::{Context, NoData, Row, Scenario};
-///
-/// let browse = async |_ctx: &mut Context| Ok(());
-/// let model = ramp(20 * SECOND).from(0) + constant(50, 40 * SECOND);
-/// let preview = mite_core::preview(Scenario::new().row(Row::new(browse, NoData, model).named("browse")))?;
-/// assert_eq!(preview.rows[0].planned, Some(2500));
-/// assert_eq!(preview.rows[0].points[30], 50);
-/// println!("{preview}");
-/// # Ok::<(), mite_core::Error>(())
-/// ```
-///
-/// # Errors
-/// As [`Run::preview`].
-pub fn preview(scenario: Scenario) -> Result<Preview, RunError> {
-    Run::new(scenario).preview()
-}
 
 /// The plan of a run; its `Display` draws each row's curve for a terminal of 80 columns.
 ///
@@ -93,10 +73,6 @@ pub struct RowPreview {
     /// The curve in so many columns over the whole run, in thousandths.
     #[serde(skip)]
     curve: Vec<u64>,
-}
-
-fn micros<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(duration.as_micros() as u64)
 }
 
 fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -7,9 +7,9 @@ mod text;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use crate::clock::rfc3339;
+use crate::clock::{micros, rfc3339};
 use crate::histogram::Histogram;
 use crate::hooks::HookReport;
 use crate::limits::RanOut;
@@ -325,10 +325,6 @@ pub struct Generator {
     pub peak_rss_bytes: u64,
     /// How late mite itself started the slowest hundredth of all journeys.
     pub start_lag_p99_us: u64,
-}
-
-pub(crate) fn micros<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(duration.as_micros() as u64)
 }
 
 impl Report {

@@ -348,3 +348,30 @@ impl Lane {
         Ok(())
     }
 }
+
+/// A boxed sink is one too, so that sinks of all types can be kept together.
+impl Sink for Box<dyn Sink> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn wants(&self) -> Wants {
+        (**self).wants()
+    }
+
+    fn open(&mut self) -> Result<(), SinkError> {
+        (**self).open()
+    }
+
+    fn message(&mut self, message: &Message<'_>) -> Result<(), SinkError> {
+        (**self).message(message)
+    }
+
+    fn idle(&mut self) -> Result<(), SinkError> {
+        (**self).idle()
+    }
+
+    fn sync(&mut self) -> Result<(), SinkError> {
+        (**self).sync()
+    }
+}

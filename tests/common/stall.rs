@@ -33,8 +33,8 @@ pub(crate) struct Served {
     pub(crate) stall_end: Option<Instant>,
     /// How many requests it has answered.
     pub(crate) answered: u64,
-    /// How long those waited for their answer that met with the stall.
-    pub(crate) held: Vec<Duration>,
+    /// When those that met with the stall came, and when they were answered.
+    pub(crate) held: Vec<(Instant, Instant)>,
 }
 
 struct State {
@@ -43,7 +43,7 @@ struct State {
     first: Cell<Option<Instant>>,
     end: Cell<Option<Instant>>,
     answered: Cell<u64>,
-    held: RefCell<Vec<Duration>>,
+    held: RefCell<Vec<(Instant, Instant)>>,
 }
 
 impl StallingServer {
@@ -119,7 +119,7 @@ async fn serve(mut stream: TcpStream, state: Rc<State>) {
         let answers = Instant::now();
         if held {
             state.end.set(state.end.get().or_else(|| answers.checked_sub(SERVICE)));
-            state.held.borrow_mut().push(answers - came);
+            state.held.borrow_mut().push((came, answers));
         }
         state.answered.set(state.answered.get() + 1);
         if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.is_err() {

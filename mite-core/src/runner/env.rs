@@ -2,10 +2,14 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt as _;
 use tokio::sync::Notify;
 
 use super::watch::Calling;
@@ -155,6 +159,12 @@ impl Env {
         self.calling.begin(row, call);
         let _end = End(&self.calling);
         panics::watched(code)
+    }
+
+    /// As [`Env::call`] for code that waits, the making of its future included: gives its panic.
+    pub(crate) async fn watched<T>(&self, row: u32, code: impl AsyncFnOnce() -> T) -> std::thread::Result<T> {
+        let mut future = pin!(AssertUnwindSafe(async move { code().await }).catch_unwind());
+        poll_fn(move |cx| self.call(row, || future.as_mut().poll(cx))).await
     }
 
     /// The number of a message type, and which sinks want it, as bits.

@@ -15,7 +15,8 @@ use futures::FutureExt as _;
 use tokio::task::AbortHandle;
 
 use super::env::Env;
-use super::worker::{RowId, WorkerState};
+use super::protocol::RowId;
+use super::state::{RowSpec, Slot, Start, WorkerRow, WorkerState};
 use crate::context::{Transaction, VisitIds};
 use crate::datapool::{Checkout, DataPool};
 use crate::journey::Journey;
@@ -23,46 +24,6 @@ use crate::names::Names;
 use crate::panics;
 use crate::stats::{Outcome, Part, RowStats, StartDelay};
 use crate::{Context, Error, Result};
-
-/// A row's journey and pool, as the scenario holds them: of any types.
-pub(crate) trait RowSpec: Send {
-    /// A copy for one worker's thread.
-    fn for_worker(&self) -> Box<dyn WorkerRow + Send>;
-    fn check(&self) -> Result;
-    fn ends(&self) -> bool;
-    fn left(&self) -> Option<u64>;
-}
-
-/// A row's journey and pool on a worker's thread.
-pub(crate) trait WorkerRow {
-    fn into_rc(self: Box<Self>) -> Rc<dyn WorkerRow>;
-    /// Starts one run of the journey (open model).
-    fn spawn_start(self: Rc<Self>, worker: &Rc<WorkerState>, start: Start) -> AbortHandle;
-    /// Starts a slot that runs the journey again and again until its row has fewer slots (closed model).
-    fn spawn_slot(self: Rc<Self>, worker: &Rc<WorkerState>, slot: Slot) -> AbortHandle;
-}
-
-/// One start of the open model.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Start {
-    pub(crate) row: RowId,
-    pub(crate) index: u64,
-    /// Nanoseconds since the start of the run.
-    pub(crate) due: u64,
-    /// Nanoseconds since the start of the run at which it first could be started: later than `due` when it had to wait for
-    /// room.
-    pub(crate) room: u64,
-    pub(crate) task: u32,
-}
-
-/// One slot of the closed model.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Slot {
-    pub(crate) row: RowId,
-    /// Its number on this worker: it ends when the row wants no more than this many.
-    pub(crate) number: u32,
-    pub(crate) task: u32,
-}
 
 pub(crate) struct TypedRow<J, P, Args> {
     journey: J,
@@ -113,6 +74,7 @@ where
         // Made here and not in the task: one that is cancelled before its first poll is accounted for too.
         let account = Account::of_start(worker, &start);
         let task = async move {
+            account.has_turn();
             let polled = account.env().now();
             let item = match self.checkout(&account).await {
                 Ok(item) => item,
@@ -305,12 +267,6 @@ fn nanos(nanos: u64) -> Duration {
     Duration::from_nanos(nanos)
 }
 
-/// Calls user code so that its panics are caught, and kept rather than printed: also one before it gives its future.
-pub(crate) async fn watched<T>(env: &Env, row: u32, code: impl AsyncFnOnce() -> T) -> std::thread::Result<T> {
-    let mut future = pin!(AssertUnwindSafe(async move { code().await }).catch_unwind());
-    poll_fn(move |cx| env.call(row, || future.as_mut().poll(cx))).await
-}
-
 /// An item of the pool, and the arguments that it is.
 struct Item<'a, P: DataPool, Args> {
     lease: Lease<'a, P>,
@@ -380,6 +336,8 @@ const NO_SLOT: u32 = u32::MAX;
 /// How a start stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stands {
+    /// It has a task of its own that was not polled yet.
+    Spawned,
     /// It waits for data.
     Planned,
     /// Its journey runs.
@@ -391,7 +349,7 @@ enum Stands {
 impl Account {
     fn of_start(worker: &Rc<WorkerState>, start: &Start) -> Self {
         let Start { row, index, task, due, .. } = *start;
-        let (part, stands) = (worker.env().part(due), Cell::new(Stands::Planned));
+        let (part, stands) = (worker.env().part(due), Cell::new(Stands::Spawned));
         Self { worker: Rc::clone(worker), index, row: row.0, part, task, slot: NO_SLOT, stands }
     }
 
@@ -405,6 +363,12 @@ impl Account {
 
     fn row(&self) -> RowId {
         RowId(self.row)
+    }
+
+    /// Its task is polled for the first time.
+    fn has_turn(&self) {
+        self.stands.set(Stands::Planned);
+        self.worker.had_turn();
     }
 
     /// Of the closed model.
@@ -426,7 +390,7 @@ impl Account {
     }
 
     async fn watched<T>(&self, code: impl AsyncFnOnce() -> T) -> std::thread::Result<T> {
-        watched(self.env(), self.row, code).await
+        self.env().watched(self.row, code).await
     }
 
     fn count(&self, count: impl FnOnce(&mut RowStats)) {
@@ -475,10 +439,13 @@ impl Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
+        if self.stands.get() == Stands::Spawned {
+            self.has_turn();
+        }
         match self.stands.get() {
             // Cancelled, or stopped, while it waited for data; what nobody wants any more is not planned.
             Stands::Planned if self.is_cut() => self.not_planned(),
-            Stands::Planned => self.count(|row| row.unstarted += 1),
+            Stands::Planned | Stands::Spawned => self.count(|row| row.unstarted += 1),
             Stands::Started => self.cancelled(),
             Stands::Settled => {}
         }

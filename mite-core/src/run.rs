@@ -1,0 +1,428 @@
+//! Running a scenario: the options of a run, and what is checked before it starts.
+//!
+//! The run's work is done by threads of its own, so that it can be awaited inside any runtime: the
+//! [controller](crate::controller) plans, [workers](crate::runner) start journeys, sinks write.
+
+pub(crate) mod error;
+pub(crate) mod handle;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::controller::{self, Control};
+use crate::limits;
+use crate::preview::{self, Preview};
+use crate::recorder::Recorder;
+use crate::report::{GeneratorLimits, Report};
+use crate::row::{CheckedRow, Row, RowError};
+use crate::scenario::Scenario;
+use crate::sink::{MOST_SINKS, Sink};
+use crate::volume::{HOUR, SpawnRate, nanos};
+use crate::{Config, Error};
+
+pub use error::RunError;
+use handle::{Done, SetDone};
+pub use handle::{Progress, RunHandle, Stopper};
+
+/// How long journeys may go on after the last start, unless the run says otherwise.
+const GRACEFUL_STOP: Duration = Duration::from_secs(30);
+/// What the figures of transactions and requests may take, unless the run says otherwise.
+const MAX_SERIES_BYTES: u64 = 256 << 20;
+
+/// Runs a scenario with one worker and no recorder, and gives its report.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> mite_core::Result {
+/// use mite_core::volume::{constant, SECOND};
+/// use mite_core::{Context, NoData, Result, Scenario};
+///
+/// async fn browse(_ctx: &mut Context) -> Result {
+///     Ok(())
+/// }
+///
+/// let report = mite_core::run(Scenario::new().journey(browse, NoData, constant(100, SECOND / 10))).await?;
+/// assert_eq!(report.journeys[0].completed, 10);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// As [`Run::run`].
+pub async fn run(scenario: Scenario) -> Result<Report, RunError> {
+    Run::new(scenario).run().await
+}
+
+/// Works out what a run of `scenario` would start, without running anything: short for `Run::new(scenario).preview()`.
+///
+/// ```
+/// use mite_core::volume::{constant, ramp, SECOND};
+/// use mite_core::{Context, NoData, Row, Scenario};
+///
+/// let browse = async |_ctx: &mut Context| Ok(());
+/// let model = ramp(20 * SECOND).from(0) + constant(50, 40 * SECOND);
+/// let preview = mite_core::preview(Scenario::new().row(Row::new(browse, NoData, model).named("browse")))?;
+/// assert_eq!(preview.rows[0].planned, Some(2500));
+/// assert_eq!(preview.rows[0].points[30], 50);
+/// println!("{preview}");
+/// # Ok::<(), mite_core::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`Run::preview`].
+pub fn preview(scenario: Scenario) -> Result<Preview, RunError> {
+    Run::new(scenario).preview()
+}
+
+/// A run of a scenario that is being prepared.
+#[must_use = "a run does nothing until it is started"]
+pub struct Run {
+    scenario: Scenario,
+    config: Config,
+    workers: usize,
+    recorder: Option<PathBuf>,
+    sinks: Vec<Box<dyn Sink>>,
+    stop_after: Option<Duration>,
+    graceful_stop: Duration,
+    start_delay: Duration,
+    warm_up: Duration,
+    max_series_bytes: u64,
+    spawn_rate: Option<f64>,
+    max_running: Option<u64>,
+    seed: u64,
+    limits: GeneratorLimits,
+    endless: bool,
+}
+
+impl Run {
+    /// Prepares a run with one worker, no recorder and an empty config.
+    pub fn new(scenario: Scenario) -> Self {
+        Self {
+            scenario,
+            config: Config::new(),
+            workers: 1,
+            recorder: None,
+            sinks: Vec::new(),
+            stop_after: None,
+            graceful_stop: GRACEFUL_STOP,
+            start_delay: Duration::ZERO,
+            warm_up: Duration::ZERO,
+            max_series_bytes: MAX_SERIES_BYTES,
+            spawn_rate: None,
+            max_running: None,
+            seed: 0,
+            limits: GeneratorLimits::default(),
+            endless: false,
+        }
+    }
+
+    /// Sets a key of the config.
+    ///
+    /// # Panics
+    /// As [`Config::set`].
+    pub fn config(mut self, key: impl Into<String>, value: impl Serialize) -> Self {
+        self.config.set(key, value);
+        self
+    }
+
+    /// Sets all keys that `config` has.
+    pub fn with_config(mut self, config: Config) -> Self {
+        self.config.overlay(config);
+        self
+    }
+
+    /// How many worker threads start journeys: 1 unless told otherwise, 1024 at the most.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Activates the recorder, which writes what journeys record to `folder/NAME.msgpack`. The folder is made with the first
+    /// record.
+    pub fn recorder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.recorder = Some(folder.into());
+        self
+    }
+
+    /// Adds a receiver of messages.
+    pub fn sink(mut self, sink: impl Sink) -> Self {
+        self.sinks.push(Box::new(sink));
+        self
+    }
+
+    /// Ends the run after so long: no new starts, then the graceful stop.
+    pub fn stop_after(mut self, duration: Duration) -> Self {
+        self.stop_after = Some(duration);
+        self
+    }
+
+    /// How long journeys may go on after the last start before they are cancelled: 30 s unless told otherwise.
+    pub fn graceful_stop(mut self, duration: Duration) -> Self {
+        self.graceful_stop = duration;
+        self
+    }
+
+    /// Waits so long after setup before the first start: a day at the most.
+    pub fn start_delay(mut self, delay: Duration) -> Self {
+        self.start_delay = delay;
+        self
+    }
+
+    /// Leaves what is due in the first part of the run out of the figures and the verdict, while caches fill and connections
+    /// are made: none unless told otherwise, a day at the most.
+    ///
+    /// A start belongs to the warm-up when it was due in it (in the closed model: when its slot was free), however late it
+    /// was made and whenever its journey ended. What became of it is told in [`Report::warm_up`], and its records are kept.
+    /// [`Report::per_second`] is of the whole run.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use mite_core::volume::{constant, SECOND};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// async fn browse(_ctx: &mut Context) -> Result {
+    ///     Ok(())
+    /// }
+    ///
+    /// let scenario = Scenario::new().journey(browse, NoData, constant(100, SECOND / 5));
+    /// let report = Run::new(scenario).warm_up(SECOND / 10).run_blocking()?;
+    /// assert_eq!((report.journeys[0].completed, report.warm_up.unwrap().completed), (10, 10));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
+    pub fn warm_up(mut self, duration: Duration) -> Self {
+        self.warm_up = duration;
+        self
+    }
+
+    /// How much memory the figures of all transactions and requests may take, in bytes, shared out over the workers: 256 MiB
+    /// unless told otherwise, which is enough for some thousands of them.
+    ///
+    /// Beyond that, transactions and kinds of request that are new are counted together as `__overflow__`, and the report has
+    /// a warning. What is there already goes on growing, so that a little more may be taken.
+    pub fn max_series_bytes(mut self, bytes: u64) -> Self {
+        self.max_series_bytes = bytes;
+        self
+    }
+
+    /// How fast the number running may rise, in journeys per second from 0.001 to 10⁹, in each row of the closed model that
+    /// has no [`Row::spawn_rate`] of its own.
+    pub fn spawn_rate(mut self, journeys_per_second: f64) -> Self {
+        self.spawn_rate = Some(journeys_per_second);
+        self
+    }
+
+    /// How many journeys of all rows together may run at once in this process, shared out among the workers: as many as the
+    /// rows allow unless told otherwise. A start of the open model that would exceed it waits or is dropped as its row's
+    /// [`overload`](crate::Row::overload) says; the row whose start has been due for longest comes first. Journeys of the
+    /// closed model count too, and are never held back.
+    pub fn max_running(mut self, journeys: u64) -> Self {
+        self.max_running = Some(journeys);
+        self
+    }
+
+    /// Seeds the journeys' random numbers: 0 unless told otherwise.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The run is *generator limited* when the p99 of the lag with which mite itself started journeys is over this: 10 ms
+    /// unless told otherwise.
+    pub fn max_start_lag(mut self, lag: Duration) -> Self {
+        self.limits.most_lag = lag;
+        self
+    }
+
+    /// The run is *generator limited* when mite made less than this part of a row's planned starts: 0.99 unless told
+    /// otherwise. Starts that waited at `max_running` or for data do not count against it.
+    pub fn min_achieved(mut self, part: f64) -> Self {
+        self.limits.least_achieved = part;
+        self
+    }
+
+    /// Allows a scenario that does not end by itself: it runs until its handle is told to stop.
+    pub fn until_stopped(mut self) -> Self {
+        self.endless = true;
+        self
+    }
+
+    /// Whether the run ends by itself: each row's plan or data has an end, or [`Run::stop_after`] gives one.
+    pub fn ends(&self) -> bool {
+        self.stop_after.is_some() || self.scenario.rows.iter().all(Row::ends)
+    }
+
+    /// What the run would start and when, without running anything: see [`Preview`].
+    ///
+    /// # Errors
+    /// [`RunError`]: a row that makes no sense, or a closure's answer; [`RunError::Preview`] for a closure that does not stop
+    /// within a week, and for a plan of over 4 · 10⁹ starts drawn at random: [`Run::stop_after`] ends either.
+    pub fn preview(self) -> Result<Preview, RunError> {
+        let stop_after = checked_end(self.stop_after)?;
+        if self.scenario.rows.is_empty() {
+            return Err(RunError::Empty);
+        }
+        let name = self.scenario.name.unwrap_or_else(|| "scenario".to_owned());
+        // A closure that does not end is found by asking it.
+        let rows = checked_rows(self.scenario.rows, 1, true, self.spawn_rate)?;
+        preview::of(name, rows, stop_after)
+    }
+
+    /// Runs to the end.
+    ///
+    /// # Errors
+    /// [`RunError`]: the run could not be carried out. What journeys did wrong is in the report.
+    pub async fn run(self) -> Result<Report, RunError> {
+        self.start()?.await
+    }
+
+    /// Runs to the end, from code that is not async.
+    ///
+    /// # Errors
+    /// As [`Run::run`].
+    pub fn run_blocking(self) -> Result<Report, RunError> {
+        futures::executor::block_on(self.run())
+    }
+
+    /// Starts the run and gives a handle on it. Everything that can be checked before is checked here.
+    ///
+    /// # Errors
+    /// [`RunError`]: a row that makes no sense, a recorder folder that cannot be written, no threads.
+    pub fn start(self) -> Result<RunHandle, RunError> {
+        if self.scenario.rows.is_empty() {
+            return Err(RunError::Empty);
+        }
+        if !(1..=1024).contains(&self.workers) {
+            return Err(RunError::Workers { workers: self.workers });
+        }
+        let stop_after = checked_end(self.stop_after)?;
+        if self.start_delay > 24 * HOUR {
+            return Err(RunError::StartDelay);
+        }
+        if self.warm_up > 24 * HOUR
+            || (!self.warm_up.is_zero() && self.stop_after.is_some_and(|end| self.warm_up >= end))
+        {
+            return Err(RunError::WarmUp);
+        }
+        let endless_ok = self.endless || stop_after.is_some();
+        let Scenario { name, rows, hooks } = self.scenario;
+        let rows = checked_rows(rows, self.workers, endless_ok, self.spawn_rate)?;
+        let max_running = checked_max_running(self.max_running, self.workers, &rows)?;
+        let mut sinks = self.sinks;
+        let mut records = None;
+        let mut warnings = Arc::default();
+        if let Some(folder) = self.recorder {
+            let recorder = Recorder::new(folder);
+            (records, warnings) = (Some(recorder.records()), recorder.warnings());
+            sinks.insert(0, Box::new(recorder));
+        }
+        if sinks.len() > MOST_SINKS {
+            return Err(RunError::Sinks { sinks: sinks.len() });
+        }
+        for sink in &mut sinks {
+            sink.open().map_err(|cause| RunError::Sink { sink: sink.name().to_owned(), cause })?;
+        }
+        if let Some(warning) = too_few_files(&rows) {
+            tracing::warn!("{warning}");
+            warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
+        }
+        let (events, received) = mpsc::unbounded_channel();
+        let progress = Arc::new(Mutex::new(Progress::default()));
+        let done = Arc::new(Done::default());
+        let (outcome, result) = oneshot::channel();
+        let control = Control {
+            name: name.unwrap_or_else(|| "scenario".to_owned()),
+            config: self.config,
+            rows,
+            hooks,
+            workers: self.workers as u32,
+            max_running,
+            sinks,
+            records,
+            warnings,
+            stop_after,
+            graceful_stop: self.graceful_stop,
+            start_delay: self.start_delay,
+            // A day at the most, which fits.
+            warm_up: self.warm_up.as_nanos() as u64,
+            max_series_bytes: self.max_series_bytes,
+            seed: self.seed,
+            limits: self.limits,
+            events: events.clone(),
+            received,
+            progress: Arc::clone(&progress),
+        };
+        let at_end = SetDone::new(&done);
+        let thread = std::thread::Builder::new().name("mite-controller".to_owned()).spawn(move || {
+            let at_end = at_end;
+            let result = controller::run(control);
+            // The handle may have been dropped, and then nobody asks.
+            let _ = outcome.send(result);
+            drop(at_end);
+        });
+        thread.map_err(RunError::Thread)?;
+        Ok(RunHandle::new(events, result, progress, done))
+    }
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").field("scenario", &self.scenario).field("workers", &self.workers).finish_non_exhaustive()
+    }
+}
+
+/// The end that a run was given, in nanoseconds since its start.
+fn checked_end(stop_after: Option<Duration>) -> Result<Option<u64>, RunError> {
+    match stop_after.map(nanos) {
+        Some(None | Some(0)) => Err(RunError::StopAfter),
+        Some(Some(nanos)) => Ok(Some(nanos)),
+        None => Ok(None),
+    }
+}
+
+fn checked_rows(
+    rows: Vec<Row>,
+    workers: usize,
+    endless_ok: bool,
+    spawn_rate: Option<f64>,
+) -> Result<Vec<CheckedRow>, RunError> {
+    let spawn_rate = spawn_rate.map(SpawnRate::new).transpose().map_err(RunError::SpawnRate)?;
+    let rows = rows.into_iter().enumerate();
+    let rows = rows.map(|(index, row)| row.check(index + 1, workers, endless_ok, spawn_rate.as_ref()));
+    Ok(rows.collect::<Result<_, RowError>>()?)
+}
+
+/// How many journeys may run at once in all, where that leaves room for each worker's.
+fn checked_max_running(most: Option<u64>, workers: usize, rows: &[CheckedRow]) -> Result<u64, RunError> {
+    let Some(most) = most else { return Ok(u64::MAX) };
+    let closed: u64 = rows.iter().map(CheckedRow::most_running).sum();
+    let open = rows.iter().any(|row| row.most_running() == 0);
+    if most < workers as u64 || (open && most < closed + workers as u64) {
+        return Err(RunError::MaxRunning { max_running: most, closed, workers });
+    }
+    Ok(most)
+}
+
+/// Raises the limit on open files, and says when it cannot carry the journeys that will run at once.
+fn too_few_files(rows: &[CheckedRow]) -> Option<String> {
+    let limit = limits::raise_open_files()?;
+    let running: u64 = rows.iter().map(CheckedRow::most_running).sum();
+    (running > limit).then(|| {
+        format!(
+            "{running} journeys will run at once, and this process may open {limit} files: if each has a connection of its \
+             own, raise the limit with `ulimit -n {}`",
+            running + running / 10 + 100
+        )
+    })
+}
+
+/// Kept to say at compile time what users rely on: a run can be awaited on any thread.
+const _: fn() = || {
+    fn send<T: Send>() {}
+    send::<Run>();
+    send::<RunHandle>();
+    send::<Error>();
+};

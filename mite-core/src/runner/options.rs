@@ -1,0 +1,33 @@
+//! How the journeys of a row are run: what a worker goes by besides the plan.
+
+use std::time::Duration;
+
+/// How many journeys of one row run at once at the most, unless the row says otherwise.
+const MAX_RUNNING: u64 = 100_000;
+
+/// What happens to a start for which there is no room below [`Row::max_running`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Overload {
+    /// It waits, and is counted from when it was due; what still waits at the row's end is counted as *unstarted*.
+    #[default]
+    Queue,
+    /// It is left out, and counted as *dropped*.
+    Drop,
+}
+
+/// How a row's journeys are run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowOptions {
+    pub(crate) timeout: Option<Duration>,
+    /// Of the open model.
+    pub(crate) max_running: u64,
+    pub(crate) overload: Overload,
+    /// Of the closed model: how long journeys may go on that are too many.
+    pub(crate) ramp_down: Option<Duration>,
+}
+
+impl Default for RowOptions {
+    fn default() -> Self {
+        Self { timeout: None, max_running: MAX_RUNNING, overload: Overload::default(), ramp_down: None }
+    }
+}

@@ -1,0 +1,64 @@
+//! What the controller and its workers say to each other.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::hooks::Hook;
+use crate::seconds::Second;
+use crate::stats::Figures;
+use crate::volume::{Segment, Unit};
+
+/// A row's number: 0 for setup and teardown, from 1 for the scenario's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RowId(pub(crate) u32);
+
+/// What the controller tells a worker.
+pub(crate) enum Command {
+    /// Calls setup or teardown.
+    Hook(Hook),
+    /// The run starts at this instant.
+    Go(Instant),
+    /// A row that is asked second by second goes on.
+    Extend(RowId, Unit, Segment),
+    /// A row that is asked second by second has no more.
+    Complete(RowId),
+    /// A row has used up its data, on another worker.
+    Exhausted(RowId),
+    /// No new starts; what runs may finish within the graceful stop.
+    Stop,
+    /// No new starts, and what runs is cancelled.
+    Abort,
+    /// All is done: hand over the figures.
+    Exit,
+}
+
+/// What a worker, or another thread of the run, tells the controller.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// Ready to start, or why not.
+    Ready(io::Result<()>),
+    /// Setup or teardown has ended on this worker after so long; what it failed with is told with its type and place.
+    HookDone(u32, Duration, Result<(), String>),
+    /// A worker's seconds that are over.
+    Seconds(u32, Vec<Second>),
+    Exhausted(RowId),
+    /// All rows have ended and nothing runs any more.
+    Finished(u32),
+    /// A worker's own code has panicked.
+    Died(String),
+    SinkFailed,
+    /// The run's handle asks for a graceful stop.
+    Stop,
+    /// The run's handle asks for an end now, or was dropped.
+    Abort,
+}
+
+/// What a worker hands over at its end.
+#[derive(Debug)]
+pub(crate) struct WorkerResult {
+    pub(crate) figures: Figures,
+    /// For each sink the messages that nobody waited for and that were dropped.
+    pub(crate) dropped_messages: Vec<(String, u64)>,
+    /// Rows, by number, whose starts do not add up: planned by the schedule, and passed over by the worker.
+    pub(crate) miscounted: Vec<(u32, u64, u64)>,
+}

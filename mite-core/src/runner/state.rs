@@ -1,0 +1,583 @@
+//! A worker's rows and tasks: what is due is started here, and what becomes of it is settled.
+//!
+//! What is due when comes from [`Schedule`]; what a start does is the matter of [`visit`](super::visit).
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use slab::Slab;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::AbortHandle;
+
+use super::env::{Env, RunFacts};
+use super::options::{Overload, RowOptions};
+use super::protocol::{Command, Event, RowId};
+use super::slots::Slots;
+use super::watch::Calling;
+use crate::Result;
+use crate::schedule::{Cursor, Schedule, Stripe};
+use crate::sink::{Outbox, SinkQueue};
+use crate::stats::Part;
+use crate::volume::{Segment, Unit};
+
+/// A row's journey and pool, as the scenario holds them: of any types.
+pub(crate) trait RowSpec: Send {
+    /// A copy for one worker's thread.
+    fn for_worker(&self) -> Box<dyn WorkerRow + Send>;
+    fn check(&self) -> Result;
+    fn ends(&self) -> bool;
+    fn left(&self) -> Option<u64>;
+}
+
+/// A row's journey and pool on a worker's thread.
+pub(crate) trait WorkerRow {
+    fn into_rc(self: Box<Self>) -> Rc<dyn WorkerRow>;
+    /// Starts one run of the journey (open model).
+    fn spawn_start(self: Rc<Self>, worker: &Rc<WorkerState>, start: Start) -> AbortHandle;
+    /// Starts a slot that runs the journey again and again until its row has fewer slots (closed model).
+    fn spawn_slot(self: Rc<Self>, worker: &Rc<WorkerState>, slot: Slot) -> AbortHandle;
+}
+
+/// One start of the open model.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Start {
+    pub(crate) row: RowId,
+    pub(crate) index: u64,
+    /// Nanoseconds since the start of the run.
+    pub(crate) due: u64,
+    /// Nanoseconds since the start of the run at which it first could be started: later than `due` when it had to wait for
+    /// room.
+    pub(crate) room: u64,
+    pub(crate) task: u32,
+}
+
+/// One slot of the closed model.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slot {
+    pub(crate) row: RowId,
+    /// Its number on this worker: it ends when the row wants no more than this many.
+    pub(crate) number: u32,
+    pub(crate) task: u32,
+}
+
+/// What a worker is made of.
+pub(crate) struct WorkerPlan {
+    pub(crate) number: u32,
+    pub(crate) facts: Arc<RunFacts>,
+    pub(crate) stripe: Stripe,
+    pub(crate) rows: Vec<WorkerRowPlan>,
+    /// How many journeys of all rows together may run at once in the open model.
+    pub(crate) max_running: u64,
+    pub(crate) calling: Arc<Calling>,
+    pub(crate) queues: Vec<SinkQueue>,
+    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
+    pub(crate) events: mpsc::UnboundedSender<Event>,
+}
+
+/// One row as a worker gets it.
+pub(crate) struct WorkerRowPlan {
+    pub(crate) spec: Box<dyn WorkerRow + Send>,
+    /// What is known from the start, cut where the run is.
+    pub(crate) schedule: Schedule,
+    /// How often each slot of the closed model runs its journey.
+    pub(crate) iterations_each: Option<u64>,
+    pub(crate) unit: Unit,
+    /// Whether there may be more.
+    pub(crate) complete: bool,
+    /// `max_running` is this worker's share.
+    pub(crate) options: RowOptions,
+}
+
+/// How many starts are made before their journeys get a turn.
+const BATCH: usize = 128;
+/// How long after a row's end starts that were due before it are still made, when mite was late.
+const CATCH_UP: u64 = 1_000_000_000;
+
+/// One row on this worker.
+struct Row {
+    id: RowId,
+    spec: Rc<dyn WorkerRow>,
+    options: RowOptions,
+    plan: RefCell<Plan>,
+    /// Tasks of the open model that are alive.
+    alive: Cell<u64>,
+    /// When a start last had to wait for room and got it.
+    room_since: Cell<u64>,
+    /// Of the closed model.
+    slots: RefCell<Slots>,
+    /// How often each slot runs its journey, how many have done so, and how many there are at the most.
+    iterations_each: Option<u64>,
+    spent_slots: Cell<u64>,
+    peak_slots: u64,
+    closed_starts: Cell<u64>,
+}
+
+struct Plan {
+    schedule: Schedule,
+    unit: Unit,
+    complete: bool,
+    cursor: Cursor,
+    ended: Option<Ended>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// The plan was carried out, up to its end or its cut.
+    ByPlan,
+    /// The data ran out: what was not started by then is not planned.
+    ByData,
+}
+
+/// What a look at all rows has found.
+pub(super) struct Look {
+    /// More is due now than was started.
+    pub(super) more: bool,
+    /// The next time, in nanoseconds since the start of the run, at which there is something to do.
+    pub(super) next: Option<u64>,
+}
+
+/// A worker's rows and tasks, as its journeys see them.
+pub(crate) struct WorkerState {
+    env: Rc<Env>,
+    pub(super) number: u32,
+    rows: Vec<Row>,
+    tasks: RefCell<Slab<AbortHandle>>,
+    /// Wakes the dispatcher when room was made that somebody waits for, or the last task has ended.
+    pub(super) wake: Notify,
+    waiting_for_room: Cell<bool>,
+    /// Starts of the open model whose journeys have not had their first turn: no more are made than can be.
+    without_turn: Cell<usize>,
+    /// All rows have ended, and the last task is waited for.
+    pub(super) waiting_for_end: Cell<bool>,
+    max_running: u64,
+    /// When a start last had to wait for room below `max_running` and got it.
+    room_since: Cell<u64>,
+    /// The controller has nothing more to say.
+    pub(super) exiting: Cell<bool>,
+    pub(super) events: mpsc::UnboundedSender<Event>,
+}
+
+impl fmt::Debug for WorkerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerState").field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
+/// What journeys and slots ask of their worker.
+impl WorkerState {
+    pub(crate) fn env(&self) -> &Rc<Env> {
+        &self.env
+    }
+
+    fn row(&self, row: RowId) -> &Row {
+        &self.rows[row.0 as usize - 1]
+    }
+
+    pub(crate) fn timeout(&self, row: RowId) -> Option<Duration> {
+        self.row(row).options.timeout
+    }
+
+    /// Whether a slot that has run its journey so often should run it once more.
+    pub(crate) fn wants_slot(&self, slot: Slot, runs: u64) -> bool {
+        let row = self.row(slot.row);
+        if !self.is_wanted(slot) {
+            return false;
+        }
+        if row.iterations_each.is_some_and(|each| runs >= each) {
+            row.slots.borrow_mut().spent(slot.number);
+            row.spent_slots.set(row.spent_slots.get() + 1);
+            if row.spent_slots.get() >= row.peak_slots {
+                self.end_by_plan(row);
+            }
+            return false;
+        }
+        let next = row.closed_starts.get() * u64::from(self.env.shared.workers) + u64::from(self.number);
+        if next >= row.plan.borrow().schedule.limit() {
+            self.end_by_plan(row);
+            return false;
+        }
+        true
+    }
+
+    fn end_by_plan(&self, row: &Row) {
+        let mut plan = row.plan.borrow_mut();
+        if plan.ended.is_none() {
+            plan.ended = Some(Ended::ByPlan);
+            drop(plan);
+            self.stop_row(row);
+            self.wake.notify_one();
+        }
+    }
+
+    /// Counts a start of the closed model, and numbers it.
+    pub(crate) fn next_closed_start(&self, row: RowId, part: Part) -> u64 {
+        let starts = &self.row(row).closed_starts;
+        let own = starts.get();
+        starts.set(own + 1);
+        self.env.stats(part).rows[row.0 as usize].planned += 1;
+        self.env.seconds.borrow_mut().planned(self.env.now(), row.0);
+        own * u64::from(self.env.shared.workers) + u64::from(self.number)
+    }
+
+    fn stop_row(&self, row: &Row) {
+        row.slots.borrow_mut().stop();
+        self.env.stop_row(row.id.0);
+    }
+
+    /// Whether this slot is among those that the row wants.
+    pub(crate) fn is_wanted(&self, slot: Slot) -> bool {
+        self.row(slot.row).slots.borrow().wants(slot.number)
+    }
+
+    /// Whether this slot was cancelled because it was one too many for too long.
+    pub(crate) fn is_cut(&self, slot: Slot) -> bool {
+        self.row(slot.row).slots.borrow().is_cut(slot.number)
+    }
+
+    /// Awaits `future` unless the slot is no longer wanted before.
+    pub(crate) async fn while_wanted<T>(&self, slot: Slot, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = std::pin::pin!(future);
+        while self.is_wanted(slot) {
+            // This thread alone changes what is wanted, so that nothing is missed between the look and the wait.
+            tokio::select! {
+                value = &mut future => return Some(value),
+                // Another slot may be the one that is meant.
+                () = self.env.fewer_wanted.notified() => {}
+            }
+        }
+        None
+    }
+
+    /// The row's data ran out.
+    pub(crate) fn exhausted(&self, row: RowId) {
+        if self.end_by_data(row) {
+            // The controller is gone only when the run is over.
+            let _ = self.events.send(Event::Exhausted(row));
+        }
+    }
+
+    pub(super) fn end_by_data(&self, id: RowId) -> bool {
+        let row = self.row(id);
+        let mut plan = row.plan.borrow_mut();
+        if plan.ended.is_some() {
+            return false;
+        }
+        plan.ended = Some(Ended::ByData);
+        self.stop_row(row);
+        self.wake.notify_one();
+        true
+    }
+
+    /// A journey of the open model has its first turn, or was cancelled before.
+    pub(crate) fn had_turn(&self) {
+        self.without_turn.set(self.without_turn.get() - 1);
+    }
+
+    pub(crate) fn task_ended(&self, id: RowId, task: u32) {
+        let row = self.row(id);
+        let before = row.alive.get();
+        row.alive.set(before - 1);
+        if before == row.options.max_running {
+            row.room_since.set(self.env.now());
+        }
+        self.forget(task);
+    }
+
+    pub(crate) fn slot_ended(&self, slot: Slot) {
+        let follow = self.row(slot.row).slots.borrow_mut().ended(slot.number);
+        self.forget(slot.task);
+        if follow {
+            self.wake.notify_one();
+        }
+    }
+
+    fn forget(&self, task: u32) {
+        let mut tasks = self.tasks.borrow_mut();
+        let before = tasks.len();
+        tasks.try_remove(task as usize);
+        if before as u64 == self.max_running {
+            self.room_since.set(self.env.now());
+        }
+        if self.waiting_for_room.get() || (self.waiting_for_end.get() && tasks.is_empty()) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Whether no more journeys may be started, whatever their row.
+    fn is_full(&self) -> bool {
+        self.tasks.borrow().len() as u64 >= self.max_running
+    }
+}
+
+/// What the dispatcher does.
+impl WorkerState {
+    pub(super) fn new(plan: WorkerPlan, outbox: Outbox) -> (Rc<Self>, mpsc::UnboundedReceiver<Command>) {
+        let env = Env::new(plan.facts, outbox, plan.number, plan.calling);
+        let stripe = plan.stripe;
+        let rows = plan.rows.into_iter().enumerate().map(|(index, row)| {
+            let peak_slots = stripe.share(row.schedule.most_running());
+            Row {
+                id: RowId(index as u32 + 1),
+                spec: row.spec.into_rc(),
+                options: row.options,
+                plan: RefCell::new(Plan {
+                    schedule: row.schedule,
+                    unit: row.unit,
+                    complete: row.complete,
+                    cursor: Cursor::new(stripe.clone()),
+                    ended: None,
+                }),
+                alive: Cell::new(0),
+                room_since: Cell::new(0),
+                slots: RefCell::new(Slots::new(row.options.ramp_down)),
+                iterations_each: row.iterations_each,
+                spent_slots: Cell::new(0),
+                peak_slots,
+                closed_starts: Cell::new(0),
+            }
+        });
+        let state = Self {
+            env,
+            number: plan.number,
+            rows: rows.collect(),
+            tasks: RefCell::default(),
+            wake: Notify::new(),
+            waiting_for_room: Cell::new(false),
+            without_turn: Cell::new(0),
+            waiting_for_end: Cell::new(false),
+            max_running: plan.max_running,
+            room_since: Cell::new(0),
+            exiting: Cell::new(false),
+            events: plan.events,
+        };
+        (Rc::new(state), plan.commands)
+    }
+
+    /// Starts what is due at `now`.
+    pub(super) fn look(self: &Rc<Self>, now: u64) -> Look {
+        let mut look = Look { more: false, next: None };
+        self.waiting_for_room.set(false);
+        let mut late = Vec::new();
+        for row in &self.rows {
+            let unit = row.plan.borrow().unit;
+            match unit {
+                Unit::Rate if self.max_running < u64::MAX => late.push((row.next_due(), row)),
+                Unit::Rate => self.look_at_open(row, now, &mut look),
+                Unit::Running => self.look_at_closed(row, now, &mut look),
+            }
+        }
+        // Where rows compete for room, the one that has waited for longest comes first.
+        late.sort_by_key(|(due, _)| *due);
+        for (_, row) in late {
+            self.look_at_open(row, now, &mut look);
+        }
+        look
+    }
+
+    fn look_at_open(self: &Rc<Self>, row: &Row, now: u64, look: &mut Look) {
+        let mut plan = row.plan.borrow_mut();
+        if plan.ended.is_some() {
+            return;
+        }
+        let Plan { schedule, cursor, complete, .. } = &mut *plan;
+        let end = complete.then(|| schedule.end());
+        let (mut left, mut full) = (BATCH, false);
+        let next = loop {
+            let Some((index, due)) = cursor.next(schedule) else { break None };
+            if due > now {
+                break Some(due);
+            }
+            if left == 0 || self.without_turn.get() >= BATCH {
+                look.more = true;
+                break None;
+            }
+            left -= 1;
+            let over = end.is_some_and(|end| now >= end);
+            let no_room = row.alive.get() >= row.options.max_running || self.is_full();
+            if no_room {
+                if row.options.overload == Overload::Drop {
+                    self.env.stats(self.env.part(due)).rows[row.id.0 as usize].dropped += 1;
+                    cursor.advance();
+                    continue;
+                }
+                if !over {
+                    full = true;
+                    break None;
+                }
+            }
+            if let Some(end) = end
+                && (now >= end + CATCH_UP || (over && no_room))
+            {
+                self.give_up(row, cursor, schedule, end, !no_room);
+                break None;
+            }
+            cursor.advance();
+            let room = due.max(row.room_since.get()).max(self.room_since.get());
+            let start = Start { row: row.id, index, due, room, task: self.next_task() };
+            row.alive.set(row.alive.get() + 1);
+            self.without_turn.set(self.without_turn.get() + 1);
+            let task = Rc::clone(&row.spec).spawn_start(self, start);
+            self.tasks.borrow_mut().insert(task);
+        };
+        if full {
+            self.waiting_for_room.set(true);
+        }
+        if let Some(next) = next {
+            look.at(next);
+        } else if let Some(end) = end {
+            if now < end {
+                look.at(end);
+            } else if cursor.next(schedule).is_none() {
+                plan.ended = Some(Ended::ByPlan);
+                drop(plan);
+                self.env.stop_row(row.id.0);
+            }
+        }
+    }
+
+    fn look_at_closed(self: &Rc<Self>, row: &Row, now: u64, look: &mut Look) {
+        let mut plan = row.plan.borrow_mut();
+        if plan.ended.is_some() {
+            return;
+        }
+        if plan.complete && now >= plan.schedule.end() {
+            plan.ended = Some(Ended::ByPlan);
+            drop(plan);
+            self.stop_row(row);
+            return;
+        }
+        let wanted = plan.cursor.stripe().share(plan.schedule.running_at(now));
+        if let Some(next) = plan.schedule.next_change(now) {
+            look.at(next);
+        }
+        drop(plan);
+        // At most 10⁹, so that the cast holds.
+        if row.slots.borrow_mut().want(wanted as u32, now) {
+            self.env.fewer_wanted.notify_waiters();
+        }
+        for _ in 0..BATCH {
+            let Some(number) = row.slots.borrow_mut().next() else { break };
+            let slot = Slot { row: row.id, number, task: self.next_task() };
+            row.slots.borrow_mut().started(number, slot.task);
+            let task = Rc::clone(&row.spec).spawn_slot(self, slot);
+            self.tasks.borrow_mut().insert(task);
+        }
+        let mut slots = row.slots.borrow_mut();
+        look.more |= slots.next().is_some();
+        while let Some(task) = slots.next_to_cut(now) {
+            self.tasks.borrow()[task as usize].abort();
+        }
+        if let Some(end) = slots.next_end() {
+            look.at(end);
+        }
+    }
+
+    /// The number that the next task gets.
+    fn next_task(&self) -> u32 {
+        // Far fewer fit into memory.
+        self.tasks.borrow().vacant_key() as u32
+    }
+
+    /// Passes over all starts that are due before `time` and counts them as unstarted, each in its part of the run.
+    fn give_up(&self, row: &Row, cursor: &mut Cursor, schedule: &Schedule, time: u64, too_late: bool) {
+        let warm_up = self.env.shared.warm_up.min(time);
+        for (part, until) in [(Part::WarmUp, warm_up), (Part::Measured, time)] {
+            let unstarted = cursor.skip_before(schedule, until);
+            let stats = &mut self.env.stats(part).rows[row.id.0 as usize];
+            stats.unstarted += unstarted;
+            stats.too_late += if too_late { unstarted } else { 0 };
+        }
+    }
+
+    /// Ends all rows now: what is due and not started is counted as unstarted.
+    pub(super) fn stop(&self) {
+        let now = self.env.now();
+        for row in &self.rows {
+            let mut plan = row.plan.borrow_mut();
+            if plan.ended.is_some() {
+                continue;
+            }
+            let Plan { schedule, cursor, unit, .. } = &mut *plan;
+            // Slots of the closed model are not due by the schedule, and those that wait for data account for themselves.
+            if *unit == Unit::Rate {
+                self.give_up(row, cursor, schedule, now + 1, false);
+            }
+            schedule.cut(now + 1);
+            plan.complete = true;
+            plan.ended = Some(Ended::ByPlan);
+            drop(plan);
+            self.stop_row(row);
+        }
+    }
+
+    pub(super) fn cancel_all(&self) {
+        for (_, task) in self.tasks.borrow().iter() {
+            task.abort();
+        }
+    }
+
+    pub(super) fn all_ended(&self) -> bool {
+        self.rows.iter().all(|row| row.plan.borrow().ended.is_some())
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.tasks.borrow().is_empty()
+    }
+
+    pub(super) fn extend(&self, id: RowId, unit: Unit, segment: Segment) {
+        let mut plan = self.row(id).plan.borrow_mut();
+        if plan.complete || plan.ended.is_some() {
+            return;
+        }
+        plan.unit = unit;
+        plan.schedule.push(segment);
+        plan.complete = plan.schedule.end() < segment.end;
+    }
+
+    pub(super) fn complete(&self, id: RowId) {
+        self.row(id).plan.borrow_mut().complete = true;
+    }
+
+    /// Moves what was counted beside the statistics into them, and finds rows that do not add up.
+    pub(super) fn settle(&self) -> Vec<(u32, u64, u64)> {
+        let mut miscounted = Vec::new();
+        for row in &self.rows {
+            let plan = row.plan.borrow();
+            let (passed, stripe) = (plan.cursor.handled(), plan.cursor.stripe());
+            let planned = if plan.ended == Some(Ended::ByPlan) && plan.unit == Unit::Rate {
+                // Counted by the closed form, not by what was passed over: the two must agree.
+                stripe.before(plan.schedule.planned())
+            } else {
+                passed
+            };
+            if planned != passed {
+                miscounted.push((row.id.0, planned, passed));
+            }
+            // Starts are passed over in the order in which they are due.
+            let warm_up = stripe.before(plan.schedule.before(self.env.shared.warm_up)).min(planned);
+            for (part, planned) in [(Part::WarmUp, warm_up), (Part::Measured, planned - warm_up)] {
+                let stats = &mut self.env.stats(part).rows[row.id.0 as usize];
+                // Those of the closed model were counted as slots became free.
+                stats.planned = (stats.planned + planned).saturating_sub(stats.not_planned);
+            }
+        }
+        miscounted
+    }
+}
+
+impl Row {
+    /// When its next start is due, in the open model.
+    fn next_due(&self) -> Option<u64> {
+        let Plan { schedule, cursor, .. } = &mut *self.plan.borrow_mut();
+        cursor.next(schedule).map(|(_, due)| due)
+    }
+}
+
+impl Look {
+    fn at(&mut self, next: u64) {
+        self.next = Some(self.next.map_or(next, |earlier| earlier.min(next)));
+    }
+}

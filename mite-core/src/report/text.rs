@@ -102,7 +102,9 @@ fn transactions(report: &Report) -> Table {
 
 fn requests(report: &Report) -> Table {
     let mut table = Table::new(["request", "result", "count", "per second", "p50", "p95", "p99", "max", "received"]);
-    let seconds = report.duration.as_secs_f64().max(f64::MIN_POSITIVE);
+    // Those of the warm-up are not counted, and nor is its time.
+    let measured = report.duration.saturating_sub(report.warm_up.as_ref().map_or(Duration::ZERO, |part| part.duration));
+    let seconds = measured.as_secs_f64().max(f64::MIN_POSITIVE);
     for row in &report.requests {
         let place = if row.transaction == ROOT { &row.journey } else { &row.transaction };
         let result = row.error.clone().unwrap_or_else(|| row.code.to_string());

@@ -1,5 +1,6 @@
 //! The report for people: aligned tables, units that fit, errors with their places.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -92,8 +93,18 @@ fn journeys(report: &Report) -> Table {
 fn transactions(report: &Report) -> Table {
     let mut table = Table::new(["transaction", "count", "errors", "p50", "p95", "p99", "max"]);
     // The root's time is the journey's service time: it would only repeat the table above.
-    for row in report.transactions.iter().filter(|row| row.transaction != ROOT) {
-        let mut cells = vec![row.transaction.clone(), row.count.to_string(), row.errors.to_string()];
+    let told = || report.transactions.iter().filter(|row| row.transaction != ROOT);
+    let mut alike = BTreeMap::<&str, u32>::new();
+    for row in told() {
+        *alike.entry(&row.transaction).or_default() += 1;
+    }
+    for row in told() {
+        let name = if alike[&*row.transaction] > 1 {
+            format!("{} · {}", row.transaction, row.journey)
+        } else {
+            row.transaction.clone()
+        };
+        let mut cells = vec![name, row.count.to_string(), row.errors.to_string()];
         cells.extend(quantiles(&row.time));
         table.row(cells);
     }

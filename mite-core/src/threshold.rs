@@ -68,7 +68,8 @@ pub fn journey(name: impl Into<String>) -> Series {
     Series::journey(name)
 }
 
-/// The transaction with this name, in all journeys that have it; one within another has both names: `Log in :: Check`.
+/// The transaction with this name, in all journeys that have it, or in one: `Log in · shop:signin`. One within another has
+/// both names: `Log in :: Check`.
 pub fn transaction(name: impl Into<String>) -> Series {
     Series::transaction(name)
 }

@@ -12,7 +12,8 @@ use crate::nearest::{did_you_mean, list};
 /// What a figure is of: a journey, a transaction, a kind of request, or whichever of them has a name.
 ///
 /// A bare name, `"Log in"`, is that of a journey (in full or its function alone), a transaction, or a request as the
-/// report's text shows it (`"POST · Log in"`). Where more than one kind has it,
+/// report's text shows it (`"POST · Log in"`). What several journeys have by one name is meant in all of them; with the
+/// journey, as the text shows it (`"Log in · shop:signin"`), in that one. Where more than one kind has it,
 /// [`journey`](crate::threshold::journey), [`transaction`](crate::threshold::transaction) and
 /// [`request`](crate::threshold::request) say which.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,18 +139,18 @@ fn any<'a>(report: &'a Report, name: &str) -> Result<Rows<'a>, String> {
         .unwrap_or_else(|| nothing_named(report, name))
 }
 
-/// The rows that have the name in full; without any those that have it as their short name. Then the full names of these.
+/// The rows that have the name in full; without any those that have it as their other name. Then the full names of these.
 fn named<'a, R>(
     rows: impl IntoIterator<Item = &'a R>,
     name: &str,
     names: impl Fn(&R) -> (String, String),
 ) -> (Vec<&'a R>, Vec<String>) {
-    let (mut in_full, mut in_short) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+    let (mut in_full, mut by_other) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
     for row in rows {
-        let (full, short) = names(row);
-        let (rows, names) = match (full == name, short == name) {
+        let (full, other) = names(row);
+        let (rows, names) = match (full == name, other == name) {
             (true, _) => &mut in_full,
-            (_, true) => &mut in_short,
+            (_, true) => &mut by_other,
             _ => continue,
         };
         rows.push(row);
@@ -157,7 +158,7 @@ fn named<'a, R>(
             names.push(full);
         }
     }
-    if in_full.0.is_empty() { in_short } else { in_full }
+    if in_full.0.is_empty() { by_other } else { in_full }
 }
 
 fn journeys_named<'a>(report: &'a Report, name: &str) -> (Vec<&'a JourneyReport>, Vec<String>) {
@@ -165,14 +166,17 @@ fn journeys_named<'a>(report: &'a Report, name: &str) -> (Vec<&'a JourneyReport>
 }
 
 fn transactions_named<'a>(report: &'a Report, name: &str) -> (Vec<&'a TransactionReport>, Vec<String>) {
-    named(&report.transactions, name, |row| (row.transaction.clone(), row.transaction.clone()))
+    named(&report.transactions, name, |row| (row.transaction.clone(), in_journey(&row.transaction, &row.journey)))
 }
 
 fn requests_named<'a>(report: &'a Report, name: &str) -> (Vec<&'a RequestReport>, Vec<String>) {
     named(&report.requests, name, |row| {
-        let place = place_of(row);
-        let short = if row.transaction == ROOT { short(place) } else { place };
-        (request_label(&row.method, place), request_label(&row.method, short))
+        let label = request_label(&row.method, place_of(row));
+        let other = match row.transaction.as_str() {
+            ROOT => request_label(&row.method, short(&row.journey)),
+            _ => in_journey(&label, &row.journey),
+        };
+        (label, other)
     })
 }
 
@@ -189,6 +193,11 @@ pub(super) fn place_of(row: &RequestReport) -> &str {
 /// A kind of request, as the text tells it.
 pub(super) fn request_label(method: &str, place: &str) -> String {
     format!("{method} · {place}")
+}
+
+/// What a journey has by a name that others have too, as the text tells it.
+pub(super) fn in_journey(name: &str, journey: &str) -> String {
+    format!("{name} · {journey}")
 }
 
 /// `None` when there are no rows; an error when they are those of several things.
@@ -253,13 +262,15 @@ mod tests {
     #[test]
     fn names_are_found_and_what_is_not_there_is_told_with_what_is() {
         let report = fixed::shop();
-        let cases: [(Series, Result<usize, &str>); 12] = [
+        let cases: [(Series, Result<usize, &str>); 14] = [
             // A journey by both of its names; it has two rows.
             ("shop:signin".into(), Ok(2)),
             ("signin".into(), Ok(2)),
             // A transaction in two journeys is both.
             ("Log in".into(), Ok(2)),
             (Series::transaction("Log in :: Check password"), Ok(1)),
+            ("Log in · shop:browse".into(), Ok(1)),
+            (Series::request("POST", "Log in · shop:signin"), Ok(2)),
             // All outcomes of a request, in a transaction and in none.
             ("POST · Log in".into(), Ok(2)),
             (Series::request("GET", "shop:browse"), Ok(1)),

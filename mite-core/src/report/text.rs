@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use super::series::{place_of, request_label};
+use super::series::{in_journey, place_of, request_label};
 use super::{ErrorReport, JourneyReport, Report, RequestReport, TransactionReport, Verdict, WarmUp, counted};
 use crate::histogram::Histogram;
 use crate::hooks::HookKind;
@@ -151,11 +151,7 @@ fn told_apart<'a>(names: impl Iterator<Item = (String, &'a str)> + Clone) -> Vec
         journeys.entry(name).or_default().insert(journey);
     }
     let told = |(name, journey): (String, &str)| {
-        if journeys.get(&name).is_some_and(|journeys| journeys.len() > 1) {
-            format!("{name} ({journey})")
-        } else {
-            name
-        }
+        if journeys.get(&name).is_some_and(|journeys| journeys.len() > 1) { in_journey(&name, journey) } else { name }
     };
     names.map(told).collect()
 }

@@ -11,8 +11,23 @@ use crate::report::{ErrorReport, Report, Verdict, counted};
 use crate::threshold::{Checked, Threshold};
 
 impl Report {
-    /// Checks that a figure is what it should be: `report.assert(p99("Log in").under(ms(300)))`; see
-    /// [`threshold`](crate::threshold).
+    /// Checks that a figure is what it should be; see [`threshold`](crate::threshold).
+    ///
+    /// ```
+    /// # use mite_core::volume::{SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Scenario};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result {
+    /// # async fn signin(ctx: &mut Context) -> Result {
+    /// #     ctx.transaction("Log in", async |_ctx| Ok(())).await
+    /// # }
+    /// # let report = mite_core::run(Scenario::new().journey(signin, NoData, constant(100, SECOND / 10))).await?;
+    /// use mite_core::threshold::{ms, p99};
+    ///
+    /// report.assert(p99("Log in").under(ms(300)));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Panics
     /// When it is not: the message is the sentence, then the rows that the figure is from, with their requests and errors.
@@ -22,6 +37,20 @@ impl Report {
     }
 
     /// Checks that several figures are what they should be, and tells all that are not.
+    ///
+    /// ```
+    /// # use mite_core::volume::{SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Scenario};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result {
+    /// # async fn signin(_ctx: &mut Context) -> Result { Ok(()) }
+    /// # let report = mite_core::run(Scenario::new().journey(signin, NoData, constant(100, SECOND / 10))).await?;
+    /// use mite_core::threshold::{count, error_rate, percent};
+    ///
+    /// report.assert_all([count("signin").at_least(10), error_rate().under(percent(0.1))]);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Panics
     /// As [`Report::assert`].
@@ -75,7 +104,7 @@ impl fmt::Display for Failed<'_> {
         }
         let mut leads = Leads::new(self.report);
         for checked in self.failed {
-            leads.add(checked.threshold());
+            leads.add(checked);
         }
         write!(f, "{}", leads.extract())?;
         if self.report.verdict == Verdict::GeneratorLimited {
@@ -106,8 +135,12 @@ impl<'a> Leads<'a> {
         }
     }
 
-    fn add(&mut self, threshold: &Threshold) {
-        let report = self.report;
+    fn add(&mut self, checked: &Checked) {
+        let (report, threshold) = (self.report, checked.threshold());
+        if threshold.mistake().is_err() {
+            // The fault is in the test, and its sentence says all.
+            return;
+        }
         let Some(series) = threshold.series() else {
             mark(&mut self.journeys, &report.journeys, |row| row.failed > 0);
             mark(&mut self.errors, &report.errors, |_| true);
@@ -134,7 +167,8 @@ impl<'a> Leads<'a> {
                 mark(&mut self.requests, &report.requests, |row| rows.iter().any(|of| std::ptr::eq(*of, row)));
             }
         }
-        if !threshold.is_of_time() {
+        // Where nothing was timed, the errors say why.
+        if !threshold.is_of_time() || checked.figure().is_none() {
             let is_of = |error: &ErrorReport| match &rows {
                 Rows::Journeys(rows) => rows.iter().any(|row| row.journey == error.journey),
                 Rows::Transactions(rows) => rows
@@ -223,6 +257,19 @@ mod tests {
     #[test]
     fn slow_requests_are_told_by_outcome() {
         assert_snapshot!(told(|| fixed::shop().assert(max(request("POST", "Log in")).at_most(ms(300)))));
+    }
+
+    #[test]
+    fn a_time_that_nobody_has_leads_to_the_errors() {
+        let mut report = fixed::shop();
+        report.journeys = vec![fixed::journey(1, "shop:pay", &[], 3)];
+        report.errors = vec![fixed::error("shop:pay", "Pay", "StatusError: 402 Payment Required", 33, 3)];
+        assert_snapshot!(told(|| report.assert(p99("pay").under(ms(300)))));
+    }
+
+    #[test]
+    fn a_threshold_that_makes_no_sense_leads_nowhere() {
+        assert_snapshot!(told(|| fixed::shop().assert(p99("signin").under(ms(0)))));
     }
 
     #[test]

@@ -395,7 +395,10 @@ impl Threshold {
     }
 
     /// What no report could pass, or fail.
-    fn mistake(&self) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// Why, as a sentence's second half.
+    pub(crate) fn mistake(&self) -> Result<(), String> {
         if let Measure::Percentile(percent) = self.measure
             && !(0.0..=100.0).contains(&percent)
         {

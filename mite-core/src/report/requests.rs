@@ -8,6 +8,29 @@ use crate::histogram::Histogram;
 /// The requests of one method in one transaction, as [`Report::request`](crate::Report::request) finds them.
 ///
 /// Its times are from the start of a request to the end of its body, or to its failure, of all outcomes together.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use mite_core::volume::{SECOND, constant};
+/// # use mite_core::{Context, NoData, RequestSample, Result, Scenario};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result {
+/// # async fn signin(ctx: &mut Context) -> Result {
+/// #     ctx.transaction("Log in", async |ctx| {
+/// #         let code = if ctx.start_index() == 3 { 503 } else { 200 };
+/// #         let total = Duration::from_millis(2);
+/// #         ctx.scope().request(&RequestSample { method: "POST", code, total, ..RequestSample::default() });
+/// #         Ok(())
+/// #     })
+/// #     .await
+/// # }
+/// # let report = mite_core::run(Scenario::new().journey(signin, NoData, constant(100, SECOND / 10))).await?;
+/// let logins = report.request("POST", "Log in");
+/// assert_eq!((logins.count(), logins.answered(200), logins.errors()), (10, 9, 1));
+/// assert_eq!(logins.max(), Duration::from_millis(2));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Requests<'a> {
     /// There is at least one.

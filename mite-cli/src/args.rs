@@ -43,7 +43,7 @@ pub(crate) fn command(scenarios: &Scenarios) -> Command {
         .default_value("recorder-data")
         .value_parser(value_parser!(PathBuf))
         .help("Where journeys' data is recorded");
-    let duration = Arg::new("duration")
+    let length = Arg::new("duration")
         .long("duration")
         .value_name("TIME")
         .value_parser(duration)
@@ -83,7 +83,7 @@ pub(crate) fn command(scenarios: &Scenarios) -> Command {
         .help("The run is generator limited when it made less than this part of a row's starts");
     let test = Command::new("test")
         .about("Runs a scenario and prints its report")
-        .args([name, set, add, json, workers, recorder, duration, graceful, delay, warm_up, spawn_rate, lag, achieved]);
+        .args([name, set, add, json, workers, recorder, length, graceful, delay, warm_up, spawn_rate, lag, achieved]);
     let list = Command::new("list").about("Lists the scenarios");
     let scenario = Command::new("scenario")
         .about("Runs or lists scenarios")
@@ -149,6 +149,14 @@ mod tests {
         assert_eq!(duration_or_zero("0s"), Ok(Duration::ZERO));
         for wrong in ["", "s", "1d", "-1s", "1..s", "0s", "99999999999999999999h"] {
             assert!(duration(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn parts_are_from_none_to_all() {
+        assert_eq!((part("0"), part("0.95"), part("1")), (Ok(0.0), Ok(0.95), Ok(1.0)));
+        for wrong in ["", "95%", "1.01", "-0.1", "NaN"] {
+            assert!(part(wrong).is_err(), "{wrong:?}");
         }
     }
 

@@ -575,6 +575,12 @@ pub(crate) fn make(names: &Names, figures: Figures, facts: Facts) -> Report {
     let mut limited = generator_limits(&report, facts.limits, &inside, &ran_out, &start_lag);
     if limited.is_empty() {
         report.warnings.extend(facts.blocked);
+        for (row, inside) in report.journeys.iter().zip(&inside).filter(|(_, inside)| inside.too_late > 0) {
+            let starts = counted(inside.too_late, "start");
+            report
+                .warnings
+                .push(format!("{}: {starts} not made, since the generator was too late for them", row.journey));
+        }
     } else {
         // There is the cause, then, or one of several.
         limited.extend(facts.blocked);
@@ -761,9 +767,10 @@ fn judge(
         if row.dropped > 0 {
             reasons.push(format!("{name}: {} dropped at max_running", counted(row.dropped, "start")));
         }
-        // What mite was too late for is told as the generator's limit.
-        if row.unstarted > 0 && stopped.is_none() && !is_limited {
-            reasons.push(format!("{name}: {} still waiting at the end", counted(row.unstarted, "start")));
+        // What mite was too late for is the generator's limit, or within what is allowed it.
+        let waiting = row.unstarted - inside.too_late;
+        if waiting > 0 && stopped.is_none() {
+            reasons.push(format!("{name}: {} still waiting at the end", counted(waiting, "start")));
         }
         // To cancel what is too many when the number running falls is what the row asks for.
         let cancelled = row.cancelled - inside.ramped_down;

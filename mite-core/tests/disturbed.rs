@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::{TENTH, failed, noop, ran};
 use mite_core::volume::{SECOND, constant};
-use mite_core::{Context, NoData, Result, Run, RunError, Scenario};
+use mite_core::{Context, NoData, Result, Row, Run, RunError, Scenario, Verdict};
 
 /// Holds its thread as a journey should not.
 async fn compute(_ctx: &mut Context) -> Result {
@@ -26,6 +26,26 @@ async fn a_journey_that_blocks_its_worker_is_named() {
     // The starts beside it are late by what it took, and that is where it is looked for.
     let report = Run::new(Scenario::new().journey(compute, NoData, constant(4, SECOND))).run().await.unwrap();
     assert!(report.reasons.iter().any(|reason| reason.contains("disturbed:compute")), "{:?}", report.reasons);
+}
+
+#[tokio::test]
+async fn starts_that_come_too_late_are_told_whatever_is_allowed() {
+    async fn hold(_ctx: &mut Context) -> Result {
+        std::thread::sleep(15 * TENTH);
+        Ok(())
+    }
+    let scenario = || {
+        let first = Row::new(hold, NoData, constant(10, TENTH)).named("hold");
+        Scenario::new().row(first).row(Row::new(noop, NoData, constant(100, 2 * TENTH)).named("late"))
+    };
+    // What was due while the thread was held is not made over a second after the row's end.
+    let report = ran(Run::new(scenario())).await;
+    let row = report.journey("late");
+    assert!(row.unstarted > 10 && report.verdict == Verdict::GeneratorLimited, "{report}");
+    let report = ran(Run::new(scenario()).min_achieved(0.0)).await;
+    let row = report.journey("late");
+    assert!(row.unstarted > 10 && report.passed(), "{report}");
+    assert!(report.warnings.iter().any(|warning| warning.starts_with(&format!("late: {} starts", row.unstarted))));
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ use crate::preview::{self, Preview};
 use crate::recorder::Recorder;
 use crate::report::{GeneratorLimits, Report};
 use crate::row::{CheckedRow, Row, RowError};
+use crate::runner::strand::StrandKind;
 use crate::scenario::Scenario;
 use crate::sink::{MOST_SINKS, Sink};
 use crate::volume::{HOUR, SpawnRate, nanos};
@@ -97,6 +98,7 @@ pub struct Run {
     seed: u64,
     limits: GeneratorLimits,
     endless: bool,
+    strands: StrandKind,
 }
 
 impl Run {
@@ -118,6 +120,7 @@ impl Run {
             seed: 0,
             limits: GeneratorLimits::default(),
             endless: false,
+            strands: StrandKind::Thread,
         }
     }
 
@@ -250,6 +253,28 @@ impl Run {
         self
     }
 
+    /// Goes by a virtual clock, so that an hour's plan is carried out in milliseconds: see [`testing`](crate::testing).
+    ///
+    /// ```
+    /// # use mite_core::volume::{constant, HOUR, SECOND};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// async fn browse(_ctx: &mut Context) -> Result {
+    ///     tokio::time::sleep(90 * SECOND).await;
+    ///     Ok(())
+    /// }
+    ///
+    /// let scenario = Scenario::new().journey(browse, NoData, constant(0.1, HOUR));
+    /// let report = Run::new(scenario).graceful_stop(2 * 60 * SECOND).virtually().run_blocking()?;
+    /// assert_eq!(report.journeys[0].completed, 360);
+    /// assert_eq!(report.journeys[0].response_time.max(), 90 * SECOND);
+    /// # Ok::<(), mite_core::RunError>(())
+    /// ```
+    #[cfg(feature = "testing")]
+    pub fn virtually(mut self) -> Self {
+        self.strands = StrandKind::Task;
+        self
+    }
+
     /// Whether the run ends by itself: each row's plan or data has an end, or [`Run::stop_after`] gives one.
     pub fn ends(&self) -> bool {
         self.stop_after.is_some() || self.scenario.rows.iter().all(Row::ends)
@@ -325,7 +350,9 @@ impl Run {
         for sink in &mut sinks {
             sink.open().map_err(|cause| RunError::Sink { sink: sink.name().to_owned(), cause })?;
         }
-        if let Some(warning) = too_few_files(&rows) {
+        if self.strands == StrandKind::Thread
+            && let Some(warning) = too_few_files(&rows)
+        {
             tracing::warn!("{warning}");
             warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
         }
@@ -354,6 +381,7 @@ impl Run {
             events: events.clone(),
             received,
             progress: Arc::clone(&progress),
+            strands: self.strands,
         };
         let at_end = SetDone::new(&done);
         let thread = std::thread::Builder::new().name("mite-controller".to_owned()).spawn(move || {

@@ -44,7 +44,7 @@ const ASK_AHEAD: u64 = SECOND / 2;
 const BLOCKED_AFTER: Duration = Duration::from_secs(3);
 
 /// Setup and teardown go by this name where a journey's is told.
-const HOOKS: &str = "__setup__";
+pub(crate) const HOOKS: &str = "__setup__";
 
 /// What a run is made of, checked.
 pub(crate) struct Control {

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 #[cfg(feature = "testing")]
 use futures::FutureExt as _;
 use tokio::sync::mpsc;
+#[cfg(feature = "testing")]
+use tracing::Instrument as _;
 
 use crate::clock::{Gaps, WallClock};
 use crate::hooks::{Hook, HookKind, HookReport, Hooks, WorkerHook};
@@ -44,7 +46,7 @@ const ASK_AHEAD: u64 = SECOND / 2;
 const BLOCKED_AFTER: Duration = Duration::from_secs(3);
 
 /// Setup and teardown go by this name where a journey's is told.
-pub(crate) const HOOKS: &str = "__setup__";
+const HOOKS: &str = "__setup__";
 
 /// What a run is made of, checked.
 pub(crate) struct Control {
@@ -347,14 +349,16 @@ impl Controller {
                 let _ = events.send(Event::Died(panics::text(&*payload)));
                 None
             };
+            let span = tracing::info_span!("worker", number);
             let strand = match self.strands {
                 StrandKind::Thread => Strand::thread(format!("mite-worker-{number}"), move || {
-                    catch_unwind(AssertUnwindSafe(|| worker::run(plan))).unwrap_or_else(died)
+                    span.in_scope(|| catch_unwind(AssertUnwindSafe(|| worker::run(plan))).unwrap_or_else(died))
                 }),
                 #[cfg(feature = "testing")]
-                StrandKind::Task => Ok(Strand::task(async move {
-                    AssertUnwindSafe(worker::work(plan)).catch_unwind().await.unwrap_or_else(died)
-                })),
+                StrandKind::Task => Ok(Strand::task(
+                    async move { AssertUnwindSafe(worker::work(plan)).catch_unwind().await.unwrap_or_else(died) }
+                        .instrument(span),
+                )),
             };
             let strand = strand.map_err(RunError::Thread)?;
             self.workers.push(Worker { number: number as u32, commands, strand, finished: false });

@@ -20,7 +20,7 @@ use crate::preview::{self, Preview};
 use crate::recorder::Recorder;
 use crate::report::{GeneratorLimits, Report};
 use crate::row::{CheckedRow, Row, RowError};
-use crate::runner::strand::StrandKind;
+use crate::runner::strand::{StrandKind, traced};
 use crate::scenario::Scenario;
 use crate::sink::{MOST_SINKS, Sink};
 use crate::volume::{HOUR, SpawnRate, nanos};
@@ -314,6 +314,9 @@ impl Run {
 
     /// Starts the run and gives a handle on it. Everything that can be checked before is checked here.
     ///
+    /// What is told by `tracing` goes to the subscriber of the thread that calls this, in a span `mite_run` with the field
+    /// `scenario`, and on a worker's thread in a span `worker` within it, with its `number`.
+    ///
     /// # Errors
     /// [`RunError`]: a row that makes no sense, a recorder folder that cannot be written, no threads.
     pub fn start(self) -> Result<RunHandle, RunError> {
@@ -384,13 +387,16 @@ impl Run {
             strands: self.strands,
         };
         let at_end = SetDone::new(&done);
-        let thread = std::thread::Builder::new().name("mite-controller".to_owned()).spawn(move || {
-            let at_end = at_end;
-            let result = controller::run(control);
-            // The handle may have been dropped, and then nobody asks.
-            let _ = outcome.send(result);
-            drop(at_end);
+        let carry_out = tracing::info_span!("mite_run", scenario = control.name).in_scope(|| {
+            traced(move || {
+                let at_end = at_end;
+                let result = controller::run(control);
+                // The handle may have been dropped, and then nobody asks.
+                let _ = outcome.send(result);
+                drop(at_end);
+            })
         });
+        let thread = std::thread::Builder::new().name("mite-controller".to_owned()).spawn(carry_out);
         thread.map_err(RunError::Thread)?;
         Ok(RunHandle::new(events, result, progress, done))
     }

@@ -159,9 +159,9 @@ async fn helper(ctx: &mut Context, factor: u32) -> Result<u32> {
 
 #[tokio::test]
 async fn helpers_are_given_a_context() -> Result {
-    let value = Harness::new().config("base", 7).context(async |ctx| helper(ctx, 6).await).await??;
+    let value = Harness::new().config("base", 7).context(async |ctx| helper(ctx, 6).await).await?;
     assert_eq!(value, 42);
-    assert!(context(async |ctx| helper(ctx, 6).await).await?.is_err());
+    assert!(context(async |ctx| helper(ctx, 6).await).await.is_err());
     Ok(())
 }
 
@@ -171,6 +171,7 @@ fn a_panic_with_a_context_is_the_test_s() {
     let caught = std::panic::catch_unwind(|| {
         context_blocking(async |_ctx| {
             assert_eq!(1 + 1, 3, "sums");
+            Ok(())
         })
     });
     let text = caught.unwrap_err();

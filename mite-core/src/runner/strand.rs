@@ -7,6 +7,20 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tracing::subscriber::NoSubscriber;
+use tracing::{Dispatch, Span, dispatcher};
+
+/// `work` for another thread, where what it tells by `tracing` goes to the subscriber of this one, within the span of this
+/// one.
+pub(crate) fn traced<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    let (subscriber, span) = (dispatcher::get_default(Dispatch::clone), Span::current());
+    move || {
+        // A thread with a subscriber of its own is a little slower: not where nobody listens.
+        let _heard = (!subscriber.is::<NoSubscriber>()).then(|| dispatcher::set_default(&subscriber));
+        span.in_scope(work)
+    }
+}
+
 /// Where the strands of a run are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum StrandKind {
@@ -41,10 +55,10 @@ pub(crate) enum Lost {
 impl<T: Send + 'static> Strand<T> {
     pub(crate) fn thread(name: String, work: impl FnOnce() -> T + Send + 'static) -> io::Result<Self> {
         let (at_end, ended) = channel();
-        let body = move || {
+        let body = traced(move || {
             let _at_end: std::sync::mpsc::Sender<()> = at_end;
             work()
-        };
+        });
         let thread = std::thread::Builder::new().name(name).spawn(body)?;
         Ok(Self::Thread { thread, ended })
     }

@@ -52,7 +52,7 @@ where
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result {
-/// let total = mite_core::testing::context(async |ctx| add_up(ctx, &[1, 2, 3]).await).await??;
+/// let total = mite_core::testing::context(async |ctx| add_up(ctx, &[1, 2, 3]).await).await?;
 /// assert_eq!(total, 6);
 /// # Ok(())
 /// # }
@@ -63,9 +63,9 @@ where
 ///
 /// # Panics
 /// As [`Harness::context`].
-pub async fn context<T, F>(body: F) -> Result<T, RunError>
+pub async fn context<T, F>(body: F) -> Result<T>
 where
-    F: AsyncFnOnce(&mut Context) -> T + Send + 'static,
+    F: AsyncFnOnce(&mut Context) -> Result<T> + Send + 'static,
     T: Send + 'static,
 {
     Harness::new().context(body).await
@@ -78,9 +78,9 @@ where
 ///
 /// # Panics
 /// As [`Harness::context`].
-pub fn context_blocking<T, F>(body: F) -> Result<T, RunError>
+pub fn context_blocking<T, F>(body: F) -> Result<T>
 where
-    F: AsyncFnOnce(&mut Context) -> T + Send + 'static,
+    F: AsyncFnOnce(&mut Context) -> Result<T> + Send + 'static,
     T: Send + 'static,
 {
     Harness::new().context_blocking(body)
@@ -210,17 +210,17 @@ impl Harness {
     /// Calls `body` with a context, on a thread of its own, and gives what it returns: for testing functions that take one.
     ///
     /// # Errors
-    /// No thread could be started.
+    /// What `body` returns, or a [`RunError`] when no thread could be started.
     ///
     /// # Panics
     /// When `body` panics, as the assertions of a test do, with its words and its place.
-    pub async fn context<T, F>(self, body: F) -> Result<T, RunError>
+    pub async fn context<T, F>(self, body: F) -> Result<T>
     where
-        F: AsyncFnOnce(&mut Context) -> T + Send + 'static,
+        F: AsyncFnOnce(&mut Context) -> Result<T> + Send + 'static,
         T: Send + 'static,
     {
         let (run, value) = self.of_body(body);
-        Ok(value_of(&value, &run.run().await?))
+        value_of(&value, &run.run().await?)
     }
 
     /// As [`Harness::context`], from code that is not async.
@@ -230,13 +230,13 @@ impl Harness {
     ///
     /// # Panics
     /// As [`Harness::context`].
-    pub fn context_blocking<T, F>(self, body: F) -> Result<T, RunError>
+    pub fn context_blocking<T, F>(self, body: F) -> Result<T>
     where
-        F: AsyncFnOnce(&mut Context) -> T + Send + 'static,
+        F: AsyncFnOnce(&mut Context) -> Result<T> + Send + 'static,
         T: Send + 'static,
     {
         let (run, value) = self.of_body(body);
-        Ok(value_of(&value, &run.run_blocking()?))
+        value_of(&value, &run.run_blocking()?)
     }
 
     fn of_journey<Args, J>(mut self, journey: J, data: Args) -> (Run, Told)
@@ -266,9 +266,9 @@ impl Harness {
         (run, Told { result, messages })
     }
 
-    fn of_body<T, F>(self, body: F) -> (Run, Cell<T>)
+    fn of_body<T, F>(self, body: F) -> (Run, Cell<Result<T>>)
     where
-        F: AsyncFnOnce(&mut Context) -> T + Send + 'static,
+        F: AsyncFnOnce(&mut Context) -> Result<T> + Send + 'static,
         T: Send + 'static,
     {
         let (body, value) = (Cell::new(body), Cell::default());
@@ -329,7 +329,7 @@ impl Told {
     }
 }
 
-fn value_of<T>(value: &Cell<T>, report: &Report) -> T {
+fn value_of<T>(value: &Cell<Result<T>>, report: &Report) -> Result<T> {
     value.take().unwrap_or_else(|| panic!("{}", cut_off(report)))
 }
 

@@ -121,10 +121,8 @@ impl Sink for Keeper {
     }
 
     fn message(&mut self, message: &Message<'_>) -> Result<(), SinkError> {
-        // Neither of no journey, nor of setup.
-        if self.wants != Wants::Everything
-            || message.journey().is_none_or(|journey| journey == crate::controller::HOOKS)
-        {
+        // What the controller sends is of no journey.
+        if self.wants != Wants::Everything || message.journey().is_none() {
             return Ok(());
         }
         let mut packed = Vec::new();

@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 #[cfg(feature = "testing")]
 use futures::FutureExt as _;
 use tokio::sync::mpsc;
-#[cfg(feature = "testing")]
-use tracing::Instrument as _;
+use tracing::Span;
 
 use crate::clock::{Gaps, WallClock};
 use crate::hooks::{Hook, HookKind, HookReport, Hooks, WorkerHook};
@@ -72,6 +71,7 @@ pub(crate) struct Control {
     pub(crate) received: mpsc::UnboundedReceiver<Event>,
     pub(crate) progress: Arc<Mutex<Progress>>,
     pub(crate) strands: StrandKind,
+    pub(crate) span: Span,
 }
 
 /// Carries a run out on this thread.
@@ -127,7 +127,7 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         warm_up: control.warm_up,
         max_series_bytes: control.max_series_bytes,
     });
-    let sinks = start_sinks(control.sinks, &names, control.strands, &control.events)?;
+    let sinks = start_sinks(control.sinks, &names, control.strands, &control.span, &control.events)?;
     let mut row_plans = Vec::new();
     let mut rows = Vec::new();
     for row in control.rows {
@@ -154,6 +154,7 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
     let calling: Vec<Arc<Calling>> = (0..control.workers).map(|_| Arc::default()).collect();
     let mut run = Controller {
         strands: control.strands,
+        span: control.span.clone(),
         outbox: Outbox::new(&sinks.queues),
         names: NameCache::new(Arc::clone(&names)),
         facts,
@@ -192,6 +193,7 @@ fn start_sinks(
     sinks: Vec<Box<dyn Sink>>,
     names: &Arc<Names>,
     strands: StrandKind,
+    span: &Span,
     events: &mpsc::UnboundedSender<Event>,
 ) -> Result<Sinks, RunError> {
     let mut started = Sinks { queues: Vec::new(), strands: Vec::new() };
@@ -200,7 +202,8 @@ fn start_sinks(
         let on_failure = move || {
             let _ = events.send(Event::SinkFailed);
         };
-        let (queue, strand) = sink::spawn(sink, Arc::clone(names), strands, on_failure).map_err(RunError::Thread)?;
+        let (queue, strand) =
+            sink::spawn(sink, Arc::clone(names), strands, span, on_failure).map_err(RunError::Thread)?;
         started.queues.push(queue);
         started.strands.push(strand);
     }
@@ -288,6 +291,7 @@ struct Ended {
 
 struct Controller {
     strands: StrandKind,
+    span: Span,
     facts: Arc<RunFacts>,
     rows: Vec<Row>,
     workers: Vec<Worker>,
@@ -349,16 +353,17 @@ impl Controller {
                 let _ = events.send(Event::Died(panics::text(&*payload)));
                 None
             };
-            let span = tracing::info_span!("worker", number);
             let strand = match self.strands {
-                StrandKind::Thread => Strand::thread(format!("mite-worker-{number}"), move || {
-                    span.in_scope(|| catch_unwind(AssertUnwindSafe(|| worker::run(plan))).unwrap_or_else(died))
-                }),
+                StrandKind::Thread => {
+                    let span = tracing::info_span!(parent: &self.span, "worker", number);
+                    Strand::thread(format!("mite-worker-{number}"), span, move || {
+                        catch_unwind(AssertUnwindSafe(|| worker::run(plan))).unwrap_or_else(died)
+                    })
+                }
                 #[cfg(feature = "testing")]
-                StrandKind::Task => Ok(Strand::task(
-                    async move { AssertUnwindSafe(worker::work(plan)).catch_unwind().await.unwrap_or_else(died) }
-                        .instrument(span),
-                )),
+                StrandKind::Task => Ok(Strand::task(async move {
+                    AssertUnwindSafe(worker::work(plan)).catch_unwind().await.unwrap_or_else(died)
+                })),
             };
             let strand = strand.map_err(RunError::Thread)?;
             self.workers.push(Worker { number: number as u32, commands, strand, finished: false });

@@ -363,8 +363,10 @@ impl Run {
         let progress = Arc::new(Mutex::new(Progress::default()));
         let done = Arc::new(Done::default());
         let (outcome, result) = oneshot::channel();
+        let name = name.unwrap_or_else(|| "scenario".to_owned());
         let control = Control {
-            name: name.unwrap_or_else(|| "scenario".to_owned()),
+            span: tracing::info_span!("mite_run", scenario = name),
+            name,
             config: self.config,
             rows,
             hooks,
@@ -387,14 +389,12 @@ impl Run {
             strands: self.strands,
         };
         let at_end = SetDone::new(&done);
-        let carry_out = tracing::info_span!("mite_run", scenario = control.name).in_scope(|| {
-            traced(move || {
-                let at_end = at_end;
-                let result = controller::run(control);
-                // The handle may have been dropped, and then nobody asks.
-                let _ = outcome.send(result);
-                drop(at_end);
-            })
+        let carry_out = traced(control.span.clone(), move || {
+            let at_end = at_end;
+            let result = controller::run(control);
+            // The handle may have been dropped, and then nobody asks.
+            let _ = outcome.send(result);
+            drop(at_end);
         });
         let thread = std::thread::Builder::new().name("mite-controller".to_owned()).spawn(carry_out);
         thread.map_err(RunError::Thread)?;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
+use tracing::Span;
 
 use crate::message::{Batch, Head, Message};
 use crate::names::{KindId, Names};
@@ -169,6 +170,7 @@ pub(crate) fn spawn(
     mut sink: impl Sink,
     names: Arc<Names>,
     strands: StrandKind,
+    span: &Span,
     on_failure: impl FnOnce() + Send + 'static,
 ) -> std::io::Result<(SinkQueue, SinkStrand)> {
     let (sender, receiver) = mpsc::channel(QUEUED_BATCHES);
@@ -188,7 +190,7 @@ pub(crate) fn spawn(
     let strand = match strands {
         StrandKind::Thread => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-            Strand::thread(format!("mite-{}", queue.name), move || runtime.block_on(work))?
+            Strand::thread(format!("mite-{}", queue.name), span.clone(), move || runtime.block_on(work))?
         }
         #[cfg(feature = "testing")]
         StrandKind::Task => Strand::task(work),

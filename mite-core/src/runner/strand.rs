@@ -10,10 +10,9 @@ use std::time::Duration;
 use tracing::subscriber::NoSubscriber;
 use tracing::{Dispatch, Span, dispatcher};
 
-/// `work` for another thread, where what it tells by `tracing` goes to the subscriber of this one, within the span of this
-/// one.
-pub(crate) fn traced<T>(work: impl FnOnce() -> T) -> impl FnOnce() -> T {
-    let (subscriber, span) = (dispatcher::get_default(Dispatch::clone), Span::current());
+/// `work` for another thread, where what it tells by `tracing` goes to the subscriber of this one, within `span`.
+pub(crate) fn traced<T>(span: Span, work: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    let subscriber = dispatcher::get_default(Dispatch::clone);
     move || {
         // A thread with a subscriber of its own is a little slower: not where nobody listens.
         let _heard = (!subscriber.is::<NoSubscriber>()).then(|| dispatcher::set_default(&subscriber));
@@ -53,9 +52,9 @@ pub(crate) enum Lost {
 }
 
 impl<T: Send + 'static> Strand<T> {
-    pub(crate) fn thread(name: String, work: impl FnOnce() -> T + Send + 'static) -> io::Result<Self> {
+    pub(crate) fn thread(name: String, span: Span, work: impl FnOnce() -> T + Send + 'static) -> io::Result<Self> {
         let (at_end, ended) = channel();
-        let body = traced(move || {
+        let body = traced(span, move || {
             let _at_end: std::sync::mpsc::Sender<()> = at_end;
             work()
         });

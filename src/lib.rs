@@ -79,6 +79,10 @@ mod guide {
     #[doc = include_str!("../docs/src/volume.md")]
     mod volume {}
 
+    #[cfg(feature = "testing")]
+    #[doc = include_str!("../docs/src/testing-journeys.md")]
+    mod testing_journeys {}
+
     #[doc = include_str!("../docs/src/report.md")]
     mod report {}
 }

@@ -85,4 +85,7 @@ mod guide {
 
     #[doc = include_str!("../docs/src/report.md")]
     mod report {}
+
+    #[doc = include_str!("../docs/src/tests.md")]
+    mod tests {}
 }

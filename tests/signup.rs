@@ -20,6 +20,9 @@ fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
+/// These tests are not about time.
+const ON_A_BUSY_MACHINE: &str = "--max-start-lag=1h";
+
 fn rows(folder: &Path) -> usize {
     mite::recorded_rows::<rmpv::Value>(folder.join("recorder-data/users.msgpack"))
         .expect("the file is there")
@@ -68,7 +71,8 @@ async fn a_pool_makes_a_precise_number_of_users() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let service = Service::start(&folder.path().join("users.db")).await?;
     let url = format!("app_url={}", service.url());
-    let arguments = ["scenario", "test", "create_exactly", "--set", &url, "--json", "report.json", "--set"];
+    let arguments =
+        ["scenario", "test", "create_exactly", "--set", &url, "--json", "report.json", ON_A_BUSY_MACHINE, "--set"];
     let output = example("signup", folder.path()).args(arguments).arg("users=123").output()?;
     assert!(output.status.success(), "{}", text(&output));
     assert_eq!((service.users()?, rows(folder.path())), (123, 123));
@@ -175,7 +179,7 @@ fn what_is_refused_before_it_starts_exits_with_2() -> Result<()> {
 fn a_service_that_is_not_there_fails_each_journey_with_its_place() -> Result<()> {
     let folder = tempfile::tempdir()?;
     // Port 1 is nobody's on any machine; one that was just freed may be another test's by now.
-    let arguments = ["scenario", "test", "create_users", "--set", "app_url=http://127.0.0.1:1"];
+    let arguments = ["scenario", "test", "create_users", "--set", "app_url=http://127.0.0.1:1", ON_A_BUSY_MACHINE];
     let output = example("signup", folder.path()).args(arguments).output()?;
     let told = text(&output);
     assert_eq!(output.status.code(), Some(1), "{told}");

@@ -44,7 +44,9 @@ pub(crate) fn run() -> Result {
         median(&mut many),
         bar(difference <= MOST_MEMORY, "60 MB"),
     );
-    for samples in [500, 5000] {
+    // What a second of such a run brings, and what the whole of it and ten such runs have brought at its end.
+    let each_second = JOURNEYS_PER_SECOND * SAMPLES_PER_JOURNEY / SERIES / WORKERS as u64;
+    for samples in [each_second, 500, 5000] {
         let took = merging(samples);
         println!(
             "merging {WORKERS} workers' {} histograms of {samples} samples each: {took:.2?} of CPU time ({})",

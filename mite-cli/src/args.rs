@@ -43,7 +43,7 @@ pub(crate) fn command(scenarios: &Scenarios) -> Command {
         .default_value("recorder-data")
         .value_parser(value_parser!(PathBuf))
         .help("Where journeys' data is recorded");
-    let duration = Arg::new("duration")
+    let length = Arg::new("duration")
         .long("duration")
         .value_name("TIME")
         .value_parser(duration)
@@ -54,9 +54,36 @@ pub(crate) fn command(scenarios: &Scenarios) -> Command {
         .value_parser(duration_or_zero)
         .default_value("30s")
         .help("How long journeys may go on after the last start");
+    let delay = Arg::new("start-delay")
+        .long("start-delay")
+        .value_name("TIME")
+        .value_parser(duration_or_zero)
+        .help("Waits so long before the first start");
+    let warm_up = Arg::new("warm-up")
+        .long("warm-up")
+        .value_name("TIME")
+        .value_parser(duration_or_zero)
+        .help("Leaves what is due in so long from the start out of the figures");
+    let spawn_rate = Arg::new("spawn-rate")
+        .long("spawn-rate")
+        .value_name("PER SECOND")
+        .value_parser(value_parser!(f64))
+        .help("How fast a number running at once may rise");
+    let lag = Arg::new("max-start-lag")
+        .long("max-start-lag")
+        .value_name("TIME")
+        .value_parser(duration)
+        .default_value("10ms")
+        .help("The run is generator limited when the p99 of the start lag is over this");
+    let achieved = Arg::new("min-achieved")
+        .long("min-achieved")
+        .value_name("PART")
+        .value_parser(part)
+        .default_value("0.99")
+        .help("The run is generator limited when it made less than this part of a row's starts");
     let test = Command::new("test")
         .about("Runs a scenario and prints its report")
-        .args([name, set, add, json, workers, recorder, duration, graceful]);
+        .args([name, set, add, json, workers, recorder, length, graceful, delay, warm_up, spawn_rate, lag, achieved]);
     let list = Command::new("list").about("Lists the scenarios");
     let scenario = Command::new("scenario")
         .about("Runs or lists scenarios")
@@ -75,6 +102,11 @@ fn key_value(text: &str, separator: char) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err(format!("write it as KEY{separator}VALUE")),
     }
+}
+
+fn part(text: &str) -> Result<f64, String> {
+    let part = text.parse().ok().filter(|part| (0.0..=1.0).contains(part));
+    part.ok_or_else(|| "write it as a number from 0 to 1".to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -117,6 +149,14 @@ mod tests {
         assert_eq!(duration_or_zero("0s"), Ok(Duration::ZERO));
         for wrong in ["", "s", "1d", "-1s", "1..s", "0s", "99999999999999999999h"] {
             assert!(duration(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn parts_are_from_none_to_all() {
+        assert_eq!((part("0"), part("0.95"), part("1")), (Ok(0.0), Ok(0.95), Ok(1.0)));
+        for wrong in ["", "95%", "1.01", "-0.1", "NaN"] {
+            assert!(part(wrong).is_err(), "{wrong:?}");
         }
     }
 

@@ -47,6 +47,21 @@ async fn test(scenarios: &Scenarios, arguments: &ArgMatches) -> Result<u8, Strin
     if let Some(duration) = arguments.get_one::<Duration>("graceful-stop") {
         run = run.graceful_stop(*duration);
     }
+    if let Some(delay) = arguments.get_one::<Duration>("start-delay") {
+        run = run.start_delay(*delay);
+    }
+    if let Some(warm_up) = arguments.get_one::<Duration>("warm-up") {
+        run = run.warm_up(*warm_up);
+    }
+    if let Some(rate) = arguments.get_one::<f64>("spawn-rate") {
+        run = run.spawn_rate(*rate);
+    }
+    if let Some(lag) = arguments.get_one::<Duration>("max-start-lag") {
+        run = run.max_start_lag(*lag);
+    }
+    if let Some(part) = arguments.get_one::<f64>("min-achieved") {
+        run = run.min_achieved(*part);
+    }
     let interrupts = Interrupts::listen().map_err(|error| format!("failed to listen to Ctrl-C: {error}"))?;
     let ends = run.ends();
     if !ends {

@@ -106,20 +106,23 @@ fn gaps(last: Reading, now: Reading) -> Vec<String> {
     let mut told = Vec::new();
     if passed > GAP {
         told.push(format!(
-            "the whole process stood still for {passed:.1?}: it was stopped, or the machine had no time for it. Journeys that \
-             were under way look as if they had taken so much longer"
+            "the whole process stood still for {:.1} s: it was stopped, or the machine had no time for it. Journeys that \
+             were under way look as if they had taken so much longer",
+            passed.as_secs_f64()
         ));
     }
     if suspended > GAP {
-        told.push(format!("the machine was suspended for {suspended:.1?}: that time is in no figure"));
+        let seconds = suspended.as_secs_f64();
+        told.push(format!("the machine was suspended for {seconds:.1} s: that time is in no figure"));
     }
     let expected = last.wall + passed + suspended;
     let by = now.wall.abs_diff(expected);
     if by > GAP {
         let set = if now.wall > expected { "forward" } else { "back" };
         told.push(format!(
-            "the system's clock was set {set} by {by:.1?}: figures do not depend on it, and the times in messages go on as if \
-             it had not been"
+            "the system's clock was set {set} by {:.1} s: figures do not depend on it, and the times in messages go on as if \
+             it had not been",
+            by.as_secs_f64()
         ));
     }
     told
@@ -211,11 +214,11 @@ mod tests {
         assert_eq!(after(100, 100, 100), [""; 0]);
         // A clock that is off by less than a second has been adjusted as clocks are.
         assert_eq!(after(100, 100, 900), [""; 0]);
-        assert!(after(2_000, 2_000, 2_000).concat().starts_with("the whole process stood still for 2.0s"));
-        assert!(after(100, 7_100, 7_100).concat().starts_with("the machine was suspended for 7.0s"));
-        assert!(after(100, 100, 3_600_100).concat().starts_with("the system's clock was set forward by 3600.0s"));
+        assert!(after(2_000, 2_000, 2_000).concat().starts_with("the whole process stood still for 2.0 s"));
+        assert!(after(100, 7_100, 7_100).concat().starts_with("the machine was suspended for 7.0 s"));
+        assert!(after(100, 100, 3_600_100).concat().starts_with("the system's clock was set forward by 3600.0 s"));
         let back = gaps(last, reading(5_100, 9_100, 990_000));
-        assert!(back.concat().starts_with("the system's clock was set back by 10.1s"), "{back:?}");
+        assert!(back.concat().starts_with("the system's clock was set back by 10.1 s"), "{back:?}");
         assert_eq!(after(2_000, 9_000, 20_000).len(), 3);
     }
 

@@ -334,7 +334,8 @@ fn check_record(kind: &str, own: &[u8], kept: bool) -> Result {
     }
     if !kept {
         return Err(Error::msg(format_args!(
-            "{name:?} cannot be recorded: this run has no recorder. Activate it with `Run::recorder(\"recorder-data\")`"
+            "{name:?} cannot be recorded: this run has no recorder. Activate it with `Run::recorder(\"recorder-data\")`, or \
+             with `Run::record_in_memory()` in a test"
         )));
     }
     Ok(())

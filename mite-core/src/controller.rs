@@ -16,7 +16,7 @@ use crate::clock::{Gaps, WallClock};
 use crate::hooks::{Hook, HookKind, HookReport, Hooks, WorkerHook};
 use crate::message::Head;
 use crate::names::{NameCache, Names};
-use crate::recorder::Records;
+use crate::recordings::Records;
 use crate::report::{self, Facts, Generator, GeneratorLimits, Report, RowFacts, SecondRow, Stopped};
 use crate::row::{CheckedRow, Plan};
 use crate::run::error::RunError;
@@ -793,7 +793,7 @@ fn make_report(
             bugs,
             warnings,
             blocked: beside.blocked.iter().map(|(row, blocked)| blocked.told(facts.names.journey(*row))).collect(),
-            records: records.map(|records| records.counts()).unwrap_or_default(),
+            records: records.map(|records| records.taken()).unwrap_or_default(),
             per_second,
             hooks: beside.hooks,
             generator: Generator {

@@ -228,27 +228,37 @@ impl Histogram {
         {
             return usize::from(page[index % PAGE]);
         }
-        self.make_block(index)
+        let page = self.page(index / PAGE);
+        self.make_block(page, index % PAGE)
     }
 
-    #[cold]
-    fn make_block(&mut self, index: usize) -> usize {
-        let page = &mut self.pages[index / PAGE];
-        if *page == NO_PAGE {
-            // There are fewer pages than `NO_PAGE`, and fewer blocks than `NO_BLOCK`, so that the casts hold.
-            *page = self.directory.len() as u8;
+    /// The place of an octave's page in the directory; it is made when there is none.
+    fn page(&mut self, number: usize) -> usize {
+        if self.pages[number] == NO_PAGE {
+            // There are fewer pages than `NO_PAGE`, so that the cast holds.
+            self.pages[number] = self.directory.len() as u8;
             self.directory.reserve_exact(1);
             self.directory.push([NO_BLOCK; PAGE]);
         }
-        let (words, new) = (self.words.len(), words_of(self.width));
-        let block = words / new;
-        self.directory[usize::from(*page)][index % PAGE] = block as u16;
+        usize::from(self.pages[number])
+    }
+
+    #[cold]
+    fn make_block(&mut self, page: usize, at: usize) -> usize {
+        let block = self.words.len() / words_of(self.width);
+        self.append_block(page, at, &[0; words_of(WIDEST)][..words_of(self.width)]);
+        block
+    }
+
+    fn append_block(&mut self, page: usize, at: usize, counters: &[u64]) {
+        let (words, new) = (self.words.len(), counters.len());
+        // There are fewer blocks than `NO_BLOCK`, so that the cast holds.
+        self.directory[page][at] = (words / new) as u16;
         if words + new > self.words.capacity() {
             // Not twice as much: with thousands of series what is not used adds up.
             self.words.reserve_exact(new.max(words / 8).next_multiple_of(new));
         }
-        self.words.resize(words + new, 0);
-        block
+        self.words.extend_from_slice(counters);
     }
 
     /// Gives each counter so many bits, as a power of two.
@@ -283,12 +293,18 @@ impl Histogram {
             let fits = self.width == other.width && (any(&self.words) | any(&other.words)) & tops(self.width) == 0;
             // Plain loops, since this is what takes the time when thousands are merged.
             for (number, page) in other.pages.iter().enumerate().filter(|(_, page)| **page != NO_PAGE) {
+                let own_page = self.page(number);
                 for (at, entry) in other.directory[usize::from(*page)].iter().enumerate() {
                     if *entry == NO_BLOCK {
                         continue;
                     }
-                    let block = self.block(number * PAGE + at);
                     let theirs = &other.words[usize::from(*entry) * words..][..words];
+                    let own = self.directory[own_page][at];
+                    if own == NO_BLOCK && self.width == other.width {
+                        self.append_block(own_page, at, theirs);
+                        continue;
+                    }
+                    let block = if own == NO_BLOCK { self.make_block(own_page, at) } else { usize::from(own) };
                     if fits {
                         for (own, theirs) in self.words[block * words..][..words].iter_mut().zip(theirs) {
                             *own += theirs;

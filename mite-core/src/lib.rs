@@ -14,8 +14,10 @@ pub mod pack;
 pub mod schedule;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod threshold;
 pub mod volume;
 
+mod assertions;
 mod clock;
 mod config;
 mod context;
@@ -30,10 +32,12 @@ mod limits;
 mod message;
 mod mix;
 mod names;
+mod nearest;
 mod panics;
 mod preview;
 mod recorded;
 mod recorder;
+mod recordings;
 mod report;
 mod row;
 mod run;
@@ -59,8 +63,8 @@ pub use preview::{Preview, RowPreview};
 pub use recorded::{RecordedError, RecordedRows, recorded, recorded_rows};
 pub use recorder::{NameError, Recorder, RecorderError};
 pub use report::{
-    CheckReport, ErrorReport, Generator, JourneyReport, PerSecond, Report, RequestReport, SecondQuantiles, SecondRow,
-    TransactionReport, Verdict, WarmUp,
+    CheckReport, ErrorReport, Generator, JourneyReport, PerSecond, Report, RequestReport, Requests, SecondQuantiles,
+    SecondRow, TransactionReport, Verdict, WarmUp,
 };
 
 pub use row::{Row, RowError};

@@ -3,7 +3,7 @@
 //! It reads any file that the recorder wrote, Python's too, and says at which byte a broken one breaks.
 
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,8 @@ use serde::de::DeserializeOwned;
 
 use crate::scan::{self, ScanError};
 
-/// Why recorded data cannot be read.
+/// Why recorded data cannot be read. Where records are in memory, [`Report::recorded`](crate::Report::recorded) tells their
+/// bare name as the path.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordedError {
@@ -57,6 +58,29 @@ pub enum RecordedError {
         /// What does not fit, in serde's words.
         message: String,
     },
+    /// The run that the report is of has recorded nothing of this name.
+    #[error("the run has recorded nothing as {name:?}{hint}")]
+    NotRecorded {
+        /// The name that was asked for.
+        name: String,
+        /// The names that there are.
+        hint: String,
+    },
+    /// The run that the report is of had no recorder.
+    #[error(
+        "the run has recorded nothing as {name:?}: it had no recorder. Activate one with `Run::record_in_memory()` or \
+         `Run::recorder(\"recorder-data\")`"
+    )]
+    NoRecorder {
+        /// The name that was asked for.
+        name: String,
+    },
+    /// The run's records are not where it has written them.
+    #[error("{} has changed since the run: its records were cut off, replaced or purged", .path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 fn hint(error: &io::Error) -> &'static str {
@@ -92,27 +116,24 @@ pub fn recorded<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<Vec<T>, R
 pub fn recorded_rows<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<RecordedRows<T>, RecordedError> {
     let path = path.as_ref().to_owned();
     match File::open(&path) {
-        Ok(file) => Ok(RecordedRows {
-            path,
-            reader: Some(BufReader::with_capacity(64 * 1024, file)),
-            value: Vec::new(),
-            row: 0,
-            at: 0,
-            rows: PhantomData,
-        }),
+        Ok(file) => {
+            let reader = BufReader::with_capacity(64 * 1024, file);
+            Ok(RecordedRows { values: Values::new(path, 0, reader), rows: PhantomData })
+        }
         Err(source) => Err(RecordedError::Io { path, source }),
     }
+}
+
+/// Reads all rows from a reader that stands at byte `at` of the file.
+pub(crate) fn read<T: DeserializeOwned>(path: PathBuf, at: u64, reader: impl BufRead) -> Result<Vec<T>, RecordedError> {
+    let mut values = Values::new(path, at, reader);
+    std::iter::from_fn(|| values.next()).collect()
 }
 
 /// The rows of a file: see [`recorded_rows`].
 #[derive(Debug)]
 pub struct RecordedRows<T> {
-    path: PathBuf,
-    /// `None` after the end, or after an error that has no way on.
-    reader: Option<BufReader<File>>,
-    value: Vec<u8>,
-    row: u64,
-    at: u64,
+    values: Values<BufReader<File>>,
     rows: PhantomData<fn() -> T>,
 }
 
@@ -120,6 +141,27 @@ impl<T: DeserializeOwned> Iterator for RecordedRows<T> {
     type Item = Result<T, RecordedError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        self.values.next()
+    }
+}
+
+/// Values one after another, and where in the file the next one stands.
+#[derive(Debug)]
+struct Values<R> {
+    path: PathBuf,
+    /// `None` after the end, or after an error that has no way on.
+    reader: Option<R>,
+    value: Vec<u8>,
+    row: u64,
+    at: u64,
+}
+
+impl<R: BufRead> Values<R> {
+    fn new(path: PathBuf, at: u64, reader: R) -> Self {
+        Self { path, reader: Some(reader), value: Vec::new(), row: 0, at }
+    }
+
+    fn next<T: DeserializeOwned>(&mut self) -> Option<Result<T, RecordedError>> {
         let reader = self.reader.as_mut()?;
         self.row += 1;
         let (path, row, at) = (|| self.path.clone(), self.row, self.at);

@@ -3,6 +3,8 @@
 //! `NAME.msgpack` is the `data` of each `data_created` message, one after another with nothing between them; `purge_data`
 //! deletes the file. [`recorded`](crate::recorded) reads such files.
 
+mod memory;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Write};
@@ -10,13 +12,21 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::message::{Message, split_text};
+use crate::recordings::Records;
 use crate::scan::{self, ScanError};
 use crate::sink::{Sink, SinkError, Wants};
+
+pub(crate) use memory::MemoryRecorder;
 
 /// The message that carries a record.
 pub(crate) const DATA_CREATED: &str = "data_created";
 /// The message that deletes a file of records.
 pub(crate) const PURGE_DATA: &str = "purge_data";
+
+/// What errors and threads call a recorder.
+const NAME: &str = "recorder";
+/// What a recorder takes.
+const WANTS: Wants = Wants::Types(&[DATA_CREATED, PURGE_DATA]);
 
 /// Bytes that are gathered for a file before they are written.
 const BUFFER: usize = 128 * 1024;
@@ -95,23 +105,27 @@ pub enum RecorderError {
     Name(#[from] NameError),
 }
 
-/// How many records each name has got since it was last purged, for the report: counted where they are written.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Records(Arc<Mutex<BTreeMap<String, u64>>>);
+/// What a message tells a recorder.
+enum Record<'a> {
+    /// The value, as MessagePack.
+    Created(&'a [u8]),
+    Purged,
+}
 
-impl Records {
-    pub(crate) fn counts(&self) -> BTreeMap<String, u64> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+/// The name that a message is about, and what it tells.
+///
+/// # Errors
+/// The message lacks what it should have.
+fn record<'a>(message: &'a Message<'_>) -> Result<(&'a str, Record<'a>), RecorderError> {
+    let kind = message.kind();
+    let lacks = |field| RecorderError::Incomplete { kind: kind.to_string(), field };
+    let (name, _) = message.field("name").and_then(split_text).ok_or_else(|| lacks("name"))?;
+    let name = std::str::from_utf8(name).map_err(|_| lacks("name"))?;
+    if *kind == *PURGE_DATA {
+        return Ok((name, Record::Purged));
     }
-
-    fn add(&self, name: &str, records: u64) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry(name.to_owned()).or_default() += records;
-    }
-
-    fn forget(&self, name: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
-    }
+    let data = message.field("data").ok_or_else(|| lacks("data"))?;
+    Ok((name, Record::Created(data)))
 }
 
 /// Writes `data_created` messages to `FOLDER/NAME.msgpack`, appending; see [`Run::recorder`](crate::Run::recorder).
@@ -130,6 +144,8 @@ pub struct Recorder {
 struct RecordFile {
     path: PathBuf,
     file: File,
+    /// Bytes of records that were there when it was opened.
+    begun: u64,
     /// Bytes of whole records in the file.
     length: u64,
     buffer: Vec<u8>,
@@ -189,7 +205,10 @@ impl Recorder {
 
     fn flush(&mut self) -> Result<(), RecorderError> {
         for (name, file) in &mut self.files {
-            self.records.add(name, file.flush()?);
+            let written = file.flush()?;
+            if written > 0 {
+                self.records.written(name, written, &file.path, file.begun..file.length);
+            }
         }
         Ok(())
     }
@@ -218,7 +237,7 @@ impl RecordFile {
             Err(fs::TryLockError::Error(error)) => tracing::debug!(%error, path = %path.display(), "no file lock"),
         }
         let (length, warning) = cut_torn_tail(&file, &path)?;
-        Ok((Self { path, file, length, buffer: Vec::new(), buffered: 0, unsynced: false }, warning))
+        Ok((Self { path, file, begun: length, length, buffer: Vec::new(), buffered: 0, unsynced: false }, warning))
     }
 
     fn append(&mut self, data: &[u8]) -> Result<u64, RecorderError> {
@@ -291,11 +310,11 @@ fn cut_torn_tail(file: &File, path: &Path) -> Result<(u64, Option<String>), Reco
 
 impl Sink for Recorder {
     fn name(&self) -> &'static str {
-        "recorder"
+        NAME
     }
 
     fn wants(&self) -> Wants {
-        Wants::Types(&[DATA_CREATED, PURGE_DATA])
+        WANTS
     }
 
     /// Finds out whether the folder can be written, without leaving anything behind.
@@ -313,18 +332,13 @@ impl Sink for Recorder {
     }
 
     fn message(&mut self, message: &Message<'_>) -> Result<(), SinkError> {
-        let kind = message.kind();
-        let lacks = |field| RecorderError::Incomplete { kind: kind.to_string(), field };
-        let (name, _) = message.field("name").and_then(split_text).ok_or_else(|| lacks("name"))?;
-        let name = std::str::from_utf8(name).map_err(|_| lacks("name"))?;
-        if *kind == *PURGE_DATA {
-            self.purge(name)?;
-            return Ok(());
-        }
-        let data = message.field("data").ok_or_else(|| lacks("data"))?;
-        let written = self.file(name)?.append(data)?;
+        let (name, record) = record(message)?;
+        let Record::Created(data) = record else { return Ok(self.purge(name)?) };
+        let file = self.file(name)?;
+        let written = file.append(data)?;
         if written > 0 {
-            self.records.add(name, written);
+            let (path, bytes) = (file.path.clone(), file.begun..file.length);
+            self.records.written(name, written, &path, bytes);
         }
         Ok(())
     }

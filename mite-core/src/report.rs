@@ -2,19 +2,29 @@
 //!
 //! The JSON is a contract (`"schema": "mite.report/1"`, times in whole microseconds); the text is for people.
 
-mod text;
+#[cfg(test)]
+pub(crate) mod fixed;
+mod requests;
+pub(crate) mod series;
+pub(crate) mod text;
+mod times;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::clock::{micros, rfc3339};
 use crate::histogram::Histogram;
 use crate::hooks::HookReport;
 use crate::limits::RanOut;
 use crate::names::{Names, PathId};
+use crate::recorded::RecordedError;
+use crate::recordings::Recordings;
 use crate::stats::{Figures, RequestStats, RowStats, Stats, TransactionStats};
+
+pub use requests::Requests;
 
 /// The report of a run.
 #[derive(Debug, Clone, Serialize)]
@@ -56,6 +66,8 @@ pub struct Report {
     pub generator: Generator,
     /// What the reader should know besides.
     pub warnings: Vec<String>,
+    #[serde(skip)]
+    recordings: Recordings,
 }
 
 /// How a run ended.
@@ -328,38 +340,73 @@ pub struct Generator {
 }
 
 impl Report {
-    /// The row of the journey with this name: `signup:signin`, or `signin` alone; the first one where there are several.
+    /// The row of the journey with this name: `signup:signin`, or `signin` alone; the first one where it has several.
     ///
     /// # Panics
-    /// When no journey has this name: the message names those that there are.
+    /// When no journey has this name, or different ones have it as their last part: the message names those that there are.
     #[track_caller]
     pub fn journey(&self, name: &str) -> &JourneyReport {
-        let is_named = |full: &str| full == name || full.rsplit(':').next() == Some(name);
-        self.journeys.iter().find(|row| is_named(&row.journey)).unwrap_or_else(|| {
-            let known: Vec<&str> = self.journeys.iter().map(|row| row.journey.as_str()).collect();
-            panic!("the report has no journey {name:?}, only {}", known.join(", "))
-        })
+        first(series::journeys(self, name))
     }
 
-    /// The transaction with this name, in whichever journey comes first.
+    /// The transaction with this name, in whichever journey comes first; one within another has both names, joined by
+    /// ` :: `.
     ///
     /// # Panics
     /// When no transaction has this name: the message names those that there are.
     #[track_caller]
     pub fn transaction(&self, name: &str) -> &TransactionReport {
-        self.transactions.iter().find(|row| row.transaction == name).unwrap_or_else(|| {
-            let known: Vec<&str> = self.transactions.iter().map(|row| row.transaction.as_str()).collect();
-            panic!("the report has no transaction {name:?}, only {}", known.join(", "))
-        })
+        first(series::transactions(self, name))
     }
 
-    /// Checks that no journey reported an error.
+    /// The requests with this method in this transaction, of all outcomes; one that was made outside of any transaction
+    /// stands under its journey's name, as in the text.
     ///
     /// # Panics
-    /// When there was one: the message is the whole report.
+    /// When there were none: the message names those that there are.
     #[track_caller]
-    pub fn assert_no_errors(&self) {
-        assert!(self.errors.is_empty(), "the run had errors\n\n{self}");
+    pub fn request(&self, method: &str, transaction: &str) -> Requests<'_> {
+        match series::requests(self, &series::request_label(method, transaction)) {
+            Ok(outcomes) => Requests { outcomes },
+            Err(unknown) => panic!("{unknown}"),
+        }
+    }
+
+    /// How long was measured: the run's duration, without its warm-up.
+    pub fn measured(&self) -> Duration {
+        self.duration.saturating_sub(self.warm_up.as_ref().map_or(Duration::ZERO, |part| part.duration))
+    }
+
+    /// What this run has recorded under a name, in memory or in its recorder's folder: as many rows as
+    /// [`Report::records`] tells, and none of an earlier run.
+    ///
+    /// ```
+    /// # use mite_core::volume::{SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// # use serde::{Deserialize, Serialize};
+    /// #[derive(Serialize, Deserialize)]
+    /// struct User {
+    ///     username: String,
+    /// }
+    ///
+    /// async fn create_user(ctx: &mut Context) -> Result {
+    ///     ctx.record("users", User { username: format!("user{}", ctx.start_index()) }).await
+    /// }
+    ///
+    /// let scenario = Scenario::new().journey(create_user, NoData, constant(100, SECOND / 10));
+    /// let report = Run::new(scenario).record_in_memory().run_blocking()?;
+    /// let users = report.recorded::<User>("users")?;
+    /// assert_eq!(users.len(), 10);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`RecordedError`]: as [`recorded`](crate::recorded), for the first row that is not right; for a folder's file also
+    /// that it is not as the run has left it. A name that the run did not record, or has purged, is an error and no empty
+    /// list: a misspelt one would otherwise pass for data that were never created. [`Report::records`] tells which names
+    /// there are.
+    pub fn recorded<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>, RecordedError> {
+        self.recordings.read(name)
     }
 
     /// Whether the verdict is *passed*.
@@ -373,6 +420,15 @@ impl Report {
     /// Never: a report has only text as keys.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a report has only text as keys")
+    }
+}
+
+#[track_caller]
+fn first<R>(rows: Result<Vec<&R>, String>) -> &R {
+    match rows {
+        // There is at least one where there is no error.
+        Ok(rows) => rows[0],
+        Err(unknown) => panic!("{unknown}"),
     }
 }
 
@@ -400,7 +456,7 @@ pub(crate) struct Facts {
     pub(crate) warnings: Vec<String>,
     /// Journeys that blocked their workers' threads, in words.
     pub(crate) blocked: Vec<String>,
-    pub(crate) records: BTreeMap<String, u64>,
+    pub(crate) records: Recordings,
     pub(crate) per_second: Vec<PerSecond>,
     pub(crate) hooks: Vec<HookReport>,
     pub(crate) generator: Generator,
@@ -507,7 +563,8 @@ pub(crate) fn make(names: &Names, figures: Figures, facts: Facts) -> Report {
         requests: requests(stats.requests, place),
         errors: errors(&stats.errors, place),
         checks: checks(&stats.checks, place),
-        records: facts.records,
+        records: facts.records.counts(),
+        recordings: facts.records,
         per_second: facts.per_second,
         hooks: facts.hooks,
         generator,
@@ -729,6 +786,6 @@ fn judge(
     (verdict, reasons)
 }
 
-fn counted(count: u64, what: &str) -> String {
+pub(crate) fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -39,7 +39,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// A row of a journey, the pool of its data, and a volume model; see [`Scenario::journey`].
+    /// A row of a journey, the pool of its data, and a volume model; see [`Scenario::journey`](crate::Scenario::journey).
     #[track_caller]
     pub fn new<Args, J, P, V>(journey: J, data: P, volume: V) -> Self
     where

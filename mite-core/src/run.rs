@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::controller::{self, Control};
 use crate::limits;
 use crate::preview::{self, Preview};
-use crate::recorder::Recorder;
+use crate::recorder::{MemoryRecorder, Recorder};
 use crate::report::{GeneratorLimits, Report};
 use crate::row::{CheckedRow, Row, RowError};
 use crate::runner::strand::{StrandKind, traced};
@@ -87,6 +87,7 @@ pub struct Run {
     config: Config,
     workers: usize,
     recorder: Option<PathBuf>,
+    record_in_memory: bool,
     sinks: Vec<Box<dyn Sink>>,
     stop_after: Option<Duration>,
     graceful_stop: Duration,
@@ -109,6 +110,7 @@ impl Run {
             config: Config::new(),
             workers: 1,
             recorder: None,
+            record_in_memory: false,
             sinks: Vec::new(),
             stop_after: None,
             graceful_stop: GRACEFUL_STOP,
@@ -146,9 +148,16 @@ impl Run {
     }
 
     /// Activates the recorder, which writes what journeys record to `folder/NAME.msgpack`. The folder is made with the first
-    /// record.
+    /// record. [`Report::recorded`] reads what this run has recorded, [`recorded`](crate::recorded) a whole file.
     pub fn recorder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.recorder = Some(folder.into());
+        self
+    }
+
+    /// Keeps what journeys record in memory, for as long as the report and its clones are there, and writes no files: for
+    /// tests, where [`Report::recorded`] reads it. There is either this or [`Run::recorder`].
+    pub fn record_in_memory(mut self) -> Self {
+        self.record_in_memory = true;
         self
     }
 
@@ -342,7 +351,14 @@ impl Run {
         let mut sinks = self.sinks;
         let mut records = None;
         let mut warnings = Arc::default();
-        if let Some(folder) = self.recorder {
+        if self.record_in_memory {
+            if let Some(folder) = self.recorder {
+                return Err(RunError::TwoRecorders { folder });
+            }
+            let recorder = MemoryRecorder::default();
+            records = Some(recorder.records());
+            sinks.insert(0, Box::new(recorder));
+        } else if let Some(folder) = self.recorder {
             let recorder = Recorder::new(folder);
             (records, warnings) = (Some(recorder.records()), recorder.warnings());
             sinks.insert(0, Box::new(recorder));

@@ -93,9 +93,12 @@ impl Schedule {
         Self { plan: Plan::Line(Line::default()), arrivals: Arrivals::Even, mix: None, limit: u64::MAX, cut: u64::MAX }
     }
 
-    /// This row's part of a model that several rows share.
+    /// This row's part of a model that several rows share, and of the limit on its starts.
     #[must_use]
     pub(crate) fn part(mut self, part: Stripe) -> Self {
+        if self.limit < u64::MAX {
+            self.limit = part.before(self.limit);
+        }
         self.mix = Some(part);
         self
     }

@@ -19,7 +19,7 @@
 //! # async fn main() -> Result {
 //! let run = run_journey(sign_up, ("ann".to_owned(),)).await?;
 //! run.assert_ok();
-//! assert_eq!(run.records::<String>("users")?, ["ann"]);
+//! assert_eq!(run.recorded::<String>("users")?, ["ann"]);
 //! assert_eq!(run.transaction("Sign up").map(|transaction| transaction.count), Some(1));
 //! # Ok(())
 //! # }

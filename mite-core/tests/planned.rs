@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Starts, TENTH, ran};
+use common::{Starts, TENTH, noop, ran};
 use mite_core::volume::{SECOND, Stages, constant, nothing, ramp};
 use mite_core::{Context, Mix, NoData, Row, Run, Scenario, Volume};
 
@@ -142,5 +142,21 @@ async fn iterations_end_a_row() {
         let completed: Vec<u64> = report.journeys.iter().map(|row| row.completed).collect();
         assert_eq!(completed, [23, 20, 17], "{workers} workers");
         assert!(report.duration < 10 * SECOND, "{report}");
+    }
+}
+
+#[tokio::test]
+async fn iterations_of_a_mix_are_those_of_all_its_rows() {
+    let mix = || {
+        Mix::new()
+            .row(2, Row::new(noop, NoData, |_, _| 0).named("two"))
+            .row(1, Row::new(noop, NoData, |_, _| 0).named("one"))
+    };
+    for workers in 1..=2 {
+        for model in [constant(6, 100 * SECOND).running(), constant(1000, SECOND)] {
+            let scenario = Scenario::new().mix(model.iterations(30), mix());
+            let report = ran(Run::new(scenario).workers(workers)).await;
+            assert_eq!((report.journey("two").completed, report.journey("one").completed), (20, 10), "{report}");
+        }
     }
 }

@@ -159,7 +159,7 @@ async fn without_a_recorder_recording_is_an_error() {
     }
     let row = || Row::new(user, NoData, constant(10, TENTH));
     let message = "\"users\" cannot be recorded: this run has no recorder. Activate it with \
-                   `Run::recorder(\"recorder-data\")`";
+                   `Run::recorder(\"recorder-data\")`, or with `Run::record_in_memory()` in a test";
     assert_eq!(one(row(), |run| run).await, format!("Error: {message}"));
     // One that takes every message keeps no files of records.
     assert_eq!(one(row(), |run| run.sink(All)).await, format!("Error: {message}"));

@@ -1,9 +1,11 @@
 //! The report for people: aligned tables, units that fit, errors with their places.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use super::{Report, Verdict, WarmUp, counted};
+use super::series::{in_journey, place_of, request_label};
+use super::{ErrorReport, JourneyReport, Report, RequestReport, TransactionReport, Verdict, WarmUp, counted};
 use crate::histogram::Histogram;
 use crate::hooks::HookKind;
 use crate::names::ROOT;
@@ -27,10 +29,12 @@ impl fmt::Display for Report {
             write!(f, "{}{reason}", if index == 0 { ": " } else { "; " })?;
         }
         writeln!(f)?;
-        journeys(self).write(f)?;
-        transactions(self).write(f)?;
-        requests(self).write(f)?;
-        errors(self, f)?;
+        journeys(&all(&self.journeys)).write(f)?;
+        // The root's time is the journey's service time: it would only repeat the table above.
+        let named: Vec<_> = self.transactions.iter().filter(|row| row.transaction != ROOT).collect();
+        transactions(&named).write(f)?;
+        requests(&all(&self.requests), self.measured()).write(f)?;
+        errors(&all(&self.errors), f)?;
         let mut checks = Table::new(["check", "passed", "failed"]);
         for row in &self.checks {
             checks.row([format!("{} · {}", row.journey, row.name), row.passed.to_string(), row.failed.to_string()]);
@@ -66,11 +70,35 @@ impl fmt::Display for Report {
     }
 }
 
-fn journeys(report: &Report) -> Table {
+fn all<R>(rows: &[R]) -> Vec<&R> {
+    rows.iter().collect()
+}
+
+/// Some of a report's rows, as its text shows them: what an assertion that fails leads to.
+#[derive(Debug, Default)]
+pub(crate) struct Extract<'a> {
+    pub(crate) journeys: Vec<&'a JourneyReport>,
+    pub(crate) transactions: Vec<&'a TransactionReport>,
+    pub(crate) requests: Vec<&'a RequestReport>,
+    pub(crate) errors: Vec<&'a ErrorReport>,
+    /// What the requests' rate is over.
+    pub(crate) measured: Duration,
+}
+
+impl fmt::Display for Extract<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        journeys(&self.journeys).write(f)?;
+        transactions(&self.transactions).write(f)?;
+        requests(&self.requests, self.measured).write(f)?;
+        errors(&self.errors, f)
+    }
+}
+
+fn journeys(rows: &[&JourneyReport]) -> Table {
     let mut table = Table::new(["journey", "planned", "started", "completed", "failed", "p50", "p95", "p99", "max"]);
     let mut others = [("cancelled", false), ("dropped", false), ("starved", false), ("unstarted", false)];
-    let other = |row: &super::JourneyReport| [row.cancelled, row.dropped, row.starved, row.unstarted];
-    for row in &report.journeys {
+    let other = |row: &JourneyReport| [row.cancelled, row.dropped, row.starved, row.unstarted];
+    for row in rows {
         for (shown, count) in others.iter_mut().zip(other(row)) {
             shown.1 |= count > 0;
         }
@@ -78,7 +106,7 @@ fn journeys(report: &Report) -> Table {
     // Columns that are all zero say nothing.
     let extra: Vec<&str> = others.iter().filter(|(_, shown)| *shown).map(|(name, _)| *name).collect();
     table.insert(5, &extra);
-    for row in &report.journeys {
+    for row in rows {
         let mut cells = vec![row.journey.clone()];
         cells.extend([row.planned, row.started, row.completed, row.failed].map(|count| count.to_string()));
         let shown = others.iter().zip(other(row)).filter(|((_, shown), _)| *shown);
@@ -89,24 +117,25 @@ fn journeys(report: &Report) -> Table {
     table
 }
 
-fn transactions(report: &Report) -> Table {
+fn transactions(rows: &[&TransactionReport]) -> Table {
     let mut table = Table::new(["transaction", "count", "errors", "p50", "p95", "p99", "max"]);
-    // The root's time is the journey's service time: it would only repeat the table above.
-    for row in report.transactions.iter().filter(|row| row.transaction != ROOT) {
-        let mut cells = vec![row.transaction.clone(), row.count.to_string(), row.errors.to_string()];
+    let names = told_apart(rows.iter().map(|row| (row.transaction.clone(), row.journey.as_str())));
+    for (row, name) in rows.iter().zip(names) {
+        let mut cells = vec![name, row.count.to_string(), row.errors.to_string()];
         cells.extend(quantiles(&row.time));
         table.row(cells);
     }
     table
 }
 
-fn requests(report: &Report) -> Table {
+fn requests(rows: &[&RequestReport], measured: Duration) -> Table {
     let mut table = Table::new(["request", "result", "count", "per second", "p50", "p95", "p99", "max", "received"]);
-    let seconds = report.duration.as_secs_f64().max(f64::MIN_POSITIVE);
-    for row in &report.requests {
-        let place = if row.transaction == ROOT { &row.journey } else { &row.transaction };
+    let seconds = measured.as_secs_f64().max(f64::MIN_POSITIVE);
+    let label = |row: &RequestReport| request_label(&row.method, place_of(row));
+    let names = told_apart(rows.iter().map(|row| (label(row), row.journey.as_str())));
+    for (row, name) in rows.iter().zip(names) {
         let result = row.error.clone().unwrap_or_else(|| row.code.to_string());
-        let mut cells = vec![format!("{} · {place}", row.method), result, row.count.to_string()];
+        let mut cells = vec![name, result, row.count.to_string()];
         cells.push(format!("{:.1}", row.count as f64 / seconds));
         cells.extend(quantiles(&row.time));
         cells.push(bytes(row.bytes));
@@ -115,19 +144,31 @@ fn requests(report: &Report) -> Table {
     table
 }
 
-fn errors(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// Names of what journeys have, with the journey's name where several have one of that name.
+fn told_apart<'a>(names: impl Iterator<Item = (String, &'a str)> + Clone) -> Vec<String> {
+    let mut journeys: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for (name, journey) in names.clone() {
+        journeys.entry(name).or_default().insert(journey);
+    }
+    let told = |(name, journey): (String, &str)| {
+        if journeys.get(&name).is_some_and(|journeys| journeys.len() > 1) { in_journey(&name, journey) } else { name }
+    };
+    names.map(told).collect()
+}
+
+fn errors(rows: &[&ErrorReport], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     const SHOWN: usize = 20;
-    if report.errors.is_empty() {
+    if rows.is_empty() {
         return Ok(());
     }
     writeln!(f, "\nerrors")?;
-    for error in report.errors.iter().take(SHOWN) {
+    for error in rows.iter().take(SHOWN) {
         writeln!(f, "{:>8} × {}", error.count, error.message)?;
         let place = if error.transaction == ROOT { String::new() } else { format!(" in {:?}", error.transaction) };
         writeln!(f, "           at {}{place}", error.location)?;
     }
-    if report.errors.len() > SHOWN {
-        writeln!(f, "           and {} kinds more", report.errors.len() - SHOWN)?;
+    if rows.len() > SHOWN {
+        writeln!(f, "           and {} kinds more", rows.len() - SHOWN)?;
     }
     Ok(())
 }
@@ -172,7 +213,7 @@ fn quantiles(histogram: &Histogram) -> [String; 4] {
 }
 
 /// Three significant digits in the unit that fits: `873 µs`, `1.24 ms`, `12.3 s`.
-fn time(duration: Duration) -> String {
+pub(crate) fn time(duration: Duration) -> String {
     let micros = duration.as_secs_f64() * 1e6;
     // The limits are where rounding to three digits reaches the next unit.
     let (value, unit) = match micros {

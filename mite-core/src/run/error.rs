@@ -1,6 +1,7 @@
 //! What a run itself can fail with; what journeys did wrong is in the report.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::row::RowError;
 use crate::sink::SinkError;
@@ -21,6 +22,14 @@ pub enum RunError {
     Workers {
         /// What was asked for.
         workers: usize,
+    },
+    /// `record_in_memory` and `recorder` were both asked for.
+    #[error(
+        "records go either to memory or to {}: leave out `record_in_memory()` or `recorder(…)`", .folder.display()
+    )]
+    TwoRecorders {
+        /// The recorder's folder.
+        folder: PathBuf,
     },
     /// There are more sinks than a run can have.
     #[error("a run has at most 64 sinks, not {sinks}")]

@@ -76,7 +76,7 @@ impl RunHandle {
     /// Waits for the run's end, in code that is not async.
     ///
     /// # Errors
-    /// As [`Run::run`].
+    /// As [`Run::run`](crate::Run::run).
     pub fn wait(self) -> Result<Report, RunError> {
         futures::executor::block_on(self)
     }

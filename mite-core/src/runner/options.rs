@@ -5,7 +5,7 @@ use std::time::Duration;
 /// How many journeys of one row run at once at the most, unless the row says otherwise.
 const MAX_RUNNING: u64 = 100_000;
 
-/// What happens to a start for which there is no room below [`Row::max_running`].
+/// What happens to a start for which there is no room below [`Row::max_running`](crate::Row::max_running).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Overload {
     /// It waits, and is counted from when it was due; what still waits at the row's end is counted as *unstarted*.

@@ -68,9 +68,10 @@ impl Blocked {
     /// In words.
     pub(crate) fn told(&self, journey: &str) -> String {
         let Self { times, longest } = *self;
+        let longest = longest.as_secs_f64();
         let times = if times == 1 { String::new() } else { format!(", {times} times, and once") };
         format!(
-            "{journey} blocked its worker's thread{times} for at least {longest:.1?}: it computes or waits without `.await`, \
+            "{journey} blocked its worker's thread{times} for at least {longest:.1} s: it computes or waits without `.await`, \
              and the other journeys of that worker were late by as much. Move such work to `tokio::task::spawn_blocking`"
         )
     }

@@ -297,7 +297,7 @@ impl Harness {
         }
         let scenario = Scenario::new().named(name).row(row);
         let run = Run::new(scenario).with_config(self.config).seed(self.seed).graceful_stop(Duration::MAX);
-        let run = run.sink(Keeper::of_messages(messages)).sink(Keeper::of_records());
+        let run = run.sink(Keeper::new(messages)).record_in_memory();
         if self.virtually { run.virtually() } else { run }
     }
 }

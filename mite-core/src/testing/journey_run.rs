@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::sent::{self, Sent};
-use crate::{CheckReport, Error, ErrorReport, Report, RequestReport, Result, TransactionReport};
+use super::sent::Sent;
+use crate::{CheckReport, Error, ErrorReport, RecordedError, Report, RequestReport, Result, TransactionReport};
 
 /// One call of a journey, and what came of it: see [`run_journey`](super::run_journey).
 ///
@@ -57,9 +57,9 @@ impl JourneyRun {
     /// What the journey has recorded under `name`, in order.
     ///
     /// # Errors
-    /// A record is of another type.
-    pub fn records<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>> {
-        self.messages.iter().filter_map(|message| sent::record(message, name)).collect()
+    /// As [`Report::recorded`]: a record is of another type, or nothing was recorded under this name.
+    pub fn recorded<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>, RecordedError> {
+        self.report.recorded(name)
     }
 
     /// The journey's transactions; `__root__` is the whole.

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::de::DeserializeOwned;
 
 use crate::names::{JOINT, ROOT};
-use crate::recorder::{DATA_CREATED, PURGE_DATA};
-use crate::{Error, Message, Result, Sink, SinkError, Wants, message, pack, recorded};
+use crate::{Error, Message, Result, Sink, SinkError, Wants, message, recorded};
 
 /// A message that a journey has sent, or that was sent of it.
 #[derive(Clone)]
@@ -95,19 +94,11 @@ impl Messages {
 }
 
 /// Keeps the messages of journeys.
-pub(super) struct Keeper {
-    wants: Wants,
-    messages: Messages,
-}
+pub(super) struct Keeper(Messages);
 
 impl Keeper {
-    pub(super) fn of_messages(messages: &Messages) -> Self {
-        Self { wants: Wants::Everything, messages: messages.clone() }
-    }
-
-    /// Stands where the recorder does, so that records are taken. They are kept with the other messages.
-    pub(super) fn of_records() -> Self {
-        Self { wants: Wants::Types(&[DATA_CREATED, PURGE_DATA]), messages: Messages::default() }
+    pub(super) fn new(messages: &Messages) -> Self {
+        Self(messages.clone())
     }
 }
 
@@ -117,12 +108,12 @@ impl Sink for Keeper {
     }
 
     fn wants(&self) -> Wants {
-        self.wants.clone()
+        Wants::Everything
     }
 
     fn message(&mut self, message: &Message<'_>) -> Result<(), SinkError> {
         // What the controller sends is of no journey.
-        if self.wants != Wants::Everything || message.journey().is_none() {
+        if message.journey().is_none() {
             return Ok(());
         }
         let mut packed = Vec::new();
@@ -131,14 +122,7 @@ impl Sink for Keeper {
             |full: &str| full.strip_prefix(ROOT).and_then(|rest| rest.strip_prefix(JOINT)).unwrap_or(full).to_owned();
         let transaction = message.transaction().map(|full| short(&full));
         let sent = Sent { kind: message.kind(), time: message.time(), transaction, packed };
-        self.messages.0.lock().unwrap_or_else(PoisonError::into_inner).push(sent);
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).push(sent);
         Ok(())
     }
-}
-
-/// The name and the data of a record.
-pub(super) fn record<T: DeserializeOwned>(sent: &Sent, name: &str) -> Option<Result<T>> {
-    let mut packed_name = Vec::new();
-    pack::write_str(&mut packed_name, name);
-    (sent.kind() == DATA_CREATED && sent.packed_field("name") == Some(&packed_name)).then(|| sent.field("data"))
 }

@@ -35,15 +35,14 @@ async fn signin(ctx: &mut Context, username: String) -> Result {
 #[tokio::test]
 async fn users_sign_up_and_then_in() -> Result {
     let app = spawn_app().await;
-    let folder = tempfile::tempdir()?;
 
     let create_users = Scenario::new().journey(create_user, NoData, constant(50, 2 * SECOND));
-    let report = Run::new(create_users).config("app_url", app.url()).recorder(folder.path()).run().await?;
+    let report = Run::new(create_users).config("app_url", app.url()).record_in_memory().run().await?;
     report.assert_no_errors();
     assert_eq!(report.records["users"], 100);
     assert_eq!(app.users(), 100);
 
-    let users = recorded::<User>(folder.path().join("users.msgpack"))?;
+    let users = report.recorded::<User>("users")?;
     let usernames = RecyclableIterableDataPool::new(users.into_iter().map(|user| (user.username,)));
     let my_scenario = Scenario::new().journey(signin, usernames, |_start, _end| 100);
     let report = Run::new(my_scenario).config("app_url", app.url()).stop_after(2 * SECOND).run().await?;

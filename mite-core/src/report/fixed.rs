@@ -1,0 +1,130 @@
+//! Reports of fixed figures, for the tests of what is said about them.
+
+use std::time::Duration;
+
+use super::{ErrorReport, Generator, JourneyReport, Report, RequestReport, TransactionReport, Verdict};
+use crate::histogram::Histogram;
+use crate::names::ROOT;
+
+/// Durations in milliseconds, each so many times.
+pub(crate) fn times(of: &[(u64, u64)]) -> Histogram {
+    let mut times = Histogram::new();
+    for (millis, count) in of {
+        times.record_micros(millis * 1000, *count);
+    }
+    times
+}
+
+/// A report of a run in which nothing happened.
+pub(crate) fn empty() -> Report {
+    Report {
+        schema: "mite.report/1",
+        scenario: "shopping".to_owned(),
+        started_at: "2026-01-01T00:00:00Z".to_owned(),
+        duration: Duration::from_secs(10),
+        verdict: Verdict::Passed,
+        reasons: Vec::new(),
+        warm_up: None,
+        journeys: Vec::new(),
+        transactions: Vec::new(),
+        requests: Vec::new(),
+        errors: Vec::new(),
+        checks: Vec::new(),
+        records: std::collections::BTreeMap::new(),
+        per_second: Vec::new(),
+        hooks: Vec::new(),
+        generator: Generator { workers: 1, start_lag_p99_us: 120, ..Generator::default() },
+        warnings: Vec::new(),
+        recordings: crate::recordings::Recordings::default(),
+    }
+}
+
+/// A row whose journeys took so long each, and of which so many failed besides.
+pub(crate) fn journey(row: u32, name: &str, took: &[(u64, u64)], failed: u64) -> JourneyReport {
+    let times = times(took);
+    let completed = times.count();
+    JourneyReport {
+        row,
+        journey: name.to_owned(),
+        planned: completed + failed,
+        started: completed + failed,
+        completed,
+        failed,
+        cancelled: 0,
+        dropped: 0,
+        starved: 0,
+        unstarted: 0,
+        response_time: times.clone(),
+        service_time: times,
+        start_lag: Histogram::new(),
+        queue_wait: Histogram::new(),
+        data_wait: Histogram::new(),
+        failed_time: Histogram::new(),
+        unused_items: None,
+    }
+}
+
+pub(crate) fn transaction(journey: &str, name: &str, took: &[(u64, u64)], errors: u64) -> TransactionReport {
+    let time = times(took);
+    TransactionReport { journey: journey.to_owned(), transaction: name.to_owned(), count: time.count(), errors, time }
+}
+
+pub(crate) fn request(journey: &str, transaction: &str, method: &str, code: u16, took: &[(u64, u64)]) -> RequestReport {
+    let time = times(took);
+    RequestReport {
+        journey: journey.to_owned(),
+        transaction: transaction.to_owned(),
+        method: method.to_owned(),
+        code,
+        error: (code == 0).then(|| "timeout".to_owned()),
+        count: time.count(),
+        bytes: 20 * time.count(),
+        time,
+        dns: Histogram::new(),
+        connect: Histogram::new(),
+        tls: Histogram::new(),
+        first_byte: Histogram::new(),
+    }
+}
+
+pub(crate) fn error(journey: &str, transaction: &str, message: &str, line: u32, count: u64) -> ErrorReport {
+    ErrorReport {
+        journey: journey.to_owned(),
+        transaction: transaction.to_owned(),
+        ex_type: message.split(':').next().unwrap_or_default().to_owned(),
+        message: message.to_owned(),
+        location: format!("tests/shop.rs:{line}:{}", journey.rsplit(':').next().unwrap_or_default()),
+        count,
+    }
+}
+
+/// A shop in which some users' logins are slow and some fail, and all else is well.
+pub(crate) fn shop() -> Report {
+    let mut report = empty();
+    report.verdict = Verdict::Failed;
+    report.reasons = vec!["5 errors of 2 kinds".to_owned()];
+    report.journeys = vec![
+        journey(1, "shop:signin", &[(20, 180), (412, 15)], 5),
+        journey(2, "shop:browse", &[(8, 100)], 0),
+        journey(3, "shop:signin", &[(20, 100)], 0),
+        journey(4, "admin:browse", &[(5, 50)], 0),
+        journey(5, "Search", &[(5, 50)], 0),
+    ];
+    report.transactions = vec![
+        transaction("shop:signin", ROOT, &[(20, 280), (412, 15), (3, 5)], 5),
+        transaction("shop:signin", "Log in", &[(18, 280), (410, 15), (2, 5)], 5),
+        transaction("shop:signin", "Log in :: Check password", &[(15, 280)], 2),
+        transaction("shop:browse", "Log in", &[(6, 100)], 0),
+        transaction("Search", "Search", &[(4, 50)], 0),
+    ];
+    report.requests = vec![
+        request("shop:signin", "Log in", "POST", 200, &[(17, 280), (409, 15)]),
+        request("shop:signin", "Log in", "POST", 500, &[(2, 5)]),
+        request("shop:browse", ROOT, "GET", 200, &[(5, 100)]),
+    ];
+    report.errors = vec![
+        error("shop:signin", "Log in", "StatusError: 500 Internal Server Error", 21, 3),
+        error("shop:signin", "Log in :: Check password", "Error: the password is too old", 27, 2),
+    ];
+    report
+}

@@ -1,0 +1,322 @@
+//! What a name stands for in a report: the rows of a journey, of a transaction or of a kind of request.
+//!
+//! Accessors, assertions and thresholds all find their rows here, so that a name that is not there is told in the same words,
+//! with the one that was probably meant.
+
+use std::fmt;
+
+use super::{JourneyReport, Report, RequestReport, TransactionReport};
+use crate::names::ROOT;
+use crate::nearest::{did_you_mean, list};
+
+/// What a figure is of: a journey, a transaction, a kind of request, or whichever of them has a name.
+///
+/// A bare name, `"Log in"`, is that of a journey (in full or its function alone), a transaction, or a request as the
+/// report's text shows it (`"POST · Log in"`). What several journeys have by one name is meant in all of them; with the
+/// journey, as the text shows it (`"Log in · shop:signin"`), in that one. Where more than one kind has it,
+/// [`journey`](crate::threshold::journey), [`transaction`](crate::threshold::transaction) and
+/// [`request`](crate::threshold::request) say which.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Series(Named);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Named {
+    Any(String),
+    Journey(String),
+    Transaction(String),
+    /// The method and the transaction, as the text shows them.
+    Request(String),
+}
+
+impl From<&str> for Series {
+    fn from(name: &str) -> Self {
+        Self(Named::Any(name.to_owned()))
+    }
+}
+
+impl From<&String> for Series {
+    fn from(name: &String) -> Self {
+        Self(Named::Any(name.clone()))
+    }
+}
+
+impl From<String> for Series {
+    fn from(name: String) -> Self {
+        Self(Named::Any(name))
+    }
+}
+
+impl fmt::Display for Series {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Named::Any(name) => write!(f, "{name:?}"),
+            Named::Journey(name) => write!(f, "the journey {name:?}"),
+            Named::Transaction(name) => write!(f, "the transaction {name:?}"),
+            Named::Request(name) => write!(f, "the request {name:?}"),
+        }
+    }
+}
+
+/// The rows of one kind that have a name; there is at least one.
+#[derive(Debug)]
+pub(crate) enum Rows<'a> {
+    Journeys(Vec<&'a JourneyReport>),
+    Transactions(Vec<&'a TransactionReport>),
+    Requests(Vec<&'a RequestReport>),
+}
+
+impl Series {
+    pub(crate) fn journey(name: impl Into<String>) -> Self {
+        Self(Named::Journey(name.into()))
+    }
+
+    pub(crate) fn transaction(name: impl Into<String>) -> Self {
+        Self(Named::Transaction(name.into()))
+    }
+
+    pub(crate) fn request(method: &str, place: &str) -> Self {
+        Self(Named::Request(request_label(method, place)))
+    }
+
+    /// The rows that are meant.
+    ///
+    /// # Errors
+    /// Nothing has the name, or several things do: a sentence's second half, with the names that there are.
+    pub(crate) fn find<'a>(&self, report: &'a Report) -> Result<Rows<'a>, String> {
+        match &self.0 {
+            Named::Any(name) => any(report, name),
+            Named::Journey(name) => journeys(report, name).map(Rows::Journeys),
+            Named::Transaction(name) => transactions(report, name).map(Rows::Transactions),
+            Named::Request(name) => requests(report, name).map(Rows::Requests),
+        }
+    }
+}
+
+/// The rows of a journey, by its name in full or by its function's.
+pub(super) fn journeys<'a>(report: &'a Report, name: &str) -> Result<Vec<&'a JourneyReport>, String> {
+    let (rows, names) = journeys_named(report, name);
+    checked(rows, &names, name, "journey").unwrap_or_else(|| unknown("journey", name, &journey_names(report)))
+}
+
+/// The rows of a transaction, in all journeys.
+pub(super) fn transactions<'a>(report: &'a Report, name: &str) -> Result<Vec<&'a TransactionReport>, String> {
+    let (rows, names) = transactions_named(report, name);
+    checked(rows, &names, name, "transaction")
+        .unwrap_or_else(|| unknown("transaction", name, &transaction_names(report)))
+}
+
+/// The outcomes of a kind of request, by its method and transaction as the text shows them.
+pub(super) fn requests<'a>(report: &'a Report, name: &str) -> Result<Vec<&'a RequestReport>, String> {
+    let (rows, names) = requests_named(report, name);
+    checked(rows, &names, name, "request").unwrap_or_else(|| unknown("request", name, &request_names(report)))
+}
+
+fn any<'a>(report: &'a Report, name: &str) -> Result<Rows<'a>, String> {
+    let (of_journeys, journey_names) = journeys_named(report, name);
+    let (of_transactions, transaction_names) = transactions_named(report, name);
+    let (of_requests, request_names) = requests_named(report, name);
+    let mut said = Vec::new();
+    if !of_journeys.is_empty() {
+        said.push(("a journey", format!("`journey({name:?})`")));
+    }
+    if !of_transactions.is_empty() {
+        said.push(("a transaction", format!("`transaction({name:?})`")));
+    }
+    if let Some(row) = of_requests.first() {
+        said.push(("a request", format!("`request({:?}, {:?})`", row.method, place_of(row))));
+    }
+    if said.len() > 1 {
+        let (kinds, mends): (Vec<_>, Vec<_>) = said.into_iter().unzip();
+        return Err(format!("{name:?} is {}: say which, by {}", kinds.join(" and "), mends.join(" or ")));
+    }
+    checked(of_journeys, &journey_names, name, "journey")
+        .map(|rows| rows.map(Rows::Journeys))
+        .or_else(|| {
+            let rows = checked(of_transactions, &transaction_names, name, "transaction")?;
+            Some(rows.map(Rows::Transactions))
+        })
+        .or_else(|| Some(checked(of_requests, &request_names, name, "request")?.map(Rows::Requests)))
+        .unwrap_or_else(|| nothing_named(report, name))
+}
+
+/// The rows that have the name in full; without any those that have it as their other name. Then the full names of these.
+fn named<'a, R>(
+    rows: impl IntoIterator<Item = &'a R>,
+    name: &str,
+    names: impl Fn(&R) -> (String, String),
+) -> (Vec<&'a R>, Vec<String>) {
+    let (mut in_full, mut by_other) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+    for row in rows {
+        let (full, other) = names(row);
+        let (rows, names) = match (full == name, other == name) {
+            (true, _) => &mut in_full,
+            (_, true) => &mut by_other,
+            _ => continue,
+        };
+        rows.push(row);
+        if !names.contains(&full) {
+            names.push(full);
+        }
+    }
+    if in_full.0.is_empty() { by_other } else { in_full }
+}
+
+fn journeys_named<'a>(report: &'a Report, name: &str) -> (Vec<&'a JourneyReport>, Vec<String>) {
+    named(&report.journeys, name, |row| (row.journey.clone(), short(&row.journey).to_owned()))
+}
+
+fn transactions_named<'a>(report: &'a Report, name: &str) -> (Vec<&'a TransactionReport>, Vec<String>) {
+    named(&report.transactions, name, |row| (row.transaction.clone(), in_journey(&row.transaction, &row.journey)))
+}
+
+fn requests_named<'a>(report: &'a Report, name: &str) -> (Vec<&'a RequestReport>, Vec<String>) {
+    named(&report.requests, name, |row| {
+        let label = request_label(&row.method, place_of(row));
+        let other = match row.transaction.as_str() {
+            ROOT => request_label(&row.method, short(&row.journey)),
+            _ => in_journey(&label, &row.journey),
+        };
+        (label, other)
+    })
+}
+
+/// A journey's function without its module.
+fn short(journey: &str) -> &str {
+    journey.rsplit(':').next().unwrap_or(journey)
+}
+
+/// Where a request was made, as the text tells it: its transaction, or its journey where it was in none.
+pub(super) fn place_of(row: &RequestReport) -> &str {
+    if row.transaction == ROOT { &row.journey } else { &row.transaction }
+}
+
+/// A kind of request, as the text tells it.
+pub(super) fn request_label(method: &str, place: &str) -> String {
+    format!("{method} · {place}")
+}
+
+/// What a journey has by a name that others have too, as the text tells it.
+pub(super) fn in_journey(name: &str, journey: &str) -> String {
+    format!("{name} · {journey}")
+}
+
+/// `None` when there are no rows; an error when they are those of several things.
+fn checked<R>(rows: Vec<R>, names: &[String], name: &str, kind: &str) -> Option<Result<Vec<R>, String>> {
+    match names {
+        [] => None,
+        [_] => Some(Ok(rows)),
+        _ => Some(Err(format!("{name:?} is the name of the {kind}s {}: say which in full", list(names)))),
+    }
+}
+
+fn journey_names(report: &Report) -> Vec<String> {
+    distinct(report.journeys.iter().map(|row| row.journey.clone()))
+}
+
+fn transaction_names(report: &Report) -> Vec<String> {
+    // The root of each journey is the journey.
+    let rows = report.transactions.iter().filter(|row| row.transaction != ROOT);
+    distinct(rows.map(|row| row.transaction.clone()))
+}
+
+fn request_names(report: &Report) -> Vec<String> {
+    distinct(report.requests.iter().map(|row| request_label(&row.method, place_of(row))))
+}
+
+fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut told = Vec::new();
+    for name in names {
+        if !told.contains(&name) {
+            told.push(name);
+        }
+    }
+    told
+}
+
+fn unknown<T>(kind: &str, name: &str, names: &[String]) -> Result<T, String> {
+    let there = if names.is_empty() { "none".to_owned() } else { list(names) };
+    Err(format!("the report has no {kind} {name:?}{}: it has {there}", did_you_mean(name, names)))
+}
+
+fn nothing_named<T>(report: &Report, name: &str) -> Result<T, String> {
+    let kinds = [
+        ("journey", journey_names(report)),
+        ("transaction", transaction_names(report)),
+        ("request", request_names(report)),
+    ];
+    let there: Vec<String> = kinds
+        .iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(kind, names)| format!("the {kind}{} {}", if names.len() == 1 { "" } else { "s" }, list(names)))
+        .collect();
+    let names: Vec<String> = kinds.into_iter().flat_map(|(_, names)| names).collect();
+    let there = if there.is_empty() { "nothing".to_owned() } else { there.join("; ") };
+    Err(format!("the report has nothing named {name:?}{}: it has {there}", did_you_mean(name, &names)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixed;
+
+    #[test]
+    fn names_are_found_and_what_is_not_there_is_told_with_what_is() {
+        let report = fixed::shop();
+        let cases: [(Series, Result<usize, &str>); 14] = [
+            // A journey by both of its names; it has two rows.
+            ("shop:signin".into(), Ok(2)),
+            ("signin".into(), Ok(2)),
+            // A transaction in two journeys is both.
+            ("Log in".into(), Ok(2)),
+            (Series::transaction("Log in :: Check password"), Ok(1)),
+            ("Log in · shop:browse".into(), Ok(1)),
+            (Series::request("POST", "Log in · shop:signin"), Ok(2)),
+            // All outcomes of a request, in a transaction and in none.
+            ("POST · Log in".into(), Ok(2)),
+            (Series::request("GET", "shop:browse"), Ok(1)),
+            (Series::request("GET", "browse"), Ok(1)),
+            (
+                "Log on".into(),
+                Err("the report has nothing named \"Log on\" (did you mean \"Log in\"?): it has the journeys \
+                     \"shop:signin\", \"shop:browse\", \"admin:browse\", \"Search\"; the transactions \"Log in\", \
+                     \"Log in :: Check password\", \"Search\"; the requests \"POST · Log in\", \"GET · shop:browse\""),
+            ),
+            (
+                Series::transaction("check pasword"),
+                Err(
+                    "the report has no transaction \"check pasword\" (did you mean \"Log in :: Check password\"?): it has \
+                     \"Log in\", \"Log in :: Check password\", \"Search\"",
+                ),
+            ),
+            (
+                Series::request("PUT", "x"),
+                Err("the report has no request \"PUT · x\": it has \"POST · Log in\", \"GET · shop:browse\""),
+            ),
+            (
+                "Search".into(),
+                Err("\"Search\" is a journey and a transaction: say which, by `journey(\"Search\")` or \
+                     `transaction(\"Search\")`"),
+            ),
+            (
+                "browse".into(),
+                Err("\"browse\" is the name of the journeys \"shop:browse\", \"admin:browse\": say which in full"),
+            ),
+        ];
+        for (series, expected) in cases {
+            let found = series.find(&report).map(|rows| match rows {
+                Rows::Journeys(rows) => rows.len(),
+                Rows::Transactions(rows) => rows.len(),
+                Rows::Requests(rows) => rows.len(),
+            });
+            assert_eq!(found, expected.map_err(str::to_owned), "{series}");
+        }
+    }
+
+    #[test]
+    fn an_empty_report_says_that_there_is_nothing() {
+        let told = Series::from("x").find(&fixed::empty()).unwrap_err();
+        assert_eq!(told, "the report has nothing named \"x\": it has nothing");
+        let told = Series::transaction("x").find(&fixed::empty()).unwrap_err();
+        assert_eq!(told, "the report has no transaction \"x\": it has none");
+    }
+}

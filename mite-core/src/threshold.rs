@@ -1,0 +1,683 @@
+//! Thresholds: what a figure of the report should be, as values that can be checked.
+//!
+//! They are apart from the assertions that tests make of them, since a command line, too, decides by them what has passed.
+//!
+//! ```
+//! use mite_core::threshold::{count, error_rate, ms, p99, percent};
+//! use mite_core::volume::{SECOND, constant};
+//! use mite_core::{Context, NoData, Result, Scenario};
+//!
+//! async fn signin(ctx: &mut Context) -> Result {
+//!     ctx.transaction("Log in", async |_ctx| Ok(())).await
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result {
+//! let report = mite_core::run(Scenario::new().journey(signin, NoData, constant(100, SECOND / 5))).await?;
+//! report.assert(p99("Log in").under(ms(300)));
+//! report.assert_all([count("signin").at_least(20), error_rate().under(percent(0.1))]);
+//!
+//! let checked = count("Log in").at_least(21).check(&report);
+//! assert!(!checked.passed());
+//! assert_eq!(checked.to_string(), "the count of \"Log in\" is 20, and should be at least 21");
+//! # Ok(())
+//! # }
+//! ```
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use crate::histogram::Histogram;
+use crate::report::Report;
+use crate::report::series::Rows;
+use crate::report::text;
+
+pub use crate::report::series::Series;
+
+/// So many milliseconds.
+pub fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// So many seconds.
+pub fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A part of a hundred: `percent(0.1)` is one in a thousand.
+///
+/// A threshold with one that is not from 0 to 100 fails, and says so.
+pub fn percent(percent: f64) -> Percent {
+    Percent(percent)
+}
+
+/// A part of a hundred.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Percent(f64);
+
+impl Percent {
+    /// 0.1 for one in a thousand.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+/// The journey with this name: `signup:signin`, or `signin` alone.
+pub fn journey(name: impl Into<String>) -> Series {
+    Series::journey(name)
+}
+
+/// The transaction with this name, in all journeys that have it, or in one: `Log in · shop:signin`. One within another has
+/// both names: `Log in :: Check`.
+pub fn transaction(name: impl Into<String>) -> Series {
+    Series::transaction(name)
+}
+
+/// The requests with this method in this transaction, of all outcomes; one made outside of any transaction stands under its
+/// journey's name.
+pub fn request(method: impl AsRef<str>, transaction: impl AsRef<str>) -> Series {
+    Series::request(method.as_ref(), transaction.as_ref())
+}
+
+/// What half of the times were not longer than: see [`percentile`].
+pub fn p50(of: impl Into<Series>) -> Figure<Duration> {
+    percentile(50.0, of)
+}
+
+/// What three quarters of the times were not longer than: see [`percentile`].
+pub fn p75(of: impl Into<Series>) -> Figure<Duration> {
+    percentile(75.0, of)
+}
+
+/// What 90 of 100 times were not longer than: see [`percentile`].
+pub fn p90(of: impl Into<Series>) -> Figure<Duration> {
+    percentile(90.0, of)
+}
+
+/// What 95 of 100 times were not longer than: see [`percentile`].
+pub fn p95(of: impl Into<Series>) -> Figure<Duration> {
+    percentile(95.0, of)
+}
+
+/// What 99 of 100 times were not longer than: see [`percentile`].
+pub fn p99(of: impl Into<Series>) -> Figure<Duration> {
+    percentile(99.0, of)
+}
+
+/// What 999 of 1000 times were not longer than: see [`percentile`].
+pub fn p999(of: impl Into<Series>) -> Figure<Duration> {
+    percentile(99.9, of)
+}
+
+/// What so many of 100 times were not longer than, told within 0.1 %: `percentile(99.9, "Log in")`.
+///
+/// Of a journey it is the *response time* (due to ended) of those that completed; of a transaction the time with or without
+/// an error; of a request the time to the end of its body, or to its failure. All rows of the name count, by merging their
+/// histograms. A threshold with a percentile that is not from 0 to 100 fails, and says so.
+pub fn percentile(percent: f64, of: impl Into<Series>) -> Figure<Duration> {
+    Figure::new(Measure::Percentile(percent), Some(of.into()))
+}
+
+/// The longest time, exactly; of what, see [`percentile`].
+pub fn max(of: impl Into<Series>) -> Figure<Duration> {
+    Figure::new(Measure::Max, Some(of.into()))
+}
+
+/// The mean of the times, exactly; of what, see [`percentile`].
+pub fn mean(of: impl Into<Series>) -> Figure<Duration> {
+    Figure::new(Measure::Mean, Some(of.into()))
+}
+
+/// Of all journeys that completed or failed, the part that failed. An error that a journey handled itself is none here, and
+/// one in [`Report::assert_no_errors`].
+pub fn error_rate() -> Figure<Percent> {
+    Figure::new(Measure::ErrorRate, None)
+}
+
+/// The part that failed: of the journeys of this name that completed or failed; of the transactions, those with an error; of
+/// the requests, those without an answer or with one of code 400 or over.
+pub fn error_rate_of(of: impl Into<Series>) -> Figure<Percent> {
+    Figure::new(Measure::ErrorRate, Some(of.into()))
+}
+
+/// How many there were per second, over the [measured time](Report::measured): journeys that completed, transactions that
+/// ended, requests of any outcome.
+pub fn rate(of: impl Into<Series>) -> Figure<f64> {
+    Figure::new(Measure::Rate, Some(of.into()))
+}
+
+/// How many there were: journeys that completed, transactions that ended, requests of any outcome.
+pub fn count(of: impl Into<Series>) -> Figure<u64> {
+    Figure::new(Measure::Count, Some(of.into()))
+}
+
+/// A figure of the report, and what it is of; `U` is what it is counted in.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use = "a figure alone is no threshold: say what it should be, as in `.under(…)`"]
+pub struct Figure<U> {
+    measure: Measure,
+    of: Option<Series>,
+    unit: PhantomData<fn() -> U>,
+}
+
+impl<U: Unit> Figure<U> {
+    fn new(measure: Measure, of: Option<Series>) -> Self {
+        Self { measure, of, unit: PhantomData }
+    }
+
+    /// It should be less than this.
+    pub fn under(self, limit: U) -> Threshold {
+        self.bound(Bound::Under, limit)
+    }
+
+    /// It should be this or less.
+    pub fn at_most(self, limit: U) -> Threshold {
+        self.bound(Bound::AtMost, limit)
+    }
+
+    /// It should be this or more.
+    pub fn at_least(self, limit: U) -> Threshold {
+        self.bound(Bound::AtLeast, limit)
+    }
+
+    /// It should be more than this.
+    pub fn over(self, limit: U) -> Threshold {
+        self.bound(Bound::Over, limit)
+    }
+
+    fn bound(self, bound: Bound, limit: U) -> Threshold {
+        Threshold { measure: self.measure, of: self.of, bound, limit: limit.into() }
+    }
+}
+
+/// What a figure is counted in: [`Duration`], [`Percent`], `f64` per second, or `u64`.
+pub trait Unit: Into<Value> + sealed::Sealed {}
+
+impl Unit for Duration {}
+impl Unit for Percent {}
+impl Unit for f64 {}
+impl Unit for u64 {}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for std::time::Duration {}
+    impl Sealed for super::Percent {}
+    impl Sealed for f64 {}
+    impl Sealed for u64 {}
+}
+
+/// A figure or a limit, in its unit.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum Value {
+    /// A time.
+    Time(Duration),
+    /// A part of a whole.
+    Part(Percent),
+    /// So many per second.
+    PerSecond(f64),
+    /// So many.
+    Count(u64),
+}
+
+impl From<Duration> for Value {
+    fn from(time: Duration) -> Self {
+        Self::Time(time)
+    }
+}
+
+impl From<Percent> for Value {
+    fn from(part: Percent) -> Self {
+        Self::Part(part)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(per_second: f64) -> Self {
+        Self::PerSecond(per_second)
+    }
+}
+
+impl From<u64> for Value {
+    fn from(count: u64) -> Self {
+        Self::Count(count)
+    }
+}
+
+/// Three digits or a little more: `412 ms`, `1.5 %`, `95.2 per second`, `200`.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time(time) => {
+                let text = text::time(*time);
+                let (number, unit) = text.split_once(' ').unwrap_or((&text, ""));
+                write!(f, "{} {unit}", without_zeros(number))
+            }
+            Self::Part(part) => write!(f, "{} %", digits(part.0)),
+            Self::PerSecond(rate) => write!(f, "{} per second", digits(*rate)),
+            Self::Count(count) => write!(f, "{count}"),
+        }
+    }
+}
+
+impl Value {
+    /// With all its digits, for where three are too few to tell two values apart.
+    fn exact(self) -> String {
+        match self {
+            Self::Time(time) => {
+                let text = format!("{time:?}");
+                let unit = text.find(|c: char| c.is_alphabetic()).unwrap_or(text.len());
+                format!("{} {}", &text[..unit], &text[unit..])
+            }
+            Self::Part(part) => format!("{} %", part.0),
+            Self::PerSecond(rate) => format!("{rate} per second"),
+            Self::Count(count) => count.to_string(),
+        }
+    }
+
+    fn is_zero(self) -> bool {
+        match self {
+            Self::Time(time) => time.is_zero(),
+            Self::Part(Percent(part)) => part == 0.0,
+            Self::PerSecond(rate) => rate == 0.0,
+            Self::Count(count) => count == 0,
+        }
+    }
+}
+
+/// Three significant digits, without zeros at their end.
+fn digits(number: f64) -> String {
+    if number == 0.0 || !number.is_finite() {
+        return number.to_string();
+    }
+    let decimals = (2 - number.abs().log10().floor() as i32).clamp(0, 9) as usize;
+    without_zeros(&format!("{number:.decimals$}")).to_owned()
+}
+
+/// A number without the zeros that end its fraction.
+fn without_zeros(number: &str) -> &str {
+    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
+}
+
+/// What a figure of the report should be.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use = "a threshold does nothing until it is checked, as by `report.assert(…)`"]
+pub struct Threshold {
+    measure: Measure,
+    of: Option<Series>,
+    bound: Bound,
+    limit: Value,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Measure {
+    Percentile(f64),
+    Max,
+    Mean,
+    ErrorRate,
+    Rate,
+    Count,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bound {
+    Under,
+    AtMost,
+    AtLeast,
+    Over,
+}
+
+impl Bound {
+    fn holds(self, figure: Value, limit: Value) -> bool {
+        match self {
+            Self::Under => figure < limit,
+            Self::AtMost => figure <= limit,
+            Self::AtLeast => figure >= limit,
+            Self::Over => figure > limit,
+        }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Under => "under",
+            Self::AtMost => "at most",
+            Self::AtLeast => "at least",
+            Self::Over => "over",
+        })
+    }
+}
+
+/// The threshold in words: `p99 of "Log in" under 300 ms`.
+impl fmt::Display for Threshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.subject(), self.bound, self.limit)
+    }
+}
+
+impl Threshold {
+    /// Compares the report's figure with the limit.
+    ///
+    /// A figure that the report does not have (nothing has the name, nothing of it was timed) does not pass, nor does a
+    /// threshold that makes no sense: [`Checked`] says so in words.
+    pub fn check(&self, report: &Report) -> Checked {
+        let found = self.mistake().and_then(|()| self.figure(report));
+        let passed = found.as_ref().is_ok_and(|found| self.bound.holds(found.value, self.limit));
+        Checked { threshold: self.clone(), passed, found }
+    }
+
+    /// What it is of; `None` for the whole run.
+    pub(crate) fn series(&self) -> Option<&Series> {
+        self.of.as_ref()
+    }
+
+    /// Whether the figure is one of time, rather than of how many there were.
+    pub(crate) fn is_of_time(&self) -> bool {
+        matches!(self.measure, Measure::Percentile(_) | Measure::Max | Measure::Mean)
+    }
+
+    /// What the threshold is about: `p99 of "Log in"`.
+    fn subject(&self) -> String {
+        let figure = match self.measure {
+            Measure::Percentile(percent) => format!("p{percent}"),
+            Measure::Max => "the maximum".to_owned(),
+            Measure::Mean => "the mean".to_owned(),
+            Measure::ErrorRate => "the error rate".to_owned(),
+            Measure::Rate => "the rate".to_owned(),
+            Measure::Count => "the count".to_owned(),
+        };
+        match &self.of {
+            Some(of) => format!("{figure} of {of}"),
+            None => figure,
+        }
+    }
+
+    /// What no report could pass, or fail.
+    ///
+    /// # Errors
+    /// Why, as a sentence's second half.
+    pub(crate) fn mistake(&self) -> Result<(), String> {
+        if let Measure::Percentile(percent) = self.measure
+            && !(0.0..=100.0).contains(&percent)
+        {
+            return Err(format!("a percentile is from 0 to 100, not {percent}"));
+        }
+        match self.limit {
+            Value::Part(Percent(part)) if !(0.0..=100.0).contains(&part) => {
+                return Err(format!("a part of a whole is from 0 % to 100 %, not {part} %"));
+            }
+            Value::PerSecond(rate) if !(rate.is_finite() && rate >= 0.0) => {
+                return Err(format!("a rate is a number from 0 on, not {rate}"));
+            }
+            _ => {}
+        }
+        if self.bound == Bound::Under && self.limit.is_zero() {
+            return Err("nothing is: say `at_most`".to_owned());
+        }
+        Ok(())
+    }
+
+    fn figure(&self, report: &Report) -> Result<Found, String> {
+        let Some(series) = &self.of else {
+            let ended = report.journeys.iter().map(|row| (row.failed, row.completed));
+            return part(ended).ok_or_else(|| "no journey completed or failed".to_owned());
+        };
+        let rows = series.find(report)?;
+        match self.measure {
+            Measure::ErrorRate => error_part(&rows).ok_or_else(|| "none completed or failed".to_owned()),
+            Measure::Count => Ok(Found { value: Value::Count(counted(&rows)), parts: None }),
+            Measure::Rate => {
+                let seconds = report.measured().as_secs_f64();
+                if seconds == 0.0 {
+                    return Err("no time was measured".to_owned());
+                }
+                Ok(Found { value: Value::PerSecond(counted(&rows) as f64 / seconds), parts: None })
+            }
+            Measure::Percentile(_) | Measure::Max | Measure::Mean => {
+                let times = times(&rows);
+                if times.count() == 0 {
+                    return Err(nothing_timed(&rows));
+                }
+                let time = match self.measure {
+                    Measure::Percentile(percent) => times.percentile(percent),
+                    Measure::Mean => times.mean(),
+                    _ => times.max(),
+                };
+                Ok(Found { value: Value::Time(time), parts: None })
+            }
+        }
+    }
+}
+
+fn times(rows: &Rows<'_>) -> Histogram {
+    let mut times = Histogram::new();
+    match rows {
+        Rows::Journeys(rows) => rows.iter().for_each(|row| times.merge(&row.response_time)),
+        Rows::Transactions(rows) => rows.iter().for_each(|row| times.merge(&row.time)),
+        Rows::Requests(rows) => rows.iter().for_each(|row| times.merge(&row.time)),
+    }
+    times
+}
+
+fn counted(rows: &Rows<'_>) -> u64 {
+    match rows {
+        Rows::Journeys(rows) => rows.iter().map(|row| row.completed).sum(),
+        Rows::Transactions(rows) => rows.iter().map(|row| row.count).sum(),
+        Rows::Requests(rows) => rows.iter().map(|row| row.count).sum(),
+    }
+}
+
+fn nothing_timed(rows: &Rows<'_>) -> String {
+    match rows {
+        Rows::Journeys(rows) => {
+            let started: u64 = rows.iter().map(|row| row.started).sum();
+            format!("of {started} that started none completed")
+        }
+        Rows::Transactions(_) | Rows::Requests(_) => format!("of {} none was timed", counted(rows)),
+    }
+}
+
+fn error_part(rows: &Rows<'_>) -> Option<Found> {
+    match rows {
+        Rows::Journeys(rows) => part(rows.iter().map(|row| (row.failed, row.completed))),
+        Rows::Transactions(rows) => part(rows.iter().map(|row| (row.errors, row.count - row.errors))),
+        Rows::Requests(rows) => {
+            part(rows.iter().map(|row| if row.is_error() { (row.count, 0) } else { (0, row.count) }))
+        }
+    }
+}
+
+/// The first of each two as a part of all, unless there are none.
+fn part(counts: impl Iterator<Item = (u64, u64)>) -> Option<Found> {
+    let (failed, well) = counts.fold((0, 0), |sum, row| (sum.0 + row.0, sum.1 + row.1));
+    let all = failed + well;
+    let value = Value::Part(Percent(failed as f64 * 100.0 / all as f64));
+    (all > 0).then_some(Found { value, parts: Some((failed, all)) })
+}
+
+/// What the report had, and of a part what it is of what.
+#[derive(Debug, Clone, PartialEq)]
+struct Found {
+    value: Value,
+    parts: Option<(u64, u64)>,
+}
+
+/// A threshold that was held against a report; its `Display` is a sentence:
+/// `p99 of "Log in" is 412 ms, and should be under 300 ms`.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub struct Checked {
+    threshold: Threshold,
+    passed: bool,
+    found: Result<Found, String>,
+}
+
+impl Checked {
+    /// Whether the figure was there and is what it should be.
+    pub fn passed(&self) -> bool {
+        self.passed
+    }
+
+    /// What was checked.
+    pub fn threshold(&self) -> &Threshold {
+        &self.threshold
+    }
+
+    /// The figure that the report has; `None` where it has none, or where the threshold makes no sense.
+    pub fn figure(&self) -> Option<Value> {
+        self.found.as_ref().ok().map(|found| found.value)
+    }
+}
+
+impl fmt::Display for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Threshold { bound, limit, .. } = &self.threshold;
+        let subject = self.threshold.subject();
+        let found = match &self.found {
+            Ok(found) => found,
+            Err(why) => return write!(f, "{subject} should be {bound} {limit}, and {why}"),
+        };
+        let (mut figure, mut limit_text) = (found.value.to_string(), limit.to_string());
+        if figure == limit_text && found.value != *limit {
+            (figure, limit_text) = (found.value.exact(), limit.exact());
+        }
+        write!(f, "{subject} is {figure}")?;
+        if let Some((part, all)) = found.parts {
+            write!(f, " ({part} of {all})")?;
+        }
+        write!(f, ", {} {bound} {limit_text}", if self.passed { "which is" } else { "and should be" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{WarmUp, fixed};
+
+    #[test]
+    fn thresholds_in_words() {
+        let mut report = fixed::shop();
+        let warm_up = WarmUp { duration: secs(2), ..WarmUp::default() };
+        report.warm_up = Some(warm_up);
+        report.journeys.push(fixed::journey(6, "shop:late", &[], 3));
+        report.journeys.push(fixed::journey(7, "shop:never", &[], 0));
+        let cases = [
+            // Over both rows of the journey: 295 that completed, 15 of them slow.
+            (p50("signin").under(ms(300)), "p50 of \"signin\" is 20 ms, which is under 300 ms"),
+            (p99("signin").under(ms(300)), "p99 of \"signin\" is 412 ms, and should be under 300 ms"),
+            (p75("signin").over(ms(20)), "p75 of \"signin\" is 20.015 ms, which is over 20 ms"),
+            (p90("signin").at_most(ms(20)), "p90 of \"signin\" is 20.015 ms, and should be at most 20 ms"),
+            (
+                p95(journey("signin")).at_least(secs(1)),
+                "p95 of the journey \"signin\" is 412 ms, and should be at least 1 s",
+            ),
+            (p999("Log in").under(ms(410)), "p99.9 of \"Log in\" is 410 ms, and should be under 410 ms"),
+            (percentile(0.0, "Log in").under(ms(3)), "p0 of \"Log in\" is 2 ms, which is under 3 ms"),
+            (max("Log in").at_most(ms(410)), "the maximum of \"Log in\" is 410 ms, which is at most 410 ms"),
+            (mean("GET · browse").under(ms(5)), "the mean of \"GET · browse\" is 5 ms, and should be under 5 ms"),
+            // Of 500 journeys that completed and 8 that failed.
+            (error_rate().under(percent(0.1)), "the error rate is 1.59 % (8 of 503), and should be under 0.1 %"),
+            (error_rate().at_most(percent(2.0)), "the error rate is 1.59 % (8 of 503), which is at most 2 %"),
+            (
+                error_rate_of("Log in").under(percent(1.0)),
+                "the error rate of \"Log in\" is 1.25 % (5 of 400), and should be under 1 %",
+            ),
+            (
+                error_rate_of(request("POST", "Log in")).under(percent(1.666)),
+                "the error rate of the request \"POST · Log in\" is 1.6666666666666667 % (5 of 300), and should be under 1.666 %",
+            ),
+            (
+                error_rate_of(journey("late")).at_most(percent(0.0)),
+                "the error rate of the journey \"late\" is 100 % (3 of 3), and should be at most 0 %",
+            ),
+            // Over 10 s without the warm-up of 2 s.
+            (
+                rate("Log in").at_least(95.0),
+                "the rate of \"Log in\" is 50 per second, and should be at least 95 per second",
+            ),
+            (
+                rate("POST · Log in").at_least(37.51),
+                "the rate of \"POST · Log in\" is 37.5 per second, and should be at least 37.51 per second",
+            ),
+            (count("signin").at_least(10), "the count of \"signin\" is 295, which is at least 10"),
+            (
+                count(transaction("Search")).over(50),
+                "the count of the transaction \"Search\" is 50, and should be over 50",
+            ),
+            // What there is no figure of.
+            (p99("late").under(ms(1)), "p99 of \"late\" should be under 1 ms, and of 3 that started none completed"),
+            (
+                error_rate_of("never").under(percent(1.0)),
+                "the error rate of \"never\" should be under 1 %, and none completed or failed",
+            ),
+            (count("never").at_most(0), "the count of \"never\" is 0, which is at most 0"),
+            // What makes no sense.
+            (p99("signin").under(ms(0)), "p99 of \"signin\" should be under 0 µs, and nothing is: say `at_most`"),
+            (
+                percentile(100.1, "signin").under(ms(1)),
+                "p100.1 of \"signin\" should be under 1 ms, and a percentile is from 0 to 100, not 100.1",
+            ),
+            (
+                percentile(f64::NAN, "signin").under(ms(1)),
+                "pNaN of \"signin\" should be under 1 ms, and a percentile is from 0 to 100, not NaN",
+            ),
+            (
+                error_rate().under(percent(-1.0)),
+                "the error rate should be under -1 %, and a part of a whole is from 0 % to 100 %, not -1 %",
+            ),
+            (
+                rate("signin").at_least(f64::INFINITY),
+                "the rate of \"signin\" should be at least inf per second, and a rate is a number from 0 on, not inf",
+            ),
+        ];
+        for (threshold, words) in cases {
+            let checked = threshold.check(&report);
+            assert_eq!(checked.to_string(), words);
+            assert_eq!(checked.passed(), words.contains(", which is "), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_never_occurred_does_not_pass() {
+        let checked = count(transaction("Log on")).at_most(0).check(&fixed::shop());
+        assert!(!checked.passed());
+        assert_eq!(checked.figure(), None);
+        assert_eq!(
+            checked.to_string(),
+            "the count of the transaction \"Log on\" should be at most 0, and the report has no transaction \"Log on\" (did \
+             you mean \"Log in\"?): it has \"Log in\", \"Log in :: Check password\", \"Search\""
+        );
+        let nothing = rate("x").over(0.0).check(&fixed::empty());
+        assert_eq!(
+            nothing.to_string(),
+            "the rate of \"x\" should be over 0 per second, and the report has nothing named \"x\": it has nothing"
+        );
+    }
+
+    #[test]
+    fn a_rate_over_no_time_is_not_told() {
+        let mut report = fixed::shop();
+        report.duration = Duration::ZERO;
+        let checked = rate("signin").at_least(1.0).check(&report);
+        assert!(checked.to_string().ends_with("and no time was measured"), "{checked}");
+    }
+
+    #[test]
+    fn digits_are_three() {
+        let cases = [
+            (0.0, "0"),
+            (0.1, "0.1"),
+            (0.012_34, "0.0123"),
+            (1.5, "1.5"),
+            (95.0, "95"),
+            (99.96, "100"),
+            (1234.5, "1234"),
+            (1e-12, "0"),
+        ];
+        for (number, text) in cases {
+            assert_eq!(digits(number), text);
+        }
+    }
+}

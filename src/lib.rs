@@ -10,6 +10,13 @@ pub use mite_http::{HttpContext, mite_http};
 #[cfg(feature = "cli")]
 pub use mite_cli as cli;
 
+/// What tests of journeys, scenarios and plans are made with: see [`mite_core::testing`], and [`testing::StubServer`].
+#[cfg(feature = "testing")]
+pub mod testing {
+    pub use mite_core::testing::*;
+    pub use mite_http::testing::*;
+}
+
 /// What nearly every journey and scenario needs.
 pub mod prelude {
     pub use mite_core::volume::{HOUR, MINUTE, SECOND, constant, nothing, ramp};
@@ -71,6 +78,10 @@ macro_rules! scenarios {
 mod guide {
     #[doc = include_str!("../docs/src/volume.md")]
     mod volume {}
+
+    #[cfg(feature = "testing")]
+    #[doc = include_str!("../docs/src/testing-journeys.md")]
+    mod testing_journeys {}
 
     #[doc = include_str!("../docs/src/report.md")]
     mod report {}

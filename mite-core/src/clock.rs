@@ -1,8 +1,31 @@
 //! The run's clocks: a monotonic one that everything is measured on, and what it was by the wall when the run began.
 
+#[cfg(feature = "testing")]
+pub(crate) mod virtual_clock;
+
 use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serializer;
+
+/// What the run's monotonic clock says: the machine's, or the virtual one of the thread.
+pub(crate) fn now() -> Instant {
+    #[cfg(feature = "testing")]
+    if virtual_clock::is_on() {
+        return virtual_clock::now();
+    }
+    Instant::now()
+}
+
+/// Whether this thread goes by a virtual clock.
+pub(crate) fn is_virtual() -> bool {
+    #[cfg(feature = "testing")]
+    return virtual_clock::is_on();
+    #[cfg(not(feature = "testing"))]
+    false
+}
+
+/// Where the wall clock of a virtual run stands at its beginning, so that two such runs tell the same times: the year 2000.
+const VIRTUAL_START: Duration = Duration::from_secs(946_684_800);
 
 /// Turns monotonic instants into Unix seconds. The wall clock is read once: if somebody sets it during the run, the
 /// messages of the run still follow each other.
@@ -14,9 +37,13 @@ pub(crate) struct WallClock {
 
 impl WallClock {
     pub(crate) fn now() -> Self {
-        // A clock that stands before 1970 tells times from 1970 on.
-        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Self { instant: Instant::now(), unix }
+        let unix = if is_virtual() {
+            VIRTUAL_START
+        } else {
+            // A clock that stands before 1970 tells times from 1970 on.
+            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+        };
+        Self { instant: now(), unix }
     }
 
     /// Unix seconds at `instant`.

@@ -13,6 +13,7 @@ use rand_xoshiro::rand_core::{Rng as _, SeedableRng};
 use rand_xoshiro::{SplitMix64, Xoshiro256PlusPlus};
 use serde::Serialize;
 
+use crate::clock;
 use crate::extensions::Extensions;
 use crate::limits::RanOut;
 use crate::message::{self, Head, Place, RESERVED};
@@ -416,7 +417,7 @@ impl Scope {
 
     fn head_at(&self, kind: crate::names::KindId, own: u32, path: PathId, transaction_id: u32) -> Head {
         let VisitIds { row, context_id, data_id, .. } = self.visit.ids;
-        let time = self.unix_time(Instant::now());
+        let time = self.unix_time(clock::now());
         let place = Some(Place { row, context_id, data_id, path: Some(path), transaction_id: transaction_id.into() });
         Head { kind, time, place, own, end: 0 }
     }
@@ -542,7 +543,7 @@ impl<'a> Transaction<'a> {
         scope.visit.transactions.set(id);
         (scope.path, scope.transaction_id) = (path, id);
         let paused_before = context.paused.get();
-        Self { context, outer, started: Instant::now(), paused_before, ended: false }
+        Self { context, outer, started: clock::now(), paused_before, ended: false }
     }
 
     pub(crate) fn context(&mut self) -> &mut Context {
@@ -566,7 +567,7 @@ impl<'a> Transaction<'a> {
     fn close(&mut self, had_error: bool, timed: bool) {
         self.ended = true;
         let scope = &self.context.scope;
-        let ended = Instant::now();
+        let ended = clock::now();
         let paused = Duration::from_nanos(self.context.paused.get().saturating_sub(self.paused_before));
         let time = timed.then(|| (ended - self.started).saturating_sub(paused));
         let env = &scope.visit.env;

@@ -1,14 +1,16 @@
 //! The thread that carries a run out: it works out the plan, asks closures for theirs second by second, starts and ends the
 //! workers and sinks, and makes the report of what they hand over.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "testing")]
+use futures::FutureExt as _;
 use tokio::sync::mpsc;
+use tracing::Span;
 
 use crate::clock::{Gaps, WallClock};
 use crate::hooks::{Hook, HookKind, HookReport, Hooks, WorkerHook};
@@ -23,15 +25,16 @@ use crate::runner::env::RunFacts;
 use crate::runner::options::RowOptions;
 use crate::runner::protocol::{Command, Event, RowId, WorkerResult};
 use crate::runner::state::{WorkerPlan, WorkerRowPlan};
+use crate::runner::strand::{Lost, Strand, StrandKind};
 use crate::runner::watch::{Blocked, Calling, LOOK, Watch};
 use crate::runner::worker;
 use crate::schedule::{Schedule, Stripe};
 use crate::seconds::Seconds;
-use crate::sink::{self, Outbox, Sink, SinkQueue, SinkThread};
+use crate::sink::{self, Outbox, Sink, SinkQueue, SinkStrand};
 use crate::stats::Figures;
 use crate::usage::Usage;
 use crate::volume::{Answer, Asking, Unit};
-use crate::{Config, pack, panics};
+use crate::{Config, clock, pack, panics};
 
 const SECOND: u64 = 1_000_000_000;
 /// From all being ready to the first start: for the workers to be told.
@@ -67,11 +70,18 @@ pub(crate) struct Control {
     pub(crate) events: mpsc::UnboundedSender<Event>,
     pub(crate) received: mpsc::UnboundedReceiver<Event>,
     pub(crate) progress: Arc<Mutex<Progress>>,
+    pub(crate) strands: StrandKind,
+    pub(crate) span: Span,
 }
 
 /// Carries a run out on this thread.
 pub(crate) fn run(control: Control) -> Result<Report, RunError> {
     panics::install();
+    #[cfg(feature = "testing")]
+    if control.strands == StrandKind::Task {
+        let runtime = clock::virtual_clock::runtime().map_err(RunError::Thread)?;
+        return clock::virtual_clock::run(&runtime, carry_out(control));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(RunError::Thread)?;
     runtime.block_on(carry_out(control))
 }
@@ -92,15 +102,13 @@ struct Row {
 struct Worker {
     number: u32,
     commands: mpsc::UnboundedSender<Command>,
-    thread: JoinHandle<Option<WorkerResult>>,
-    /// Disconnected when the thread has done its work.
-    ended: std::sync::mpsc::Receiver<()>,
+    strand: Strand<Option<WorkerResult>>,
     finished: bool,
 }
 
 struct Sinks {
     queues: Vec<SinkQueue>,
-    threads: Vec<SinkThread>,
+    strands: Vec<SinkStrand>,
 }
 
 async fn carry_out(control: Control) -> Result<Report, RunError> {
@@ -119,7 +127,7 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         warm_up: control.warm_up,
         max_series_bytes: control.max_series_bytes,
     });
-    let sinks = start_sinks(control.sinks, &names, &control.events)?;
+    let sinks = start_sinks(control.sinks, &names, control.strands, &control.span, &control.events)?;
     let mut row_plans = Vec::new();
     let mut rows = Vec::new();
     for row in control.rows {
@@ -145,6 +153,8 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
     let seconds = Seconds::new(control.workers, rows.len());
     let calling: Vec<Arc<Calling>> = (0..control.workers).map(|_| Arc::default()).collect();
     let mut run = Controller {
+        strands: control.strands,
+        span: control.span.clone(),
         outbox: Outbox::new(&sinks.queues),
         names: NameCache::new(Arc::clone(&names)),
         facts,
@@ -153,7 +163,7 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         received: control.received,
         stop_after: control.stop_after,
         progress: control.progress,
-        origin: Instant::now(),
+        origin: clock::now(),
         stopped: None,
         driving: false,
         seconds,
@@ -168,8 +178,8 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         Err(error) => Err(error),
     };
     drop(run.outbox);
-    let (results, joined) = join_workers(run.workers, outcome.is_err(), &run.facts, &run.watch);
-    let served = finish_sinks(sinks);
+    let (results, joined) = join_workers(run.workers, outcome.is_err(), &run.facts, &run.watch).await;
+    let served = finish_sinks(sinks).await;
     // The first cause is told: a failed sink makes journeys fail, and not the other way round.
     served?;
     let ended = outcome?;
@@ -182,27 +192,30 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
 fn start_sinks(
     sinks: Vec<Box<dyn Sink>>,
     names: &Arc<Names>,
+    strands: StrandKind,
+    span: &Span,
     events: &mpsc::UnboundedSender<Event>,
 ) -> Result<Sinks, RunError> {
-    let mut started = Sinks { queues: Vec::new(), threads: Vec::new() };
+    let mut started = Sinks { queues: Vec::new(), strands: Vec::new() };
     for sink in sinks {
         let events = events.clone();
         let on_failure = move || {
             let _ = events.send(Event::SinkFailed);
         };
-        let (queue, thread) = sink::spawn(sink, Arc::clone(names), on_failure).map_err(RunError::Thread)?;
+        let (queue, strand) =
+            sink::spawn(sink, Arc::clone(names), strands, span, on_failure).map_err(RunError::Thread)?;
         started.queues.push(queue);
-        started.threads.push(thread);
+        started.strands.push(strand);
     }
     Ok(started)
 }
 
 /// Lets the sinks take what is queued and end.
-fn finish_sinks(sinks: Sinks) -> Result<(), RunError> {
+async fn finish_sinks(sinks: Sinks) -> Result<(), RunError> {
     let mut outcome = Ok(());
-    for thread in sinks.threads {
-        let sink = thread.name.to_string();
-        if let Err(cause) = thread.finish()
+    for strand in sinks.strands {
+        let sink = strand.name.to_string();
+        if let Err(cause) = strand.finish().await
             && outcome.is_ok()
         {
             outcome = Err(RunError::Sink { sink, cause });
@@ -212,7 +225,7 @@ fn finish_sinks(sinks: Sinks) -> Result<(), RunError> {
 }
 
 /// Tells the workers to exit and takes their figures; a worker that does not answer is left behind.
-fn join_workers(
+async fn join_workers(
     workers: Vec<Worker>,
     failed: bool,
     facts: &RunFacts,
@@ -227,18 +240,19 @@ fn join_workers(
         let _ = worker.commands.send(Command::Exit);
     }
     for worker in workers {
-        // Nothing is ever sent: that its end was dropped tells that the thread's work is done. A worker whose journeys have
-        // ended is not blocked: it may have to wait for a slow disk to take its last messages, however long that is.
+        // A worker whose journeys have ended is not blocked: it may have to wait for a slow disk to take its last messages,
+        // however long that is.
         let wait = if worker.finished { Duration::MAX } else { BLOCKED_AFTER };
-        if worker.ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
-            tracing::warn!(worker = worker.number, "the worker is blocked and was left behind");
-            outcome = Err(blocked(facts, watch, worker.number));
-            continue;
-        }
-        match worker.thread.join() {
+        match worker.strand.join(wait).await {
             Ok(Some(result)) => results.push(result),
             Ok(None) => {}
-            Err(payload) => outcome = Err(RunError::Panicked { message: panics::text(&*payload) }),
+            Err(Lost::Blocked) => {
+                tracing::warn!(worker = worker.number, "the worker is blocked and was left behind");
+                outcome = Err(blocked(facts, watch, worker.number));
+            }
+            Err(Lost::Panicked(payload)) => {
+                outcome = Err(RunError::Panicked { message: panics::text(&*payload) });
+            }
         }
     }
     (results, outcome)
@@ -276,6 +290,8 @@ struct Ended {
 }
 
 struct Controller {
+    strands: StrandKind,
+    span: Span,
     facts: Arc<RunFacts>,
     rows: Vec<Row>,
     workers: Vec<Worker>,
@@ -333,17 +349,24 @@ impl Controller {
                 events: events.clone(),
             };
             let events = events.clone();
-            let (at_end, ended) = std::sync::mpsc::channel();
-            let body = move || {
-                let _at_end = at_end;
-                catch_unwind(AssertUnwindSafe(|| worker::run(plan))).unwrap_or_else(|payload| {
-                    let _ = events.send(Event::Died(panics::text(&*payload)));
-                    None
-                })
+            let died = move |payload: Box<dyn Any + Send>| {
+                let _ = events.send(Event::Died(panics::text(&*payload)));
+                None
             };
-            let builder = std::thread::Builder::new().name(format!("mite-worker-{number}"));
-            let thread = builder.spawn(body).map_err(RunError::Thread)?;
-            self.workers.push(Worker { number: number as u32, commands, thread, ended, finished: false });
+            let strand = match self.strands {
+                StrandKind::Thread => {
+                    let span = tracing::info_span!(parent: &self.span, "worker", number);
+                    Strand::thread(format!("mite-worker-{number}"), span, move || {
+                        catch_unwind(AssertUnwindSafe(|| worker::run(plan))).unwrap_or_else(died)
+                    })
+                }
+                #[cfg(feature = "testing")]
+                StrandKind::Task => Ok(Strand::task(async move {
+                    AssertUnwindSafe(worker::work(plan)).catch_unwind().await.unwrap_or_else(died)
+                })),
+            };
+            let strand = strand.map_err(RunError::Thread)?;
+            self.workers.push(Worker { number: number as u32, commands, strand, finished: false });
         }
         Ok(())
     }
@@ -377,11 +400,12 @@ impl Controller {
         } else if self.stopped.is_none() {
             self.go().await
         } else {
-            self.origin = Instant::now();
+            self.origin = clock::now();
             self.end_rows();
             Ok(())
         };
-        let ended = Ended { duration: self.origin.elapsed(), usage: Usage::now().since(&usage) };
+        let ended =
+            Ended { duration: clock::now().saturating_duration_since(self.origin), usage: Usage::now().since(&usage) };
         if ran.is_ok() || self.cut_off().await {
             // A stop that comes now has nothing left to stop.
             let stopped = self.stopped;
@@ -410,7 +434,7 @@ impl Controller {
             return true;
         }
         self.tell_all(|| Command::Abort);
-        let deadline = Instant::now() + BLOCKED_AFTER;
+        let deadline = clock::now() + BLOCKED_AFTER;
         while self.workers.iter().any(|worker| !worker.finished) {
             match tokio::time::timeout_at(deadline.into(), self.event()).await {
                 Err(_) | Ok(Event::Died(_)) => return false,
@@ -452,7 +476,7 @@ impl Controller {
         // When they are cut off, and when their workers are taken to be blocked.
         let (mut cut_off_at, mut give_up) = (None, None);
         if self.stopped == Some(Stopped::AtOnce) {
-            cut_off_at = Instant::now().checked_add(self.facts.graceful_stop);
+            cut_off_at = clock::now().checked_add(self.facts.graceful_stop);
         }
         while let Some(first) = called.first().copied() {
             let event = match give_up.or(cut_off_at) {
@@ -469,13 +493,13 @@ impl Controller {
                 Ok(Event::SinkFailed) => return Err(sink_failed()),
                 Ok(Event::Stop) => {
                     self.stopped = self.stopped.or(Some(Stopped::Gracefully));
-                    cut_off_at = cut_off_at.or(Instant::now().checked_add(self.facts.graceful_stop));
+                    cut_off_at = cut_off_at.or(clock::now().checked_add(self.facts.graceful_stop));
                 }
                 Ok(Event::Ready(_) | Event::Seconds(..) | Event::Exhausted(_) | Event::Finished(_)) => {}
                 Err(_) if give_up.is_some() => return Err(blocked(&self.facts, &self.watch, first)),
                 Ok(Event::Abort) | Err(_) => {
                     self.stopped = Some(Stopped::AtOnce);
-                    give_up = give_up.or(Some(Instant::now() + BLOCKED_AFTER));
+                    give_up = give_up.or(Some(clock::now() + BLOCKED_AFTER));
                     for worker in &called {
                         let _ = self.workers[*worker as usize].commands.send(Command::Abort);
                     }
@@ -490,26 +514,29 @@ impl Controller {
     async fn go(&mut self) -> Result<(), RunError> {
         let mut asked = 0;
         self.ask(asked)?;
-        self.origin = Instant::now() + LEAD.max(self.facts.start_delay);
+        self.origin = clock::now() + LEAD.max(self.facts.start_delay);
         let origin = self.origin;
         self.tell_all(|| Command::Go(origin));
         self.driving = true;
         let mut told = 0;
-        let mut next_look = origin;
+        // On a virtual clock nothing is disturbed by what the machine does.
+        let mut next_look = if clock::is_virtual() { None } else { Some(origin) };
         // A worker that has not ended by then is blocked.
         let mut give_up: Option<Instant> = None;
         while self.workers.iter().any(|worker| !worker.finished) {
             let next_ask = self.rows.iter().any(Row::asks).then(|| (asked + 1) * SECOND - ASK_AHEAD);
             let next_tell = (told + 1) * SECOND + SECOND / 4;
             let wake = origin + Duration::from_nanos(next_ask.unwrap_or(u64::MAX).min(next_tell));
-            let wake = give_up.map_or(wake, |give_up| wake.min(give_up)).min(next_look);
+            let wake = give_up.map_or(wake, |give_up| wake.min(give_up));
+            let wake = next_look.map_or(wake, |next_look| wake.min(next_look));
             tokio::select! {
+                biased;
                 event = self.event() => self.handle(event)?,
                 () = tokio::time::sleep_until(wake.into()) => {}
             }
-            let instant = Instant::now();
-            if instant >= next_look {
-                next_look = instant + LOOK;
+            let instant = clock::now();
+            if next_look.is_some_and(|next_look| instant >= next_look) {
+                next_look = Some(instant + LOOK);
                 self.look(instant);
             }
             let now = crate::clock::nanos_since(origin, instant);
@@ -530,16 +557,16 @@ impl Controller {
             }
             if self.stopped == Some(Stopped::AtOnce) {
                 give_up =
-                    Some(give_up.unwrap_or_else(|| Instant::now() + BLOCKED_AFTER).min(Instant::now() + BLOCKED_AFTER));
+                    Some(give_up.unwrap_or_else(|| clock::now() + BLOCKED_AFTER).min(clock::now() + BLOCKED_AFTER));
             }
             if let Some(worker) = self.workers.iter().find(|worker| !worker.finished)
-                && give_up.is_some_and(|give_up| Instant::now() >= give_up)
+                && give_up.is_some_and(|give_up| clock::now() >= give_up)
             {
                 return Err(blocked(&self.facts, &self.watch, worker.number));
             }
         }
         // The seconds that are over and not told yet: the workers have told theirs.
-        let now = crate::clock::nanos_since(origin, Instant::now());
+        let now = crate::clock::nanos_since(origin, clock::now());
         while (told + 1) * SECOND <= now {
             self.tell_second(told);
             told += 1;
@@ -587,7 +614,7 @@ impl Controller {
     }
 
     fn end_rows(&mut self) {
-        let now = crate::clock::nanos_since(self.origin, Instant::now());
+        let now = crate::clock::nanos_since(self.origin, clock::now());
         for row in &mut self.rows {
             row.complete = true;
             row.schedule.cut(now + 1);
@@ -678,7 +705,7 @@ impl Controller {
         }
         pack::write_str(&mut own, "num_runners");
         pack::write_uint(&mut own, 1);
-        let time = self.facts.wall.unix_seconds(Instant::now());
+        let time = self.facts.wall.unix_seconds(clock::now());
         self.outbox.emit(wanted, Head { kind, time, place: None, own: 3, end: 0 }, &own);
         self.outbox.tick();
     }

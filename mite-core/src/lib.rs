@@ -12,6 +12,8 @@
 
 pub mod pack;
 pub mod schedule;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod threshold;
 pub mod volume;
 

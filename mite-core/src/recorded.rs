@@ -190,7 +190,7 @@ impl<R: BufRead> Values<R> {
 }
 
 /// Unpacks one whole value, or says in which field it does not fit, and how.
-fn unpack<T: DeserializeOwned>(value: &[u8]) -> Result<T, (String, String)> {
+pub(crate) fn unpack<T: DeserializeOwned>(value: &[u8]) -> Result<T, (String, String)> {
     let mut deserializer = rmp_serde::Deserializer::from_read_ref(value).with_human_readable();
     serde_path_to_error::deserialize(&mut deserializer)
         .map_err(|error| (error.path().to_string(), words(&error.into_inner())))

@@ -20,6 +20,7 @@ use crate::preview::{self, Preview};
 use crate::recorder::{MemoryRecorder, Recorder};
 use crate::report::{GeneratorLimits, Report};
 use crate::row::{CheckedRow, Row, RowError};
+use crate::runner::strand::{StrandKind, traced};
 use crate::scenario::Scenario;
 use crate::sink::{MOST_SINKS, Sink};
 use crate::volume::{HOUR, SpawnRate, nanos};
@@ -98,6 +99,7 @@ pub struct Run {
     seed: u64,
     limits: GeneratorLimits,
     endless: bool,
+    strands: StrandKind,
 }
 
 impl Run {
@@ -120,6 +122,7 @@ impl Run {
             seed: 0,
             limits: GeneratorLimits::default(),
             endless: false,
+            strands: StrandKind::Thread,
         }
     }
 
@@ -259,6 +262,28 @@ impl Run {
         self
     }
 
+    /// Goes by a virtual clock, so that an hour's plan is carried out in milliseconds: see [`testing`](crate::testing).
+    ///
+    /// ```
+    /// # use mite_core::volume::{constant, HOUR, SECOND};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// async fn browse(_ctx: &mut Context) -> Result {
+    ///     tokio::time::sleep(90 * SECOND).await;
+    ///     Ok(())
+    /// }
+    ///
+    /// let scenario = Scenario::new().journey(browse, NoData, constant(0.1, HOUR));
+    /// let report = Run::new(scenario).graceful_stop(2 * 60 * SECOND).virtually().run_blocking()?;
+    /// assert_eq!(report.journeys[0].completed, 360);
+    /// assert_eq!(report.journeys[0].response_time.max(), 90 * SECOND);
+    /// # Ok::<(), mite_core::RunError>(())
+    /// ```
+    #[cfg(feature = "testing")]
+    pub fn virtually(mut self) -> Self {
+        self.strands = StrandKind::Task;
+        self
+    }
+
     /// Whether the run ends by itself: each row's plan or data has an end, or [`Run::stop_after`] gives one.
     pub fn ends(&self) -> bool {
         self.stop_after.is_some() || self.scenario.rows.iter().all(Row::ends)
@@ -297,6 +322,9 @@ impl Run {
     }
 
     /// Starts the run and gives a handle on it. Everything that can be checked before is checked here.
+    ///
+    /// What is told by `tracing` goes to the subscriber of the thread that calls this, in a span `mite_run` with the field
+    /// `scenario`, and on a worker's thread in a span `worker` within it, with its `number`.
     ///
     /// # Errors
     /// [`RunError`]: a row that makes no sense, a recorder folder that cannot be written, no threads.
@@ -341,7 +369,9 @@ impl Run {
         for sink in &mut sinks {
             sink.open().map_err(|cause| RunError::Sink { sink: sink.name().to_owned(), cause })?;
         }
-        if let Some(warning) = too_few_files(&rows) {
+        if self.strands == StrandKind::Thread
+            && let Some(warning) = too_few_files(&rows)
+        {
             tracing::warn!("{warning}");
             warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
         }
@@ -349,8 +379,10 @@ impl Run {
         let progress = Arc::new(Mutex::new(Progress::default()));
         let done = Arc::new(Done::default());
         let (outcome, result) = oneshot::channel();
+        let name = name.unwrap_or_else(|| "scenario".to_owned());
         let control = Control {
-            name: name.unwrap_or_else(|| "scenario".to_owned()),
+            span: tracing::info_span!("mite_run", scenario = name),
+            name,
             config: self.config,
             rows,
             hooks,
@@ -370,15 +402,17 @@ impl Run {
             events: events.clone(),
             received,
             progress: Arc::clone(&progress),
+            strands: self.strands,
         };
         let at_end = SetDone::new(&done);
-        let thread = std::thread::Builder::new().name("mite-controller".to_owned()).spawn(move || {
+        let carry_out = traced(control.span.clone(), move || {
             let at_end = at_end;
             let result = controller::run(control);
             // The handle may have been dropped, and then nobody asks.
             let _ = outcome.send(result);
             drop(at_end);
         });
+        let thread = std::thread::Builder::new().name("mite-controller".to_owned()).spawn(carry_out);
         thread.map_err(RunError::Thread)?;
         Ok(RunHandle::new(events, result, progress, done))
     }

@@ -2,9 +2,11 @@
 
 pub(crate) mod env;
 pub(crate) mod options;
+
 pub(crate) mod protocol;
 mod slots;
 pub(crate) mod state;
+pub(crate) mod strand;
 pub(crate) mod timer;
 pub(crate) mod visit;
 pub(crate) mod watch;

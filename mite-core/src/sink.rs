@@ -6,17 +6,19 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::error::Error as StdError;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
+use tracing::Span;
 
 use crate::message::{Batch, Head, Message};
 use crate::names::{KindId, Names};
-use crate::panics;
+use crate::runner::strand::{Lost, Strand, StrandKind};
+use crate::{clock, panics};
 
 /// What a sink fails with; the run ends with it.
 pub type SinkError = Box<dyn StdError + Send + Sync>;
@@ -138,49 +140,63 @@ pub(crate) struct SinkGone {
     cause: String,
 }
 
-/// A sink's thread.
+/// A sink that takes messages.
 #[derive(Debug)]
-pub(crate) struct SinkThread {
+pub(crate) struct SinkStrand {
     pub(crate) name: Arc<str>,
-    thread: JoinHandle<Result<(), SinkError>>,
+    strand: Strand<Result<(), SinkError>>,
     /// Dropped to say that nothing more is to come, whoever still has a queue: a worker that is blocked may keep its own.
     close: oneshot::Sender<()>,
 }
 
-impl SinkThread {
+impl SinkStrand {
     /// Lets the sink take what is queued, and waits for its end.
-    pub(crate) fn finish(self) -> Result<(), SinkError> {
+    pub(crate) async fn finish(self) -> Result<(), SinkError> {
         drop(self.close);
-        self.thread.join().unwrap_or_else(|payload| Err(panics::text(&*payload).into()))
+        // A slow disk takes as long as it takes.
+        match self.strand.join(Duration::MAX).await {
+            Ok(served) => served,
+            Err(Lost::Panicked(payload)) => Err(panics::text(&*payload).into()),
+            Err(Lost::Blocked) => Err("it did not end".into()),
+        }
     }
 }
 
-/// Runs a sink on a thread of its own until all queues to it are dropped; `on_failure` is called at once when it fails.
+/// Runs a sink, on a thread or as a task, until all queues to it are dropped; `on_failure` is called at once when it fails.
 ///
 /// # Errors
 /// No thread could be started.
 pub(crate) fn spawn(
     mut sink: impl Sink,
     names: Arc<Names>,
+    strands: StrandKind,
+    span: &Span,
     on_failure: impl FnOnce() + Send + 'static,
-) -> std::io::Result<(SinkQueue, SinkThread)> {
+) -> std::io::Result<(SinkQueue, SinkStrand)> {
     let (sender, receiver) = mpsc::channel(QUEUED_BATCHES);
     let (close, closed) = oneshot::channel();
     let failure = Arc::new(Mutex::new(None));
     let queue = SinkQueue { name: sink.name().into(), wants: sink.wants(), sender, failure: Arc::clone(&failure) };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let thread = std::thread::Builder::new().name(format!("mite-{}", queue.name)).spawn(move || {
+    let work = async move {
         // A user's sink may panic.
-        let serve = AssertUnwindSafe(|| runtime.block_on(serve(&mut sink, receiver, closed, &names)));
-        let served = catch_unwind(serve).unwrap_or_else(|payload| Err(panics::text(&*payload).into()));
+        let served = AssertUnwindSafe(serve(&mut sink, receiver, closed, &names)).catch_unwind().await;
+        let served = served.unwrap_or_else(|payload| Err(panics::text(&*payload).into()));
         if let Err(error) = &served {
             *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
             on_failure();
         }
         served
-    })?;
+    };
+    let strand = match strands {
+        StrandKind::Thread => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+            Strand::thread(format!("mite-{}", queue.name), span.clone(), move || runtime.block_on(work))?
+        }
+        #[cfg(feature = "testing")]
+        StrandKind::Task => Strand::task(work),
+    };
     let name = Arc::clone(&queue.name);
-    Ok((queue, SinkThread { name, thread, close }))
+    Ok((queue, SinkStrand { name, strand, close }))
 }
 
 async fn serve(
@@ -324,7 +340,7 @@ impl Lane {
         if self.batch.borrow().size() < BATCH_BYTES {
             return Ok(Duration::ZERO);
         }
-        let started = Instant::now();
+        let started = clock::now();
         while self.batch.borrow().size() >= BATCH_BYTES {
             let permit = self.queue.sender.reserve().await.map_err(|_| self.queue.failed())?;
             // Others waited too: the batch may have gone meanwhile, and then the permit goes back.
@@ -332,7 +348,7 @@ impl Lane {
                 permit.send(self.batch.take());
             }
         }
-        Ok(started.elapsed())
+        Ok(clock::now() - started)
     }
 
     /// Hands the batch over if it has `least` bytes and the queue has room.

@@ -55,6 +55,7 @@
 //! # Features
 //!
 //! - `tls` (default): https.
+//! - `testing`: [`testing::StubServer`], and what mite-core has for tests.
 
 #[expect(
     unused_extern_crates,
@@ -69,13 +70,15 @@ mod draft;
 mod error;
 mod handle;
 mod keep_alive;
+#[cfg(test)]
+mod peers;
 mod pool;
 mod request;
 mod response;
 mod session;
 mod settings;
-#[cfg(test)]
-mod testing;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod timing;
 mod tls;
 mod transport;

@@ -13,7 +13,7 @@ use futures::FutureExt as _;
 use tokio::sync::Notify;
 
 use super::watch::Calling;
-use crate::clock::{WallClock, nanos_since};
+use crate::clock::{self, WallClock, nanos_since};
 use crate::extensions::Extensions;
 use crate::names::{KindId, NameCache, Names};
 use crate::report::GeneratorLimits;
@@ -79,7 +79,7 @@ impl Env {
             seconds: RefCell::new(WorkerSeconds::new(rows)),
             extensions: RefCell::default(),
             fixtures: RefCell::default(),
-            origin: Cell::new(Instant::now()),
+            origin: Cell::new(clock::now()),
             stopping: vec![Cell::new(false); rows],
             fewer_wanted: Notify::new(),
             next_context: Cell::new(u64::from(worker) + 1),
@@ -106,7 +106,7 @@ impl Env {
 
     /// Nanoseconds since the start of the run.
     pub(crate) fn now(&self) -> u64 {
-        self.nanos(Instant::now())
+        self.nanos(clock::now())
     }
 
     /// The part of the run in which a start lies that is due so many nanoseconds after the run's.

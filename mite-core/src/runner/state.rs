@@ -243,9 +243,11 @@ impl WorkerState {
         while self.is_wanted(slot) {
             // This thread alone changes what is wanted, so that nothing is missed between the look and the wait.
             tokio::select! {
-                value = &mut future => return Some(value),
+                // What is not wanted any more does not begin, even if it could at the same time.
+                biased;
                 // Another slot may be the one that is meant.
                 () = self.env.fewer_wanted.notified() => {}
+                value = &mut future => return Some(value),
             }
         }
         None
@@ -438,25 +440,42 @@ impl WorkerState {
         }
     }
 
-    fn look_at_closed(self: &Rc<Self>, row: &Row, now: u64, look: &mut Look) {
+    /// Looks how many slots are wanted at `now`, and starts none.
+    pub(super) fn look_at_numbers(&self, now: u64) {
+        for row in &self.rows {
+            if row.plan.borrow().unit == Unit::Running {
+                self.look_at_number(row, now);
+            }
+        }
+    }
+
+    /// How many slots of a row are wanted at `now`; says whether the row goes on.
+    fn look_at_number(&self, row: &Row, now: u64) -> bool {
         let mut plan = row.plan.borrow_mut();
         if plan.ended.is_some() {
-            return;
+            return false;
         }
         if plan.complete && now >= plan.schedule.end() {
             plan.ended = Some(Ended::ByPlan);
             drop(plan);
             self.stop_row(row);
-            return;
+            return false;
         }
         let wanted = plan.cursor.stripe().share(plan.schedule.running_at(now));
-        if let Some(next) = plan.schedule.next_change(now) {
-            look.at(next);
-        }
         drop(plan);
         // At most 10⁹, so that the cast holds.
         if row.slots.borrow_mut().want(wanted as u32, now) {
             self.env.fewer_wanted.notify_waiters();
+        }
+        true
+    }
+
+    fn look_at_closed(self: &Rc<Self>, row: &Row, now: u64, look: &mut Look) {
+        if !self.look_at_number(row, now) {
+            return;
+        }
+        if let Some(next) = row.plan.borrow().schedule.next_change(now) {
+            look.at(next);
         }
         for _ in 0..BATCH {
             let Some(number) = row.slots.borrow_mut().next() else { break };

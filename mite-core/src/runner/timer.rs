@@ -1,12 +1,56 @@
 //! A worker's timer: wakes within tens of microseconds where the system lets it, without burning a core.
 //!
 //! tokio's own timer ticks in whole milliseconds. On Linux a `timerfd` watched by the runtime's reactor does better; on
-//! other systems tokio's timer stands in, and starts are up to 2 ms late.
+//! other systems tokio's timer stands in, and starts are up to 2 ms late. A virtual clock has waits of its own.
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) use elsewhere::Timer;
+use elsewhere::Timer as System;
 #[cfg(target_os = "linux")]
-pub(crate) use linux::Timer;
+use linux::Timer as System;
+
+use std::io;
+use std::time::Instant;
+
+/// The timer of one worker.
+#[derive(Debug)]
+pub(crate) enum Timer {
+    System(System),
+    #[cfg(feature = "testing")]
+    Virtual,
+}
+
+impl Timer {
+    /// Must be called within the worker's runtime.
+    pub(crate) fn new() -> io::Result<Self> {
+        #[cfg(feature = "testing")]
+        if crate::clock::is_virtual() {
+            return Ok(Self::Virtual);
+        }
+        System::new().map(Self::System)
+    }
+
+    /// On a virtual clock, waits until all that can be done at this time is done: what ends now has ended before what is due
+    /// now begins.
+    pub(crate) async fn settle(&self) {
+        match self {
+            Self::System(_) => {}
+            #[cfg(feature = "testing")]
+            Self::Virtual => crate::clock::virtual_clock::settled().await,
+        }
+    }
+
+    /// Waits until `at`; at once when that is past. Can be dropped and called again at any time.
+    pub(crate) async fn sleep_until(&self, at: Instant) -> io::Result<()> {
+        match self {
+            Self::System(timer) => timer.sleep_until(at).await,
+            #[cfg(feature = "testing")]
+            Self::Virtual => {
+                crate::clock::virtual_clock::sleep_until(at).await;
+                Ok(())
+            }
+        }
+    }
+}
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -38,7 +82,6 @@ mod linux {
             Ok(Self { fd, set_to: Cell::new(None) })
         }
 
-        /// Waits until `at`; at once when that is past. Can be dropped and called again at any time.
         pub(crate) async fn sleep_until(&self, at: Instant) -> io::Result<()> {
             loop {
                 let left = at.saturating_duration_since(Instant::now());

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use crate::clock;
+
 /// How often the controller looks.
 pub(crate) const LOOK: Duration = Duration::from_millis(100);
 /// From when on code that was seen again and again is taken to block its thread.
@@ -77,7 +79,7 @@ impl Blocked {
 
 impl Watch {
     pub(crate) fn new(workers: Vec<Arc<Calling>>) -> Self {
-        let now = Instant::now();
+        let now = clock::now();
         let seen = |calling| Seen { calling, mark: 0, since: now };
         Self { workers: workers.into_iter().map(seen).collect(), blocked: BTreeMap::new() }
     }

@@ -15,17 +15,14 @@ use crate::hooks::Hook;
 use crate::names::Names;
 use crate::sink::Outbox;
 use crate::stats::Part;
-use crate::{Context, panics};
+use crate::{Context, clock, panics};
 
 /// How often messages are handed over and seconds are told.
 const TICK: Duration = Duration::from_millis(100);
+/// The same on a virtual clock, where nobody waits for either: an hour has fewer of them.
+const VIRTUAL_TICK: Duration = Duration::from_secs(1);
 /// Runs a worker on this thread until it is told to exit; `None` when it could not be made.
 pub(crate) fn run(plan: WorkerPlan) -> Option<WorkerResult> {
-    let events = plan.events.clone();
-    let ready = |outcome| {
-        // The controller is gone only when the run is over.
-        let _ = events.send(Event::Ready(outcome));
-    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         // The timer is looked at after so many polls of journeys, however busy they are. At tokio's 61, a journey that records
         // in a loop, 128 records to a poll, may hold up the starts beside it for milliseconds.
@@ -35,29 +32,32 @@ pub(crate) fn run(plan: WorkerPlan) -> Option<WorkerResult> {
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            ready(Err(error));
+            // The controller is gone only when the run is over.
+            let _ = plan.events.send(Event::Ready(Err(error)));
             return None;
         }
     };
+    runtime.block_on(work(plan))
+}
+
+/// Works in the runtime that this is called in until it is told to exit; `None` when no worker could be made.
+pub(crate) async fn work(plan: WorkerPlan) -> Option<WorkerResult> {
     panics::install();
-    runtime.block_on(async {
-        let timer = match Timer::new() {
-            Ok(timer) => timer,
-            Err(error) => {
-                ready(Err(error));
-                return None;
-            }
-        };
-        ready(Ok(()));
-        let outbox = Outbox::new(&plan.queues);
-        let (state, mut commands) = WorkerState::new(plan, outbox);
-        serve(&state, &mut commands, &timer).await;
-        // A sink that has failed has ended the run; its error is told there.
-        let _ = state.env().outbox.flush().await;
-        let miscounted = state.settle();
-        let figures = state.env().take_figures();
-        Some(WorkerResult { figures, dropped_messages: state.env().outbox.dropped(), miscounted })
-    })
+    let (timer, ready) = match Timer::new() {
+        Ok(timer) => (Some(timer), Ok(())),
+        Err(error) => (None, Err(error)),
+    };
+    // The controller is gone only when the run is over.
+    let _ = plan.events.send(Event::Ready(ready));
+    let timer = timer?;
+    let outbox = Outbox::new(&plan.queues);
+    let (state, mut commands) = WorkerState::new(plan, outbox);
+    serve(&state, &mut commands, &timer).await;
+    // A sink that has failed has ended the run; its error is told there.
+    let _ = state.env().outbox.flush().await;
+    let miscounted = state.settle();
+    let figures = state.env().take_figures();
+    Some(WorkerResult { figures, dropped_messages: state.env().outbox.dropped(), miscounted })
 }
 
 /// Carries out commands until the exit.
@@ -68,12 +68,12 @@ async fn serve(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
     {
         match command {
             Command::Hook(hook) => {
-                let started = Instant::now();
+                let started = clock::now();
                 let done = tokio::select! {
                     done = run_hook(state, hook) => done,
                     () = aborted(state, commands) => Err("it was cut off, since the run was stopped".to_owned()),
                 };
-                let took = started.elapsed();
+                let took = clock::now() - started;
                 let _ = state.env().outbox.flush().await;
                 let _ = state.events.send(Event::HookDone(state.number, took, done));
             }
@@ -108,7 +108,7 @@ async fn run_hook(state: &Rc<WorkerState>, hook: Hook) -> Result<(), String> {
     let ids = VisitIds { row: 0, context_id, data_id: None, start_index: 0, part: Part::Measured };
     let mut ctx = Context::new(Rc::clone(state.env()), ids, Names::root(0));
     let visit = Rc::clone(ctx.visit());
-    let mut root = Transaction::root(&mut ctx, Instant::now());
+    let mut root = Transaction::root(&mut ctx, clock::now());
     let result = match state.env().watched(0, async || hook(root.context()).await).await {
         Ok(result) => root.end(result).map_err(|error| format!("{error:?}")),
         Err(payload) => {
@@ -126,13 +126,13 @@ async fn run_hook(state: &Rc<WorkerState>, hook: Hook) -> Result<(), String> {
 /// Runs all rows to their ends.
 async fn drive(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<Command>, timer: &Timer) {
     let env = state.env();
-    let tick = TICK.as_nanos() as u64;
+    let tick = if clock::is_virtual() { VIRTUAL_TICK } else { TICK }.as_nanos() as u64;
     let mut next_tick = tick;
     let mut cancel_at: Option<Instant> = None;
     let mut cancelled = false;
     // Not to start before the others do; the run may be stopped before it starts.
     let origin = env.instant(0);
-    while Instant::now() < origin && !state.all_ended() {
+    while clock::now() < origin && !state.all_ended() {
         tokio::select! {
             biased;
             command = commands.recv() => obey(state, command.unwrap_or(Command::Exit), &mut cancel_at),
@@ -140,6 +140,11 @@ async fn drive(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
         }
     }
     loop {
+        if clock::is_virtual() {
+            // A slot that becomes free at the very time from which on it is not wanted is not wanted.
+            state.look_at_numbers(env.now());
+            timer.settle().await;
+        }
         let now = env.now();
         let look = state.look(now);
         if now >= next_tick {
@@ -156,7 +161,7 @@ async fn drive(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
                 // A graceful stop of centuries never runs out.
                 cancel_at = env.instant(now).checked_add(env.shared.graceful_stop);
             }
-            if !cancelled && cancel_at.is_some_and(|deadline| Instant::now() >= deadline) {
+            if !cancelled && cancel_at.is_some_and(|deadline| clock::now() >= deadline) {
                 cancelled = true;
                 state.cancel_all();
             }
@@ -215,7 +220,7 @@ fn obey(state: &Rc<WorkerState>, command: Command, cancel_at: &mut Option<Instan
         Command::Abort | Command::Exit => {
             state.exiting.set(state.exiting.get() || matches!(command, Command::Exit));
             state.stop();
-            *cancel_at = Some(Instant::now());
+            *cancel_at = Some(clock::now());
         }
         // These come before the start and after the end.
         Command::Go(_) | Command::Hook(_) => {}

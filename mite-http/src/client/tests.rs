@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::testing::{Peer, Server, nobody, ok, outgoing, url};
+use crate::peers::{Peer, Server, nobody, ok, outgoing, url};
 
 const LIMITS: Limits = Limits { connect: Duration::from_mins(1), request: Duration::from_mins(1) };
 

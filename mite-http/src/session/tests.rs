@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::testing::{Server, nobody, ok, url};
+use crate::peers::{Server, nobody, ok, url};
 
 fn session(settings: Settings) -> Session {
     Session::new(settings, Rc::new(Client::new()))
@@ -141,7 +141,7 @@ mod https {
     use tokio_rustls::TlsAcceptor;
 
     use super::*;
-    use crate::{connector::Connector, pool::Pool, testing::Peer};
+    use crate::{connector::Connector, peers::Peer, pool::Pool};
 
     struct TlsServer {
         url: Url,

@@ -12,7 +12,6 @@ mod running;
 mod series;
 #[path = "../../tests/common/stall.rs"]
 mod stall;
-mod virtual_hour;
 
 use std::process::Command;
 
@@ -20,14 +19,13 @@ use mite::prelude::*;
 
 type Section = (&'static str, fn() -> Result);
 
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [Section; 6] = [
     ("lag", lag::run),
     ("running", running::run),
     ("omission", omission::run),
     ("memory", memory::run),
     ("series", series::run),
     ("limit", limit::run),
-    ("virtual", virtual_hour::run),
 ];
 
 fn main() -> Result {

@@ -31,6 +31,7 @@ impl Timer {
 
     /// On a virtual clock, waits until all that can be done at this time is done: what ends now has ended before what is due
     /// now begins.
+    #[cfg_attr(not(feature = "testing"), expect(clippy::unused_async, reason = "only a virtual clock is waited for"))]
     pub(crate) async fn settle(&self) {
         match self {
             Self::System(_) => {}

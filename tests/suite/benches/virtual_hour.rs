@@ -1,15 +1,19 @@
-//! An hour on a virtual clock: how long it takes in fact, at a large rate of starts and at a small one with journeys that pause.
+//! `cargo bench -p mite-suite`: how long an hour on a virtual clock takes, at a large rate of starts, and at a small one with
+//! journeys that pause.
 
 use std::time::{Duration, Instant};
 
 use mite::prelude::*;
 
-use crate::bar::AtMost;
+#[path = "../../../benches/schedule/bar.rs"]
+mod bar;
+
+use bar::AtMost;
 
 /// What an hour at a small rate may take.
 const MOST_SMALL: AtMost = AtMost(1.0, "s");
 
-pub(crate) fn run() -> Result {
+fn main() -> Result {
     let noop = async |_ctx: &mut Context| Ok(());
     let up = ramp(15 * MINUTE).from(0).to(1000);
     let large = up + constant(1000, 10 * MINUTE) + ramp(15 * MINUTE).to(100) + constant(100, 20 * MINUTE);

@@ -1,5 +1,6 @@
 //! Runs on a virtual clock: an hour passes in a moment, each start is made to the nanosecond, and each figure is exact.
 
+#[path = "../../../mite-core/tests/common/mod.rs"]
 mod common;
 
 use std::sync::{Arc, Mutex};

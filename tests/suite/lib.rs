@@ -1,0 +1,1 @@
+//! Nothing: this package has tests and a benchmark alone.

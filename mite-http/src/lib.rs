@@ -55,7 +55,7 @@
 //! # Features
 //!
 //! - `tls` (default): https.
-//! - `testing`: [`testing::StubServer`], and what mite-core has for tests.
+//! - `testing`: a module `testing` with a stub server, and what mite-core has for tests.
 
 #[expect(
     unused_extern_crates,

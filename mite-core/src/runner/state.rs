@@ -441,6 +441,7 @@ impl WorkerState {
     }
 
     /// Looks how many slots are wanted at `now`, and starts none.
+    #[cfg(feature = "testing")]
     pub(super) fn look_at_numbers(&self, now: u64) {
         for row in &self.rows {
             if row.plan.borrow().unit == Unit::Running {

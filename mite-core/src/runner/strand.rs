@@ -68,7 +68,7 @@ impl<T: Send + 'static> Strand<T> {
     }
 
     /// What it has given, once it has ended; it is waited for so long at the most.
-    #[cfg_attr(not(feature = "testing"), expect(clippy::unused_async, reason = "only a task is waited for"))]
+    #[cfg_attr(not(feature = "testing"), expect(clippy::unused_async, reason = "a task can only be awaited"))]
     pub(crate) async fn join(self, at_most: Duration) -> Result<T, Lost> {
         match self {
             Self::Thread { thread, ended } => {

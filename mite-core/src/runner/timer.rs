@@ -29,17 +29,6 @@ impl Timer {
         System::new().map(Self::System)
     }
 
-    /// On a virtual clock, waits until all that can be done at this time is done: what ends now has ended before what is due
-    /// now begins.
-    #[cfg_attr(not(feature = "testing"), expect(clippy::unused_async, reason = "only a virtual clock is waited for"))]
-    pub(crate) async fn settle(&self) {
-        match self {
-            Self::System(_) => {}
-            #[cfg(feature = "testing")]
-            Self::Virtual => crate::clock::virtual_clock::settled().await,
-        }
-    }
-
     /// Waits until `at`; at once when that is past. Can be dropped and called again at any time.
     pub(crate) async fn sleep_until(&self, at: Instant) -> io::Result<()> {
         match self {

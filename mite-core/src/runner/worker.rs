@@ -140,10 +140,12 @@ async fn drive(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
         }
     }
     loop {
+        #[cfg(feature = "testing")]
         if clock::is_virtual() {
-            // A slot that becomes free at the very time from which on it is not wanted is not wanted.
+            // A slot that becomes free at the very time from which on it is not wanted is not wanted; what ends now has ended
+            // before what is due now begins.
             state.look_at_numbers(env.now());
-            timer.settle().await;
+            clock::virtual_clock::settled().await;
         }
         let now = env.now();
         let look = state.look(now);

@@ -8,17 +8,24 @@ use std::time::{Duration, Instant};
 use mite::prelude::*;
 use mite::testing::{Harness, Reply, StubServer};
 
+fn count(folder: &str) -> usize {
+    std::fs::read_dir(folder).map(Iterator::count).expect("Linux has /proc")
+}
+
+fn threads() -> usize {
+    count("/proc/self/task")
+}
+
 /// Threads and file descriptors of this process.
 fn counts() -> (usize, usize) {
-    let count = |folder: &str| std::fs::read_dir(folder).map(Iterator::count).expect("Linux has /proc");
-    (count("/proc/self/task"), count("/proc/self/fd"))
+    (threads(), count("/proc/self/fd"))
 }
 
 /// Waits until there are as many as before: a thread says that it is done a moment before it is gone.
-fn assert_left(before: (usize, usize)) {
+fn assert_back<T: PartialEq + std::fmt::Debug>(counts: impl Fn() -> T, before: &T) {
     let deadline = Instant::now() + Duration::from_secs(60);
-    while counts() != before {
-        assert!(Instant::now() < deadline, "{:?} threads and descriptors, and {before:?} before", counts());
+    while counts() != *before {
+        assert!(Instant::now() < deadline, "{:?} of threads and descriptors, and {before:?} before", counts());
         std::thread::yield_now();
     }
 }
@@ -63,9 +70,11 @@ fn one_server() -> Result {
 
 #[test]
 fn nothing_is_left_behind() -> Result {
-    // What the process keeps from the first run on is made now.
+    let threads_before = threads();
+    // What the process keeps open from the first run on is made now.
     one_run()?;
     one_server()?;
+    assert_back(threads, &threads_before);
     let before = counts();
     for _ in 0..20 {
         let runs: Vec<_> = (0..50).map(|_| std::thread::spawn(one_run)).collect();
@@ -73,17 +82,17 @@ fn nothing_is_left_behind() -> Result {
             let Ok(outcome) = run.join() else { bail!("a run has panicked") };
             outcome?;
         }
-        assert_left(before);
+        assert_back(counts, &before);
     }
     for _ in 0..20 {
         one_server()?;
-        assert_left(before);
+        assert_back(counts, &before);
     }
     // A run that is dropped while it goes on.
     for _ in 0..20 {
         let scenario = Scenario::new().journey(visit, NoData, constant(100, HOUR));
         drop(Run::new(scenario).workers(3).recorder(tempfile::tempdir()?.path()).start()?);
-        assert_left(before);
+        assert_back(counts, &before);
     }
     Ok(())
 }

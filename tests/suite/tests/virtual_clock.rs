@@ -66,6 +66,36 @@ fn an_hour_is_planned_as_it_is_by_the_machines_clock() {
 }
 
 #[test]
+fn the_same_starts_are_made_by_either_clock() {
+    let models = [
+        ramp(3 * TENTH).from(0).to(500) + nothing(TENTH) + constant(333.3, 2 * TENTH),
+        constant(200, 5 * TENTH).poisson(3),
+        constant(100, 5 * TENTH).jitter(0.5, 1),
+    ];
+    let by = |virtual_clock: bool| {
+        let mut all = Vec::new();
+        let mut scenario = Scenario::new();
+        for model in &models {
+            let starts = Starts::default();
+            let noted = starts.clone();
+            let journey = async move |ctx: &mut Context| {
+                noted.note(ctx);
+                Ok(())
+            };
+            scenario = scenario.row(row(journey, model.clone()));
+            all.push(starts);
+        }
+        let run = Run::new(scenario).workers(2).max_start_lag(HOUR);
+        let run = if virtual_clock { run.virtually() } else { run };
+        let report = checked(run.run_blocking().unwrap());
+        let planned: Vec<u64> = report.journeys.iter().map(|row| row.planned).collect();
+        let in_first_second: Vec<u64> = report.per_second[0].rows.iter().map(|row| row.planned).collect();
+        (planned, in_first_second, all.iter().map(Starts::sorted).collect::<Vec<_>>())
+    };
+    assert_eq!(by(true), by(false));
+}
+
+#[test]
 fn starts_are_made_when_they_are_due_to_the_nanosecond() {
     // Start k is due at the least nanosecond at which 333.3 k/s reach it.
     for workers in [1, 2] {

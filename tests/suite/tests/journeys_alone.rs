@@ -82,7 +82,7 @@ async fn a_failed_journey_gives_its_own_error() -> Result {
 #[test]
 fn panics_and_timeouts_are_errors() -> Result {
     let run = run_journey_blocking(async |_ctx: &mut Context, n: u8| panic!("number {n}"), (7,))?;
-    run.assert_failed("panic: number 7 (at mite-core/tests/journeys_alone.rs:");
+    run.assert_failed(&format!("panic: number 7 (at {}:", file!()));
     let stuck = async |_ctx: &mut Context| std::future::pending().await;
     let run = Harness::new().timeout(MINUTE).virtually().run_blocking(stuck, ())?;
     run.assert_failed("the journey ran for longer than its row's timeout of 60s");
@@ -177,7 +177,7 @@ fn a_panic_with_a_context_is_the_test_s() {
     let text = caught.unwrap_err();
     seen.lock().unwrap().push_str(text.downcast_ref::<String>().expect("it is text"));
     let text = seen.into_inner().unwrap();
-    assert!(text.contains("sums") && text.contains("(at mite-core/tests/journeys_alone.rs:"), "{text}");
+    assert!(text.contains("sums") && text.contains(&format!("(at {}:", file!())), "{text}");
 }
 
 #[tokio::test]

@@ -249,8 +249,8 @@ impl Run {
         self
     }
 
-    /// The run is *generator limited* when mite made less than this part of a row's planned starts: 0.99 unless told
-    /// otherwise. Starts that waited at `max_running` or for data do not count against it.
+    /// The run is *generator limited* when mite made less than this part of a row's planned starts, from 0 to 1: 0.99
+    /// unless told otherwise. Starts that waited at `max_running` or for data do not count against it.
     pub fn min_achieved(mut self, part: f64) -> Self {
         self.limits.least_achieved = part;
         self
@@ -343,6 +343,9 @@ impl Run {
             || (!self.warm_up.is_zero() && self.stop_after.is_some_and(|end| self.warm_up >= end))
         {
             return Err(RunError::WarmUp);
+        }
+        if !(0.0..=1.0).contains(&self.limits.least_achieved) {
+            return Err(RunError::MinAchieved { part: self.limits.least_achieved });
         }
         let endless_ok = self.endless || stop_after.is_some();
         let Scenario { name, rows, hooks } = self.scenario;

@@ -355,6 +355,10 @@ mod tests {
                 "`.iterations_each(n)` is for a number running at once, not for a rate",
             ),
             (
+                constant(1, SECOND).running().iterations_each(1 << 32),
+                "`.iterations_each(n)` is for 4294967295 at the most",
+            ),
+            (
                 constant(1, SECOND).running().poisson(1),
                 "`.poisson(…)` and `.jitter(…)` spread a rate, not a number running at once",
             ),

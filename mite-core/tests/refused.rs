@@ -158,3 +158,12 @@ async fn the_longest_durations_are_none_too_many() {
     let report = common::ran(Run::new(Scenario::new().row(row)).graceful_stop(Duration::MAX)).await;
     assert_eq!(report.journeys[0].completed, 10);
 }
+
+#[tokio::test]
+async fn a_part_that_is_none_is_refused() {
+    for part in [-0.1, 1.01, f64::NAN, f64::INFINITY] {
+        let scenario = Scenario::new().row(Row::new(noop, NoData, constant(1, SECOND)));
+        let error = failed(Run::new(scenario).min_achieved(part)).await;
+        assert_eq!(error.to_string(), format!("`min_achieved` is a part from 0 to 1, not {part}"));
+    }
+}

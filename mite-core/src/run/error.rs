@@ -61,6 +61,12 @@ pub enum RunError {
         "`warm_up` is for a day at the most, and must be shorter than `stop_after`, so that there is something to measure"
     )]
     WarmUp,
+    /// `min_achieved` is no part of a whole.
+    #[error("`min_achieved` is a part from 0 to 1, not {part}")]
+    MinAchieved {
+        /// What was asked for.
+        part: f64,
+    },
     /// `spawn_rate` is out of range.
     #[error(transparent)]
     SpawnRate(VolumeError),

@@ -177,7 +177,9 @@ impl Stages {
     /// Each of the journeys that run at once is run so many times, one after the other; for numbers running only.
     pub fn iterations_each(mut self, starts: u64) -> Self {
         self.iterations_each = Some(starts);
+        let fits = u32::try_from(starts).is_ok();
         self.or_mistake(starts > 0, "`.iterations_each(0)` starts nothing")
+            .or_mistake(fits, "`.iterations_each(n)` is for 4294967295 at the most")
     }
 
     /// How long the model is.

@@ -13,9 +13,10 @@ use url::{Position, Url};
 use crate::{
     connector::Connector,
     error::{Class, Fault},
-    pool::Pool,
+    exchange::{Exchange, Reply},
+    pool::{Origin, Pool},
     timing::Timings,
-    transport::{Connection, Failure, Outgoing, Reply},
+    transport::{Answer, Connection, Failure, Outgoing},
 };
 
 /// How long a request may take.
@@ -55,7 +56,12 @@ impl Client {
             return (Timings::starting(Instant::now()), Err(fault));
         }
         let mut timings = Timings::starting(Instant::now());
-        let outcome = match timeout(limits.request, self.attempt(url, request, limits, &mut timings)).await {
+        let whole = async {
+            let exchange = self.open(url, request, limits, &mut timings).await?;
+            let remote = exchange.remote();
+            Ok((exchange.read_whole().await?, remote))
+        };
+        let outcome = match timeout(limits.request, whole).await {
             Ok(outcome) => outcome,
             Err(_elapsed) => Err(Fault::new(
                 Class::Timeout,
@@ -66,55 +72,47 @@ impl Client {
         (timings, outcome)
     }
 
-    async fn attempt(
+    /// Sends `request` to the server of `url` and waits for the head of the response.
+    async fn open(
         &self,
         url: &Url,
         mut request: Outgoing,
         limits: Limits,
         timings: &mut Timings,
-    ) -> Result<(Reply, SocketAddr), Fault> {
-        let origin = &url[..Position::BeforePath];
-        while let Some((mut connection, idle_for)) = self.pool.take(origin) {
-            match self.exchange_on(&mut connection, request, timings).await {
-                Ok(reply) => return Ok(self.done(origin, connection, reply)),
+    ) -> Result<Exchange, Fault> {
+        let origin = self.pool.origin(&url[..Position::BeforePath]);
+        while let Some((mut connection, idle_for)) = origin.take() {
+            match send_on(&mut connection, request, timings).await {
+                Ok(answer) => return Ok(self.answered(answer, connection, origin)),
                 // The connection was closed between the check and the first byte: this request can go elsewhere.
                 Err(Failure { unsent: Some(unsent), .. }) => request = unsent,
                 Err(Failure { fault, unsent: None }) => {
                     if connection.first_byte().is_some() || fault.class != Class::Closed {
                         return Err(fault);
                     }
-                    self.pool.closed(origin, idle_for);
+                    origin.closed(idle_for);
                     return Err(fault.saying(KEEP_ALIVE_RACE));
                 }
             }
         }
         // Boxed, because few requests connect, and all would be as large as one that shakes hands.
         let mut connection = Box::pin(self.connector.connect(url, limits.connect, timings)).await?;
-        match self.exchange_on(&mut connection, request, timings).await {
-            Ok(reply) => Ok(self.done(origin, connection, reply)),
+        match send_on(&mut connection, request, timings).await {
+            Ok(answer) => Ok(self.answered(answer, connection, origin)),
             Err(Failure { fault, .. }) => Err(fault),
         }
     }
 
-    async fn exchange_on(
-        &self,
-        connection: &mut Connection,
-        request: Outgoing,
-        timings: &mut Timings,
-    ) -> Result<Reply, Failure> {
-        timings.transferring();
-        let outcome = connection.exchange(request).await;
-        timings.transferred(connection.sent(), connection.first_byte());
-        outcome
+    fn answered(&self, answer: Answer, connection: Connection, origin: Rc<Origin>) -> Exchange {
+        Exchange::new(answer, connection, origin, Rc::clone(&self.pool))
     }
+}
 
-    fn done(&self, origin: &str, mut connection: Connection, reply: Reply) -> (Reply, SocketAddr) {
-        let remote = connection.remote();
-        if connection.is_reusable() {
-            self.pool.put(origin, connection);
-        }
-        (reply, remote)
-    }
+async fn send_on(connection: &mut Connection, request: Outgoing, timings: &mut Timings) -> Result<Answer, Failure> {
+    timings.transferring();
+    let outcome = connection.send(request).await;
+    timings.transferred(connection.sent(), connection.first_byte());
+    outcome
 }
 
 const KEEP_ALIVE_RACE: &str = "the server closed the connection that was being reused; \

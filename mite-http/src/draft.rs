@@ -9,12 +9,12 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri,
     header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT},
 };
-use http_body_util::Full;
 use serde::Serialize;
 use url::{ParseError, Position, Url};
 
 use crate::{
     error::{Class, Fault, HttpError},
+    payload::Payload,
     transport::Outgoing,
 };
 
@@ -158,7 +158,7 @@ impl Draft {
         replace(&mut headers, self.headers.clone());
         self.check_length(&mut headers)?;
 
-        let mut request = http::Request::new(Full::new(self.body.clone()));
+        let mut request = http::Request::new(Payload::whole(self.body.clone()));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;

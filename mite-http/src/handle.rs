@@ -154,8 +154,8 @@ impl fmt::Debug for Attached<'_> {
 /// `Authorization: Basic`, and is left out wherever the URL is shown.
 #[derive(Clone)]
 pub struct Http {
-    pub(crate) session: Rc<Session>,
-    pub(crate) scope: Scope,
+    session: Rc<Session>,
+    scope: Scope,
 }
 
 impl Http {
@@ -198,7 +198,7 @@ impl Http {
     pub fn request(&self, method: Method, url: impl AsRef<str>) -> Request {
         let config = |key: &str| self.scope.config().get::<String>(key).map_err(|error| error.to_string());
         let draft = Draft::new(method, url.as_ref(), || self.session.base(config));
-        Request::new(self.clone(), draft)
+        Request::new(Rc::clone(&self.session), self.scope.clone(), draft)
     }
 }
 

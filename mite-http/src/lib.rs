@@ -63,13 +63,17 @@
 )]
 extern crate self as mite_http;
 
+mod arriving;
 mod client;
 mod connector;
 mod cookies;
 mod draft;
 mod error;
+mod exchange;
 mod handle;
 mod keep_alive;
+mod metrics;
+mod payload;
 #[cfg(test)]
 mod peers;
 mod pool;

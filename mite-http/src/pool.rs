@@ -21,36 +21,20 @@ struct Idle {
     since: Instant,
 }
 
+/// What is known of one server, and the idle connections to it.
 #[derive(Debug, Default)]
-struct Origin {
+pub(crate) struct Origin {
     /// The longest idle is first, to within [`MAX_LATE`].
-    idle: Vec<Idle>,
-    keep_alive: KeepAlive,
+    idle: RefCell<Vec<Idle>>,
+    keep_alive: RefCell<KeepAlive>,
 }
 
-/// The idle connections of one worker.
-#[derive(Debug)]
-pub(crate) struct Pool {
-    /// By `scheme://host:port`.
-    origins: RefCell<HashMap<Box<str>, Origin>>,
-    idle_timeout: Duration,
-    sweeping: Cell<bool>,
-}
-
-impl Pool {
-    pub(crate) fn new() -> Rc<Self> {
-        Self::with_idle_timeout(IDLE_TIMEOUT)
-    }
-
-    pub(crate) fn with_idle_timeout(idle_timeout: Duration) -> Rc<Self> {
-        Rc::new(Self { origins: RefCell::default(), idle_timeout, sweeping: Cell::new(false) })
-    }
-
-    /// A connection to `origin` that was open a moment ago, and for how long it has been idle. Those that turn out to be
-    /// closed, or are about to be, are dropped.
-    pub(crate) fn take(&self, origin: &str) -> Option<(Connection, Duration)> {
-        let mut origins = self.origins.borrow_mut();
-        let Origin { idle, keep_alive } = origins.get_mut(origin)?;
+impl Origin {
+    /// A connection that was open a moment ago, and for how long it has been idle. Those that turn out to be closed, or
+    /// are about to be, are dropped.
+    pub(crate) fn take(&self) -> Option<(Connection, Duration)> {
+        let mut idle = self.idle.borrow_mut();
+        let mut keep_alive = self.keep_alive.borrow_mut();
         let now = Instant::now();
         while let Some(Idle { mut connection, since }) = idle.pop() {
             let age = now.saturating_duration_since(since);
@@ -64,22 +48,50 @@ impl Pool {
     }
 
     /// Remembers that the server closed a connection which had been idle for `age`, when it was used again.
-    pub(crate) fn closed(&self, origin: &str, age: Duration) {
-        if let Some(origin) = self.origins.borrow_mut().get_mut(origin) {
-            origin.keep_alive.closed(age);
+    pub(crate) fn closed(&self, age: Duration) {
+        self.keep_alive.borrow_mut().closed(age);
+    }
+
+    /// Closes what has been idle for as long as `timeout` by `now`; answers since when the longest idle of the others is.
+    fn close_expired(&self, timeout: Duration, now: Instant) -> Option<Instant> {
+        let mut idle = self.idle.borrow_mut();
+        let expired = idle.partition_point(|idle| now.duration_since(idle.since) >= timeout);
+        idle.drain(..expired);
+        idle.first().map(|oldest| oldest.since)
+    }
+}
+
+/// The idle connections of one worker.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    /// By `scheme://host:port`.
+    origins: RefCell<HashMap<Box<str>, Rc<Origin>>>,
+    idle_timeout: Duration,
+    sweeping: Cell<bool>,
+}
+
+impl Pool {
+    pub(crate) fn new() -> Rc<Self> {
+        Self::with_idle_timeout(IDLE_TIMEOUT)
+    }
+
+    pub(crate) fn with_idle_timeout(idle_timeout: Duration) -> Rc<Self> {
+        Rc::new(Self { origins: RefCell::default(), idle_timeout, sweeping: Cell::new(false) })
+    }
+
+    /// The server at `origin`.
+    pub(crate) fn origin(&self, origin: &str) -> Rc<Origin> {
+        let mut origins = self.origins.borrow_mut();
+        match origins.get(origin) {
+            Some(known) => Rc::clone(known),
+            None => Rc::clone(origins.entry(origin.into()).or_default()),
         }
     }
 
-    /// Keeps `connection` for the next request to `origin`.
-    pub(crate) fn put(self: &Rc<Self>, origin: &str, connection: Connection) {
+    /// Keeps `connection` for the next request to its origin.
+    pub(crate) fn put(self: &Rc<Self>, origin: &Origin, connection: Connection) {
         let since = idle_since(connection.sent(), Instant::now());
-        let idle = Idle { connection, since };
-        let mut origins = self.origins.borrow_mut();
-        if let Some(origin) = origins.get_mut(origin) {
-            origin.idle.push(idle);
-        } else {
-            origins.insert(origin.into(), Origin { idle: vec![idle], keep_alive: KeepAlive::default() });
-        }
+        origin.idle.borrow_mut().push(Idle { connection, since });
         if !self.sweeping.replace(true) {
             tokio::task::spawn_local(Self::sweep(Rc::downgrade(self), self.idle_timeout));
         }
@@ -102,21 +114,21 @@ impl Pool {
     /// `None` if the pool is empty.
     fn close_expired(&self, now: Instant) -> Option<Duration> {
         let mut next: Option<Duration> = None;
-        self.origins.borrow_mut().retain(|_, Origin { idle: list, keep_alive }| {
-            let expired = list.partition_point(|idle| now.duration_since(idle.since) >= self.idle_timeout);
-            list.drain(..expired);
-            if let Some(oldest) = list.first() {
-                let left = self.idle_timeout.saturating_sub(now.duration_since(oldest.since));
+        self.origins.borrow_mut().retain(|_, origin| {
+            let oldest = origin.close_expired(self.idle_timeout, now);
+            if let Some(since) = oldest {
+                let left = self.idle_timeout.saturating_sub(now.duration_since(since));
                 next = Some(next.map_or(left, |next| next.min(left)));
             }
-            !list.is_empty() || keep_alive.is_known()
+            // A request that is under way brings its connection back to the origin that it holds.
+            oldest.is_some() || origin.keep_alive.borrow().is_known() || Rc::strong_count(origin) > 1
         });
         next
     }
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.origins.borrow().values().map(|origin| origin.idle.len()).sum()
+        self.origins.borrow().values().map(|origin| origin.idle.borrow().len()).sum()
     }
 
     #[cfg(test)]

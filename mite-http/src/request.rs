@@ -5,15 +5,22 @@ use std::{
     fmt,
     future::{Future, IntoFuture},
     pin::Pin,
+    rc::Rc,
     time::Duration,
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use mite_core::{RequestSample, Scope};
+use mite_core::Scope;
 use serde::Serialize;
 
-use crate::{draft::Draft, error::HttpError, handle::Http, response::Response, session::Exchange, timing::HttpMetrics};
+use crate::{
+    draft::Draft,
+    error::HttpError,
+    metrics,
+    response::Response,
+    session::{Performed, Session},
+};
 
 /// A request that is sent when it is awaited.
 ///
@@ -39,13 +46,14 @@ use crate::{draft::Draft, error::HttpError, handle::Http, response::Response, se
 /// ```
 #[must_use = "a request is not sent until it is awaited"]
 pub struct Request {
-    http: Http,
+    session: Rc<Session>,
+    scope: Scope,
     draft: Result<Draft, HttpError>,
 }
 
 impl Request {
-    pub(crate) fn new(http: Http, draft: Result<Draft, HttpError>) -> Self {
-        Self { http, draft }
+    pub(crate) fn new(session: Rc<Session>, scope: Scope, draft: Result<Draft, HttpError>) -> Self {
+        Self { session, scope, draft }
     }
 
     fn with(mut self, change: impl FnOnce(&mut Draft) -> Result<(), HttpError>) -> Self {
@@ -123,35 +131,9 @@ impl Request {
     ///
     /// When there is no whole response, whatever its status; [`HttpError::class`] lists the reasons.
     pub async fn send(self) -> Result<Response, HttpError> {
-        let Exchange { method, timings, outcome } = self.http.session.perform(self.draft?).await?;
-        let scope = &self.http.scope;
-        let mut sample = RequestSample {
-            method: method.as_str(),
-            total: timings.total(),
-            dns: timings.dns(),
-            connect: timings.connect(),
-            tls: timings.tls(),
-            first_byte: timings.first_byte(),
-            ..RequestSample::default()
-        };
-        match &outcome {
-            Ok(response) => {
-                sample.code = response.status().as_u16();
-                sample.bytes = response.received();
-                emit(scope, response);
-            }
-            Err(error) => sample.error = Some(error.class()),
-        }
-        scope.request(&sample);
+        let Performed { method, timings, outcome } = self.session.perform(self.draft?).await?;
+        metrics::report(&self.scope, method.as_str(), &timings, &outcome);
         outcome
-    }
-}
-
-fn emit(scope: &Scope, response: &Response) {
-    const HTTP_METRICS: &str = "http_metrics";
-    if scope.wants(HTTP_METRICS) {
-        let start_time = scope.unix_time(response.timings().start());
-        scope.emit(HTTP_METRICS, &HttpMetrics::new(start_time, response));
     }
 }
 

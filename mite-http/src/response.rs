@@ -10,8 +10,8 @@ use url::Url;
 
 use crate::{
     error::{Class, Fault, HttpError},
+    exchange::Reply,
     timing::Timings,
-    transport::Reply,
 };
 
 /// How much of a body an error shows.
@@ -44,6 +44,7 @@ pub struct Response {
     head: Head,
     body: Bytes,
     received: u64,
+    trailers: Option<Box<HeaderMap>>,
     remote: SocketAddr,
     timings: Timings,
 }
@@ -58,8 +59,16 @@ struct Head {
 impl Response {
     pub(crate) fn new(method: Method, url: Url, reply: Reply, remote: SocketAddr, timings: Timings) -> Self {
         let head = Head { status: reply.head.status, version: reply.head.version, headers: reply.head.headers };
-        let received = reply.body.len() as u64;
-        Self { method, url, head, body: reply.body, received, remote, timings }
+        Self {
+            method,
+            url,
+            head,
+            body: reply.body,
+            received: reply.received,
+            trailers: reply.trailers,
+            remote,
+            timings,
+        }
     }
 
     /// The status.
@@ -70,6 +79,11 @@ impl Response {
     /// The headers.
     pub fn headers(&self) -> &HeaderMap {
         &self.head.headers
+    }
+
+    /// What the server sent after the body of a chunked response, as if it were headers.
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.as_deref()
     }
 
     /// The version of HTTP in which the server answered.
@@ -177,4 +191,4 @@ impl Response {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

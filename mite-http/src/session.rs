@@ -31,7 +31,7 @@ pub(crate) struct Session {
 
 /// One request that was sent, and what came of it.
 #[derive(Debug)]
-pub(crate) struct Exchange {
+pub(crate) struct Performed {
     pub(crate) method: Method,
     pub(crate) timings: Timings,
     pub(crate) outcome: Result<Response, HttpError>,
@@ -73,8 +73,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// If nothing was sent, because the request makes no sense; what happens to one that was sent is in the exchange.
-    pub(crate) async fn perform(&self, draft: Draft) -> Result<Exchange, HttpError> {
+    /// If nothing was sent, because the request makes no sense; what happens to one that was sent is in the answer.
+    pub(crate) async fn perform(&self, draft: Draft) -> Result<Performed, HttpError> {
         if self.closed.get() {
             return Err(Fault::new(Class::Request, CLOSED).of(&draft.method, &draft.url));
         }
@@ -93,7 +93,7 @@ impl Session {
             }
             Err(fault) => Err(fault.of(&method, &url)),
         };
-        Ok(Exchange { method, timings, outcome })
+        Ok(Performed { method, timings, outcome })
     }
 }
 

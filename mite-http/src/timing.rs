@@ -1,14 +1,7 @@
-//! When each phase of a request began and ended, and what is derived from it for `http_metrics` and the report.
+//! When each phase of a request began and ended, and how long it took.
 //! It is separate so that the layers only note instants, and the arithmetic is tested without a network.
 
-use std::{
-    net::IpAddr,
-    time::{Duration, Instant},
-};
-
-use serde::{Serialize, Serializer};
-
-use crate::response::Response;
+use std::time::{Duration, Instant};
 
 /// A phase that took place: from when to when.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +32,18 @@ pub struct Timings {
     sent: Option<Instant>,
     first_byte: Option<Instant>,
     end: Option<Instant>,
+}
+
+/// When each phase had ended, in seconds from the start of the request, as curl gives them: each includes those before it.
+/// A phase that did not happen is 0.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ends {
+    pub(crate) dns: f64,
+    pub(crate) connect: f64,
+    pub(crate) tls: f64,
+    /// The request was about to be written.
+    pub(crate) transfer_start: f64,
+    pub(crate) first_byte: f64,
 }
 
 impl Timings {
@@ -102,54 +107,20 @@ impl Timings {
         self.end.map_or(Duration::ZERO, |end| end.duration_since(self.start))
     }
 
+    /// The ends of the phases, see [`Ends`].
+    pub(crate) fn ends(&self) -> Ends {
+        Ends {
+            dns: self.since_start(self.dns.map(|span| span.to)),
+            connect: self.since_start(self.connect.map(|span| span.to)),
+            tls: self.since_start(self.tls.map(|span| span.to)),
+            transfer_start: self.since_start(self.transfer),
+            first_byte: self.since_start(self.first_byte),
+        }
+    }
+
     fn since_start(&self, at: Option<Instant>) -> f64 {
         at.map_or(0.0, |at| at.saturating_duration_since(self.start).as_secs_f64())
     }
-}
-
-/// The fields of an `http_metrics` message, in the order of the format. The times are seconds from the start of the
-/// request, as curl gives them: each includes those before it.
-#[derive(Debug, Serialize)]
-pub(crate) struct HttpMetrics<'a> {
-    start_time: f64,
-    effective_url: &'a str,
-    response_code: u16,
-    dns_time: f64,
-    connect_time: f64,
-    tls_time: f64,
-    transfer_start_time: f64,
-    first_byte_time: f64,
-    total_time: f64,
-    #[serde(serialize_with = "as_text")]
-    primary_ip: IpAddr,
-    method: &'a str,
-    download_size: u64,
-}
-
-impl<'a> HttpMetrics<'a> {
-    /// The metrics of `response`, whose request began at `start_time` (Unix seconds).
-    pub(crate) fn new(start_time: f64, response: &'a Response) -> Self {
-        let timings = response.timings();
-        Self {
-            start_time,
-            effective_url: response.url().as_str(),
-            response_code: response.status().as_u16(),
-            dns_time: timings.since_start(timings.dns.map(|span| span.to)),
-            connect_time: timings.since_start(timings.connect.map(|span| span.to)),
-            tls_time: timings.since_start(timings.tls.map(|span| span.to)),
-            transfer_start_time: timings.since_start(timings.transfer),
-            first_byte_time: timings.since_start(timings.first_byte),
-            total_time: timings.total().as_secs_f64(),
-            primary_ip: response.remote_addr().ip(),
-            method: response.method().as_str(),
-            download_size: response.received(),
-        }
-    }
-}
-
-/// A binary format would take the bytes of the address, where readers of the message expect its text.
-fn as_text<S: Serializer>(ip: &IpAddr, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(ip)
 }
 
 #[cfg(test)]
@@ -172,8 +143,9 @@ mod tests {
         assert_eq!(timings.tls(), None);
         assert_eq!(timings.first_byte(), Some(Duration::from_millis(18)));
         assert_eq!(timings.total(), Duration::from_millis(31));
-        assert!((timings.since_start(timings.connect.map(|span| span.to)) - 0.010).abs() < 1e-9);
-        assert!(timings.since_start(timings.tls.map(|span| span.to)).abs() < 1e-9, "a phase that did not happen is 0");
+        let ends = timings.ends();
+        assert!((ends.connect - 0.010).abs() < 1e-9);
+        assert!(ends.tls.abs() < 1e-9, "a phase that did not happen is 0");
     }
 
     #[test]

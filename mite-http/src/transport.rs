@@ -1,27 +1,32 @@
-//! The seam between the session and whatever speaks HTTP below it: a connection that exchanges one request for one reply.
-//! What a session does (cookies, pooling, timing, errors) is above it, so that another HTTP/1.1 implementation or HTTP/2
-//! can come below without a change to the session.
+//! The seam between the session and whatever speaks HTTP below it: a connection takes a request, answers with a head, and
+//! then with the body piece by piece. What a session does (cookies, pooling, timing, errors) is above it, so that another
+//! HTTP/1.1 implementation or HTTP/2 can come below without a change to the session.
 
 mod hyper1;
 
-use std::{net::SocketAddr, rc::Rc, time::Instant};
+use std::{
+    net::SocketAddr,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Instant,
+};
 
 use bytes::Bytes;
-use http_body_util::Full;
+use hyper::body::{Frame, Incoming};
 
-use crate::{error::Fault, wire::Wire};
+use crate::{
+    error::Fault,
+    payload::Payload,
+    wire::{Marks, Wire},
+};
 
 /// A request as it goes out: the URI in origin form, and every header that is to be sent but `Content-Length`.
-pub(crate) type Outgoing = http::Request<Full<Bytes>>;
+pub(crate) type Outgoing = http::Request<Payload>;
 
-/// A whole response.
-#[derive(Debug)]
-pub(crate) struct Reply {
-    pub(crate) head: http::response::Parts,
-    pub(crate) body: Bytes,
-}
+/// The head of a response, and the body that is still to come.
+pub(crate) type Answer = http::Response<Incoming>;
 
-/// Why there is no whole response.
+/// Why there is no answer.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) fault: Fault,
@@ -33,7 +38,7 @@ pub(crate) struct Failure {
 #[derive(Debug)]
 pub(crate) struct Connection {
     protocol: Protocol,
-    marks: Rc<crate::wire::Marks>,
+    marks: Rc<Marks>,
     remote: SocketAddr,
 }
 
@@ -51,13 +56,25 @@ impl Connection {
         Ok(Self { protocol, marks, remote })
     }
 
-    /// Sends `request` and reads the whole response.
+    /// Sends `request` and waits for the head of the response.
     ///
     /// A connection whose exchange failed or was cancelled must not be used again.
-    pub(crate) async fn exchange(&mut self, request: Outgoing) -> Result<Reply, Failure> {
+    pub(crate) async fn send(&mut self, request: Outgoing) -> Result<Answer, Failure> {
         self.marks.reset();
         match &mut self.protocol {
-            Protocol::Http1(connection) => connection.exchange(request).await,
+            Protocol::Http1(connection) => connection.send(request).await,
+        }
+    }
+
+    /// The next piece of the body of the response that was answered last; `received` is how many bytes have come.
+    pub(crate) fn poll_frame(
+        &mut self,
+        body: &mut Incoming,
+        received: u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        match &mut self.protocol {
+            Protocol::Http1(connection) => connection.poll_frame(body, received, cx),
         }
     }
 

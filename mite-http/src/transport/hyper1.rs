@@ -9,26 +9,23 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use bytes::{Bytes, BytesMut};
-use http_body_util::Full;
+use bytes::Bytes;
 use hyper::{
-    body::{Body, Incoming},
+    body::{Body, Frame, Incoming},
     client::conn::http1::{Connection, SendRequest, handshake},
 };
 use hyper_util::rt::TokioIo;
 use tokio::task::coop::unconstrained;
 
-use super::{Failure, Outgoing, Reply};
+use super::{Answer, Failure, Outgoing};
 use crate::{
     error::{Class, Fault},
+    payload::Payload,
     wire::Wire,
 };
 
-/// What is set aside for a body at most before its bytes have come: a server's `Content-Length` is only a claim.
-const MAX_RESERVED: u64 = 1 << 20;
-
 pub(crate) struct Http1 {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Payload>,
     driver: Driver,
 }
 
@@ -40,7 +37,7 @@ impl Http1 {
         Ok(Self { sender, driver: Driver { connection: Some(connection) } })
     }
 
-    pub(crate) async fn exchange(&mut self, request: Outgoing) -> Result<Reply, Failure> {
+    pub(crate) async fn send(&mut self, request: Outgoing) -> Result<Answer, Failure> {
         let Self { sender, driver } = self;
         // Both the answer and the frames of the body come into being while the connection is driven, which is done with
         // the task's own waker: asking for them needs none. It must not count against the task's budget either, since a
@@ -55,19 +52,34 @@ impl Http1 {
         })
         .await;
 
-        let response = match answer {
-            Some(Ok(response)) => response,
+        match answer {
+            Some(Ok(answer)) => Ok(answer),
             Some(Err(mut error)) => {
                 let unsent = error.take_message();
-                return Err(Failure { fault: fault_of(error.into_error(), None), unsent });
+                Err(Failure { fault: fault_of(error.into_error(), None), unsent })
             }
-            None => {
-                return Err(Failure { fault: Fault::new(Class::Closed, CLOSED), unsent: None });
+            None => Err(Failure { fault: Fault::new(Class::Closed, CLOSED), unsent: None }),
+        }
+    }
+
+    /// See [`Connection::poll_frame`](super::Connection::poll_frame).
+    pub(crate) fn poll_frame(
+        &mut self,
+        body: &mut Incoming,
+        received: u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        let progress = self.driver.drive(cx);
+        let mut frame = unconstrained(poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)));
+        match Pin::new(&mut frame).poll(&mut nobody()) {
+            Poll::Ready(frame) => {
+                Poll::Ready(frame.map(|frame| frame.map_err(|error| fault_of(error, Some(received)))))
             }
-        };
-        let (head, incoming) = response.into_parts();
-        let body = read_whole(incoming, driver).await.map_err(|received| Failure { fault: received, unsent: None })?;
-        Ok(Reply { head, body })
+            Poll::Pending if progress.is_ready() => {
+                Poll::Ready(Some(Err(Fault::new(Class::Body, broken_off(received)))))
+            }
+            Poll::Pending => Poll::Pending,
+        }
     }
 
     /// Whether the connection is open, has nothing more to read or write, and takes another request.
@@ -91,7 +103,7 @@ fn nobody() -> Context<'static> {
 /// The half of a connection that reads and writes.
 struct Driver {
     /// `None` once it has ended. It is dropped at once, since what waits for it is answered by its drop.
-    connection: Option<Connection<TokioIo<Wire>, Full<Bytes>>>,
+    connection: Option<Connection<TokioIo<Wire>, Payload>>,
 }
 
 impl Driver {
@@ -108,83 +120,14 @@ impl Driver {
     }
 }
 
-async fn read_whole(mut incoming: Incoming, driver: &mut Driver) -> Result<Bytes, Fault> {
-    let announced = incoming.size_hint().lower().min(MAX_RESERVED) as usize;
-    let mut body = Gathered::Nothing;
-    poll_fn(|cx| {
-        loop {
-            let progress = driver.drive(cx);
-            let mut frame = unconstrained(poll_fn(|cx| Pin::new(&mut incoming).poll_frame(cx)));
-            match Pin::new(&mut frame).poll(&mut nobody()) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    if let Ok(data) = frame.into_data() {
-                        body.push(data, announced);
-                    }
-                }
-                Poll::Ready(Some(Err(error))) => {
-                    return Poll::Ready(Err(fault_of(error, Some(body.len()))));
-                }
-                Poll::Ready(None) => return Poll::Ready(Ok(())),
-                Poll::Pending if progress.is_ready() => {
-                    return Poll::Ready(Err(Fault::new(Class::Body, broken_off(body.len()))));
-                }
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-    })
-    .await?;
-    Ok(body.into_bytes())
-}
-
-/// A body as it comes in. Most come in one piece, which is not copied.
-enum Gathered {
-    Nothing,
-    One(Bytes),
-    Many(BytesMut),
-}
-
-impl Gathered {
-    fn push(&mut self, data: Bytes, announced: usize) {
-        *self = match std::mem::replace(self, Self::Nothing) {
-            Self::Nothing => Self::One(data),
-            Self::One(first) => {
-                let mut all = BytesMut::with_capacity(announced.max(first.len() + data.len()));
-                all.extend_from_slice(&first);
-                all.extend_from_slice(&data);
-                Self::Many(all)
-            }
-            Self::Many(mut all) => {
-                all.extend_from_slice(&data);
-                Self::Many(all)
-            }
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Nothing => 0,
-            Self::One(data) => data.len(),
-            Self::Many(data) => data.len(),
-        }
-    }
-
-    fn into_bytes(self) -> Bytes {
-        match self {
-            Self::Nothing => Bytes::new(),
-            Self::One(data) => data,
-            Self::Many(data) => data.freeze(),
-        }
-    }
-}
-
 const CLOSED: &str = "the server closed the connection before it had answered";
 
-fn broken_off(received: usize) -> String {
+fn broken_off(received: u64) -> String {
     format!("the response's body broke off after {received} bytes")
 }
 
 /// Sorts hyper's errors into classes; `received` is the bytes of body that have come, if the head has.
-fn fault_of(error: hyper::Error, received: Option<usize>) -> Fault {
+fn fault_of(error: hyper::Error, received: Option<u64>) -> Fault {
     let fault = if is_tls(&error) {
         Fault::new(Class::Tls, "the TLS connection broke")
     } else if let Some(received) = received {

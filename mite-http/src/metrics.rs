@@ -1,0 +1,99 @@
+//! What a request leaves behind: a sample in the report, and an `http_metrics` message.
+//! It is separate because it alone knows the names that others read.
+
+use std::net::IpAddr;
+
+use mite_core::{RequestSample, Scope};
+use serde::{Serialize, Serializer};
+
+use crate::{error::HttpError, response::Response, timing::Timings};
+
+const HTTP_METRICS: &str = "http_metrics";
+
+/// Counts a request that came to an end, and sends its message if there was a response.
+pub(crate) fn report(scope: &Scope, method: &str, timings: &Timings, outcome: &Result<Response, HttpError>) {
+    let mut sample = RequestSample {
+        method,
+        total: timings.total(),
+        dns: timings.dns(),
+        connect: timings.connect(),
+        tls: timings.tls(),
+        first_byte: timings.first_byte(),
+        ..RequestSample::default()
+    };
+    match outcome {
+        Ok(response) => {
+            sample.code = response.status().as_u16();
+            sample.bytes = response.received();
+            if scope.wants(HTTP_METRICS) {
+                let start_time = scope.unix_time(timings.start());
+                scope.emit(HTTP_METRICS, &HttpMetrics::new(start_time, response));
+            }
+        }
+        Err(error) => sample.error = Some(error.class()),
+    }
+    scope.request(&sample);
+}
+
+/// The fields of an `http_metrics` message, in the order of the format. The times are seconds from the start of the
+/// request, as curl gives them: each includes those before it.
+#[derive(Debug, Serialize)]
+struct HttpMetrics<'a> {
+    start_time: f64,
+    effective_url: &'a str,
+    response_code: u16,
+    dns_time: f64,
+    connect_time: f64,
+    tls_time: f64,
+    transfer_start_time: f64,
+    first_byte_time: f64,
+    total_time: f64,
+    #[serde(serialize_with = "as_text")]
+    primary_ip: IpAddr,
+    method: &'a str,
+    download_size: u64,
+}
+
+impl<'a> HttpMetrics<'a> {
+    /// The metrics of `response`, whose request began at `start_time` (Unix seconds).
+    fn new(start_time: f64, response: &'a Response) -> Self {
+        let timings = response.timings();
+        let ends = timings.ends();
+        Self {
+            start_time,
+            effective_url: response.url().as_str(),
+            response_code: response.status().as_u16(),
+            dns_time: ends.dns,
+            connect_time: ends.connect,
+            tls_time: ends.tls,
+            transfer_start_time: ends.transfer_start,
+            first_byte_time: ends.first_byte,
+            total_time: timings.total().as_secs_f64(),
+            primary_ip: response.remote_addr().ip(),
+            method: response.method().as_str(),
+            download_size: response.received(),
+        }
+    }
+}
+
+/// A binary format would take the bytes of the address, where readers of the message expect its text.
+fn as_text<S: Serializer>(ip: &IpAddr, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(ip)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::response::tests::response;
+
+    #[test]
+    fn http_metrics_have_the_fields_of_the_format_in_its_order() {
+        let response = response(201, "12345");
+        let metrics = HttpMetrics::new(1.5, &response);
+        let text = serde_json::to_string(&metrics).unwrap();
+        assert_eq!(
+            text,
+            r#"{"start_time":1.5,"effective_url":"http://h:1/users","response_code":201,"dns_time":0.0,"connect_time":0.0,"tls_time":0.0,"transfer_start_time":0.0,"first_byte_time":0.0,"total_time":0.0,"primary_ip":"127.0.0.1","method":"POST","download_size":5}"#
+        );
+    }
+}

@@ -9,9 +9,11 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use hyper::body::{Body, Incoming};
 
-use crate::{error::Fault, transport::Connection};
+use crate::{
+    error::Fault,
+    transport::{Connection, Incoming},
+};
 
 /// What is set aside for a body at most before its bytes have come: a server's `Content-Length` is only a claim.
 const MAX_RESERVED: u64 = 1 << 20;
@@ -64,7 +66,7 @@ impl Arriving {
 
     /// All of the body.
     pub(crate) async fn gather(&mut self, connection: &mut Connection) -> Result<Bytes, Fault> {
-        let announced = self.incoming.size_hint().lower().min(MAX_RESERVED) as usize;
+        let announced = self.incoming.announced().min(MAX_RESERVED) as usize;
         let mut whole = Gathered::Nothing;
         poll_fn(|cx| {
             loop {

@@ -7,17 +7,24 @@ use std::{
     time::{Duration, Instant},
 };
 
+#[cfg(feature = "http2")]
+use http::Version;
 use tokio::time::timeout;
 use url::{Position, Url};
 
 use crate::{
-    connector::Connector,
+    connector::{Connector, Opened},
     error::{Class, Fault},
     exchange::{Exchange, Reply},
-    pool::{Origin, Pool},
+    origin::{Opening, Way},
+    policy::Policy,
+    pool::Pool,
     timing::Timings,
     transport::{Answer, Connection, Failure, Outgoing},
 };
+
+/// How often a request is sent to a server that keeps saying that it has not begun with it.
+const MOST_AGAIN: u32 = 4;
 
 /// How long a request may take.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +33,7 @@ pub(crate) struct Limits {
     pub(crate) request: Duration,
 }
 
-/// The connections of one worker.
+/// The connections of one worker, or of one journey.
 #[derive(Debug)]
 pub(crate) struct Client {
     pool: Rc<Pool>,
@@ -34,13 +41,14 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new() -> Self {
-        Self { pool: Pool::new(), connector: Connector::default() }
+    /// A client of nobody's making in particular.
+    #[cfg(test)]
+    pub(crate) fn default() -> Self {
+        Self::new(Policy::default(), Connector::default())
     }
 
-    #[cfg(test)]
-    pub(crate) fn with(pool: Rc<Pool>, connector: Connector) -> Self {
-        Self { pool, connector }
+    pub(crate) fn new(policy: Policy, connector: Connector) -> Self {
+        Self { pool: Pool::new(policy), connector }
     }
 
     /// Sends `request` to the server of `url` and reads the whole response.
@@ -51,7 +59,7 @@ impl Client {
         url: &Url,
         request: Outgoing,
         limits: Limits,
-    ) -> (Timings, Result<(Reply, SocketAddr), Fault>) {
+    ) -> (Timings, Result<(Reply, Option<SocketAddr>), Fault>) {
         if let Err(fault) = self.connector.prepare(url).await {
             return (Timings::starting(Instant::now()), Err(fault));
         }
@@ -80,14 +88,28 @@ impl Client {
         limits: Limits,
         timings: &mut Timings,
     ) -> Result<Exchange, Fault> {
-        let origin = self.pool.origin(&url[..Position::BeforePath]);
-        while let Some((mut connection, idle_for)) = origin.take() {
+        let origin = self.pool.origin(&url[..Position::BeforePath], || self.connector.version(url));
+        let mut again = 0;
+        loop {
+            let (mut connection, idle_for) = match origin.way().await {
+                Way::Open(connection, idle_for) => (connection, Some(idle_for)),
+                // Boxed, because few requests connect, and all would be as large as one that shakes hands.
+                Way::Opening(opening) => (Box::pin(self.connect(opening, url, limits, timings)).await?, None),
+            };
             match send_on(&mut connection, request, timings).await {
-                Ok(answer) => return Ok(self.answered(answer, connection, origin)),
-                // The connection was closed between the check and the first byte: this request can go elsewhere.
-                Err(Failure { unsent: Some(unsent), .. }) => request = unsent,
+                Ok(answer) => return Ok(Exchange::new(answer, connection, origin, Rc::clone(&self.pool))),
+                // The connection was closed between the check and the first byte, or the server has not begun with the
+                // request: it can go elsewhere.
+                Err(Failure { unsent: Some(unsent), fault }) => {
+                    again += 1;
+                    if idle_for.is_none() && again > MOST_AGAIN {
+                        return Err(fault);
+                    }
+                    request = unsent;
+                }
                 Err(Failure { fault, unsent: None }) => {
-                    if connection.first_byte().is_some() || fault.class != Class::Closed {
+                    let Some(idle_for) = idle_for else { return Err(fault) };
+                    if connection.is_shared() || connection.first_byte().is_some() || fault.class != Class::Closed {
                         return Err(fault);
                     }
                     origin.closed(idle_for);
@@ -95,16 +117,22 @@ impl Client {
                 }
             }
         }
-        // Boxed, because few requests connect, and all would be as large as one that shakes hands.
-        let mut connection = Box::pin(self.connector.connect(url, limits.connect, timings)).await?;
-        match send_on(&mut connection, request, timings).await {
-            Ok(answer) => Ok(self.answered(answer, connection, origin)),
-            Err(Failure { fault, .. }) => Err(fault),
-        }
     }
 
-    fn answered(&self, answer: Answer, connection: Connection, origin: Rc<Origin>) -> Exchange {
-        Exchange::new(answer, connection, origin, Rc::clone(&self.pool))
+    async fn connect(
+        &self,
+        opening: Opening,
+        url: &Url,
+        limits: Limits,
+        timings: &mut Timings,
+    ) -> Result<Connection, Fault> {
+        let Opened { wire, remote, version } = self.connector.connect(url, limits.connect, timings).await?;
+        let connection = match version {
+            #[cfg(feature = "http2")]
+            Version::HTTP_2 => Connection::http2(wire, remote).await?,
+            _ => Connection::http1(wire, remote).await?,
+        };
+        Ok(opening.opened(connection))
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use http::Version;
 use tokio::{
     net::{TcpStream, lookup_host},
     time::timeout,
@@ -18,21 +19,41 @@ use crate::{
     error::{Class, Fault},
     timing::Timings,
     tls::Tls,
-    transport::Connection,
     wire::{Marks, Socket, Wire},
 };
+
+/// A stream on which HTTP can begin.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) wire: Wire,
+    /// The address of the other end, if it has one.
+    pub(crate) remote: Option<SocketAddr>,
+    pub(crate) version: Version,
+}
 
 /// Opens the connections of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct Connector {
     tls: Tls,
+    version: Version,
 }
 
 impl Connector {
     /// A connector whose https is `tls`.
     #[cfg(all(test, feature = "tls"))]
     pub(crate) fn with(tls: Tls) -> Self {
-        Self { tls }
+        Self { tls, ..Self::default() }
+    }
+
+    /// A connector that takes servers to speak HTTP/2.
+    #[cfg(all(test, feature = "http2"))]
+    pub(crate) fn http2() -> Self {
+        Self { version: Version::HTTP_2, ..Self::default() }
+    }
+
+    /// In which version the server of `url` answers, if that is known before it has.
+    pub(crate) fn version(&self, _: &Url) -> Option<Version> {
+        Some(self.version)
     }
 
     /// Does what takes time once and belongs to no request.
@@ -41,7 +62,7 @@ impl Connector {
     }
 
     /// A new connection to the server of `url`, opened within `limit`.
-    pub(crate) async fn connect(&self, url: &Url, limit: Duration, timings: &mut Timings) -> Result<Connection, Fault> {
+    pub(crate) async fn connect(&self, url: &Url, limit: Duration, timings: &mut Timings) -> Result<Opened, Fault> {
         match timeout(limit, self.open(url, limit, timings)).await {
             Ok(opened) => opened,
             Err(_elapsed) => {
@@ -50,7 +71,7 @@ impl Connector {
         }
     }
 
-    async fn open(&self, url: &Url, limit: Duration, timings: &mut Timings) -> Result<Connection, Fault> {
+    async fn open(&self, url: &Url, limit: Duration, timings: &mut Timings) -> Result<Opened, Fault> {
         let addresses = resolve(url, timings).await?;
         let (tcp, remote) = connect_to_any(url, &addresses, limit, timings).await?;
         // A request is written in one piece and waits for its answer: there is nothing to gather.
@@ -65,7 +86,7 @@ impl Connector {
         } else {
             Wire::plain(socket)
         };
-        Connection::http1(wire, remote).await
+        Ok(Opened { wire, remote: Some(remote), version: self.version })
     }
 }
 

@@ -9,7 +9,8 @@ use http::{HeaderMap, response::Parts};
 use crate::{
     arriving::Arriving,
     error::Fault,
-    pool::{Origin, Pool},
+    origin::Origin,
+    pool::Pool,
     transport::{Answer, Connection},
 };
 
@@ -41,7 +42,7 @@ impl Exchange {
     }
 
     /// The server's address.
-    pub(crate) fn remote(&self) -> SocketAddr {
+    pub(crate) fn remote(&self) -> Option<SocketAddr> {
         self.connection.remote()
     }
 

@@ -10,7 +10,10 @@ use std::{
 use http::Method;
 use mite_core::{Context, Scope};
 
-use crate::{client::Client, draft::Draft, request::Request, session::Session, settings::Settings};
+use crate::{
+    client::Client, connector::Connector, draft::Draft, policy::Policy, request::Request, session::Session,
+    settings::Settings,
+};
 
 /// Gives a journey's context its HTTP session.
 pub trait HttpContext {
@@ -81,7 +84,7 @@ struct Attachment(Rc<Session>);
 
 impl Attachment {
     fn new(ctx: &Context, settings: Settings) -> Rc<Self> {
-        let client = ctx.worker_extension(Client::new);
+        let client = ctx.worker_extension(|| Client::new(Policy::default(), Connector::default()));
         Rc::new(Self(Rc::new(Session::new(settings, client))))
     }
 }

@@ -73,12 +73,15 @@ mod exchange;
 mod handle;
 mod keep_alive;
 mod metrics;
+mod origin;
 mod payload;
 #[cfg(test)]
 mod peers;
+mod policy;
 mod pool;
 mod request;
 mod response;
+mod room;
 mod session;
 mod settings;
 #[cfg(feature = "testing")]
@@ -96,6 +99,7 @@ pub use url::Url;
 pub use crate::{
     error::HttpError,
     handle::{Attached, Http, HttpContext},
+    policy::Connections,
     request::Request,
     response::Response,
     settings::Settings,

@@ -48,8 +48,9 @@ struct HttpMetrics<'a> {
     transfer_start_time: f64,
     first_byte_time: f64,
     total_time: f64,
+    /// Empty for a Unix socket.
     #[serde(serialize_with = "as_text")]
-    primary_ip: IpAddr,
+    primary_ip: Option<IpAddr>,
     method: &'a str,
     download_size: u64,
 }
@@ -69,7 +70,7 @@ impl<'a> HttpMetrics<'a> {
             transfer_start_time: ends.transfer_start,
             first_byte_time: ends.first_byte,
             total_time: timings.total().as_secs_f64(),
-            primary_ip: response.remote_addr().ip(),
+            primary_ip: response.remote_addr().map(|remote| remote.ip()),
             method: response.method().as_str(),
             download_size: response.received(),
         }
@@ -77,8 +78,11 @@ impl<'a> HttpMetrics<'a> {
 }
 
 /// A binary format would take the bytes of the address, where readers of the message expect its text.
-fn as_text<S: Serializer>(ip: &IpAddr, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(ip)
+fn as_text<S: Serializer>(ip: &Option<IpAddr>, serializer: S) -> Result<S::Ok, S::Error> {
+    match ip {
+        Some(ip) => serializer.collect_str(ip),
+        None => serializer.serialize_str(""),
+    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,12 @@ impl Payload {
     pub(crate) fn whole(bytes: Bytes) -> Self {
         Self { whole: Some(bytes).filter(|bytes| !bytes.is_empty()) }
     }
+
+    /// The same body once more, if none of it has been sent and it can be had again.
+    #[cfg(feature = "http2")]
+    pub(crate) fn replay(&self) -> Option<Self> {
+        Some(Self { whole: self.whole.clone() })
+    }
 }
 
 impl Body for Payload {

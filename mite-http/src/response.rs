@@ -45,7 +45,7 @@ pub struct Response {
     body: Bytes,
     received: u64,
     trailers: Option<Box<HeaderMap>>,
-    remote: SocketAddr,
+    remote: Option<SocketAddr>,
     timings: Timings,
 }
 
@@ -57,7 +57,7 @@ struct Head {
 }
 
 impl Response {
-    pub(crate) fn new(method: Method, url: Url, reply: Reply, remote: SocketAddr, timings: Timings) -> Self {
+    pub(crate) fn new(method: Method, url: Url, reply: Reply, remote: Option<SocketAddr>, timings: Timings) -> Self {
         let head = Head { status: reply.head.status, version: reply.head.version, headers: reply.head.headers };
         Self {
             method,
@@ -101,8 +101,8 @@ impl Response {
         &self.method
     }
 
-    /// The address that answered.
-    pub fn remote_addr(&self) -> SocketAddr {
+    /// The address that answered; a Unix socket has none.
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.remote
     }
 

@@ -1,24 +1,24 @@
 //! The seam between the session and whatever speaks HTTP below it: a connection takes a request, answers with a head, and
 //! then with the body piece by piece. What a session does (cookies, pooling, timing, errors) is above it, so that another
-//! HTTP/1.1 implementation or HTTP/2 can come below without a change to the session.
+//! implementation of HTTP can come below without a change to the session.
 
-mod hyper1;
+mod http1;
+#[cfg(feature = "http2")]
+mod http2;
 
 use std::{
     net::SocketAddr,
-    rc::Rc,
     task::{Context, Poll},
     time::Instant,
 };
 
 use bytes::Bytes;
-use hyper::body::{Frame, Incoming};
+use http::Version;
+use hyper::body::{Body, Frame};
 
-use crate::{
-    error::Fault,
-    payload::Payload,
-    wire::{Marks, Wire},
-};
+#[cfg(feature = "http2")]
+pub(crate) use self::http2::Shared;
+use crate::{error::Fault, payload::Payload, room::Seat, wire::Wire};
 
 /// A request as it goes out: the URI in origin form, and every header that is to be sent but `Content-Length`.
 pub(crate) type Outgoing = http::Request<Payload>;
@@ -26,43 +26,116 @@ pub(crate) type Outgoing = http::Request<Payload>;
 /// The head of a response, and the body that is still to come.
 pub(crate) type Answer = http::Response<Incoming>;
 
+/// A body that is still to come, from the connection which answered.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    Http1(hyper::body::Incoming),
+    #[cfg(feature = "http2")]
+    Http2(h2::RecvStream, Option<u64>),
+}
+
+impl Incoming {
+    /// How many bytes the server has announced, or at least those that have come already.
+    pub(crate) fn announced(&self) -> u64 {
+        match self {
+            Self::Http1(body) => body.size_hint().lower(),
+            #[cfg(feature = "http2")]
+            Self::Http2(_, announced) => announced.unwrap_or_default(),
+        }
+    }
+}
+
 /// Why there is no answer.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) fault: Fault,
-    /// The request, if it is certain that nothing of it was written.
+    /// The request, if it is certain that the server has not begun to process it.
     pub(crate) unsent: Option<Outgoing>,
 }
 
-/// A connection to a server. Dropping it closes it.
+/// A connection to a server, or one stream of it. Dropping it closes it.
 #[derive(Debug)]
 pub(crate) struct Connection {
     protocol: Protocol,
-    marks: Rc<Marks>,
-    remote: SocketAddr,
+    remote: Option<SocketAddr>,
+    served: u32,
+    seat: Option<Seat>,
 }
 
+/// Boxed, because a connection is moved into and out of the pool, and through each request's future.
 #[derive(Debug)]
 enum Protocol {
-    /// Boxed, because a connection is moved into and out of the pool, and through each request's future.
-    Http1(Box<hyper1::Http1>),
+    Http1(Box<http1::Http1>),
+    #[cfg(feature = "http2")]
+    Http2(Box<http2::Stream>),
+}
+
+/// Calls one method on whichever protocol is there.
+macro_rules! on_protocol {
+    ($protocol:expr, $connection:ident => $call:expr) => {
+        match $protocol {
+            Protocol::Http1($connection) => $call,
+            #[cfg(feature = "http2")]
+            Protocol::Http2($connection) => $call,
+        }
+    };
 }
 
 impl Connection {
     /// Starts HTTP/1.1 on `wire`, whose other end is `remote`.
-    pub(crate) async fn http1(wire: Wire, remote: SocketAddr) -> Result<Self, Fault> {
-        let marks = wire.marks();
-        let protocol = Protocol::Http1(Box::new(hyper1::Http1::start(wire).await?));
-        Ok(Self { protocol, marks, remote })
+    pub(crate) async fn http1(wire: Wire, remote: Option<SocketAddr>) -> Result<Self, Fault> {
+        let protocol = Protocol::Http1(Box::new(http1::Http1::start(wire).await?));
+        Ok(Self { protocol, remote, served: 0, seat: None })
+    }
+
+    /// Starts HTTP/2 on `wire`, whose other end is `remote`; the connection is the first stream of it.
+    #[cfg(feature = "http2")]
+    pub(crate) async fn http2(wire: Wire, remote: Option<SocketAddr>) -> Result<Self, Fault> {
+        let protocol = Protocol::Http2(Box::new(http2::Stream::first(wire, remote).await?));
+        Ok(Self { protocol, remote, served: 0, seat: None })
+    }
+
+    pub(crate) fn version(&self) -> Version {
+        match &self.protocol {
+            Protocol::Http1(_) => Version::HTTP_11,
+            #[cfg(feature = "http2")]
+            Protocol::Http2(_) => Version::HTTP_2,
+        }
+    }
+
+    /// Gives the connection its seat, which is free again when it is closed.
+    pub(crate) fn sit(&mut self, seat: Option<Seat>) {
+        match &mut self.protocol {
+            Protocol::Http1(_) => self.seat = seat,
+            #[cfg(feature = "http2")]
+            Protocol::Http2(stream) => stream.sit(seat),
+        }
+    }
+
+    /// What other requests can have streams of, if they can.
+    #[cfg(feature = "http2")]
+    pub(crate) fn shared(&self) -> Option<Shared> {
+        match &self.protocol {
+            Protocol::Http1(_) => None,
+            Protocol::Http2(stream) => Some(stream.shared()),
+        }
+    }
+
+    /// Whether other requests use it at the same time.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.version() == Version::HTTP_2
     }
 
     /// Sends `request` and waits for the head of the response.
     ///
     /// A connection whose exchange failed or was cancelled must not be used again.
     pub(crate) async fn send(&mut self, request: Outgoing) -> Result<Answer, Failure> {
-        self.marks.reset();
+        self.served += 1;
         match &mut self.protocol {
             Protocol::Http1(connection) => connection.send(request).await,
+            // Boxed, so that a request over HTTP/1.1 is not as large as one over HTTP/2.
+            #[cfg(feature = "http2")]
+            Protocol::Http2(stream) => Box::pin(stream.send(request)).await,
         }
     }
 
@@ -73,8 +146,12 @@ impl Connection {
         received: u64,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        match &mut self.protocol {
-            Protocol::Http1(connection) => connection.poll_frame(body, received, cx),
+        match (&mut self.protocol, body) {
+            (Protocol::Http1(connection), Incoming::Http1(body)) => connection.poll_frame(body, received, cx),
+            #[cfg(feature = "http2")]
+            (Protocol::Http2(_), Incoming::Http2(body, _)) => http2::poll_frame(body, received, cx),
+            #[cfg(feature = "http2")]
+            _ => unreachable!("a body is read from the connection which answered"),
         }
     }
 
@@ -82,28 +159,54 @@ impl Connection {
     pub(crate) fn is_reusable(&mut self) -> bool {
         match &mut self.protocol {
             Protocol::Http1(connection) => connection.is_ready(),
+            #[cfg(feature = "http2")]
+            Protocol::Http2(_) => true,
         }
     }
 
     /// Whether an idle connection can still be used, by everything that has arrived at its socket until now.
     pub(crate) fn is_alive(&mut self) -> bool {
-        let Self { protocol, marks, .. } = self;
-        marks.probing(|| match protocol {
-            Protocol::Http1(connection) => connection.is_ready(),
-        })
+        on_protocol!(&mut self.protocol, connection => connection.is_alive())
+    }
+
+    /// How many requests it has been used for.
+    pub(crate) fn served(&self) -> u32 {
+        match &self.protocol {
+            Protocol::Http1(_) => self.served,
+            #[cfg(feature = "http2")]
+            Protocol::Http2(stream) => stream.shared().served(),
+        }
     }
 
     /// When the last byte of the request was written.
     pub(crate) fn sent(&self) -> Option<Instant> {
-        self.marks.sent()
+        on_protocol!(&self.protocol, connection => connection.sent())
     }
 
     /// When the first byte of the response came.
     pub(crate) fn first_byte(&self) -> Option<Instant> {
-        self.marks.first_byte()
+        on_protocol!(&self.protocol, connection => connection.first_byte())
     }
 
-    pub(crate) fn remote(&self) -> SocketAddr {
+    /// The address of the other end, if it has one.
+    pub(crate) fn remote(&self) -> Option<SocketAddr> {
         self.remote
     }
+}
+
+const CLOSED: &str = "the server closed the connection before it had answered";
+
+fn broken_off(received: u64) -> String {
+    format!("the response's body broke off after {received} bytes")
+}
+
+/// Whether an error of the wire is one of TLS: rustls's errors come wrapped.
+#[cfg(feature = "tls")]
+fn is_tls(error: &std::io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+}
+
+#[cfg(not(feature = "tls"))]
+fn is_tls(_: &std::io::Error) -> bool {
+    false
 }

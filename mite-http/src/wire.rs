@@ -157,6 +157,12 @@ impl Wire {
         Self { marks: Rc::clone(&stream.get_ref().0.marks), layer: Layer::Tls(Box::new(stream)) }
     }
 
+    /// Whether what is sent is encrypted.
+    #[cfg(feature = "http2")]
+    pub(crate) fn is_tls(&self) -> bool {
+        !matches!(self.layer, Layer::Plain(_))
+    }
+
     pub(crate) fn marks(&self) -> Rc<Marks> {
         Rc::clone(&self.marks)
     }

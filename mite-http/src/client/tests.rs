@@ -32,13 +32,13 @@ async fn get(client: &Client, url: &Url) -> Result<Reply, Fault> {
 #[tokio::test(flavor = "local")]
 async fn a_connection_is_used_again_and_the_phases_say_so() {
     let server = Server::answering(|received| ok(received.line())).await;
-    let (client, url) = (Client::new(), server.url("/a?b=c"));
+    let (client, url) = (Client::default(), server.url("/a?b=c"));
 
     let (first, outcome) = client.exchange(&url, outgoing(Method::GET, &url, ""), LIMITS).await;
     let (reply, remote) = outcome.unwrap();
     assert_eq!((reply.head.status, reply.head.version), (StatusCode::OK, Version::HTTP_11));
     assert_eq!(reply.body, "GET /a?b=c HTTP/1.1");
-    assert_eq!(remote, server.address);
+    assert_eq!(remote, Some(server.address));
     assert!(first.dns().is_none() && first.tls().is_none(), "an address is not resolved: {first:?}");
     assert!(first.connect().is_some() && first.first_byte().is_some());
     assert!(first.total() >= first.connect().unwrap() + first.first_byte().unwrap());
@@ -53,7 +53,7 @@ async fn a_connection_is_used_again_and_the_phases_say_so() {
 async fn names_are_resolved() {
     let server = Server::answering(|received| ok(received.header("host").unwrap())).await;
     let url: Url = format!("http://localhost:{}/", server.address.port()).parse().unwrap();
-    let (timings, outcome) = Client::new().exchange(&url, outgoing(Method::GET, &url, ""), LIMITS).await;
+    let (timings, outcome) = Client::default().exchange(&url, outgoing(Method::GET, &url, ""), LIMITS).await;
     assert_eq!(outcome.unwrap().0.body, format!("localhost:{}", server.address.port()));
     assert!(timings.dns().is_some() && timings.connect().is_some());
 }
@@ -61,7 +61,7 @@ async fn names_are_resolved() {
 #[tokio::test(flavor = "local")]
 async fn requests_at_the_same_time_have_a_connection_each() {
     let server = Server::answering(|_| ok("")).await;
-    let (client, url) = (Client::new(), server.url("/"));
+    let (client, url) = (Client::default(), server.url("/"));
     let (a, b) = tokio::join!(get(&client, &url), get(&client, &url));
     a.unwrap();
     b.unwrap();
@@ -73,7 +73,7 @@ async fn requests_at_the_same_time_have_a_connection_each() {
 #[tokio::test(flavor = "local")]
 async fn origins_do_not_share_connections() {
     let (one, two) = (Server::answering(|_| ok("one")).await, Server::answering(|_| ok("two")).await);
-    let client = Client::new();
+    let client = Client::default();
     for _ in 0..2 {
         assert_eq!(get(&client, &one.url("/")).await.unwrap().body, "one");
         assert_eq!(get(&client, &two.url("/")).await.unwrap().body, "two");
@@ -104,7 +104,7 @@ async fn a_goodbye_is_noticed_though_the_runtime_has_not_heard_it() {
             }
         });
 
-        let client = Client::new();
+        let client = Client::default();
         send(&client, Method::POST, &url).await.unwrap();
         assert_eq!(client.pool.len(), 1);
         // The thread is blocked, and with it the runtime: from here to the next request it polls nothing.
@@ -126,7 +126,7 @@ async fn a_request_that_meets_the_closing_is_not_repeated_and_says_why() {
         peer.request().await;
     })
     .await;
-    let (client, url) = (Client::new(), server.url("/"));
+    let (client, url) = (Client::default(), server.url("/"));
     send(&client, Method::POST, &url).await.unwrap();
     let fault = send(&client, Method::POST, &url).await.unwrap_err();
     assert_eq!(fault.class, Class::Closed);
@@ -141,7 +141,7 @@ async fn a_new_connection_that_is_closed_is_not_called_reused() {
         peer.request().await;
     })
     .await;
-    let fault = get(&Client::new(), &server.url("/")).await.unwrap_err();
+    let fault = get(&Client::default(), &server.url("/")).await.unwrap_err();
     assert_eq!(fault.class, Class::Closed);
     let error = fault.of(&Method::GET, &server.url("/")).to_string();
     assert!(error.contains("before it had answered"), "{error}");
@@ -151,7 +151,7 @@ async fn a_new_connection_that_is_closed_is_not_called_reused() {
 async fn a_service_that_is_not_there_fails_each_request_at_once() {
     let (address, _bound) = nobody();
     let url = url(address, "/");
-    let client = Client::new();
+    let client = Client::default();
     for _ in 0..100 {
         let (timings, outcome) = client.exchange(&url, outgoing(Method::GET, &url, ""), LIMITS).await;
         let fault = outcome.unwrap_err();
@@ -166,7 +166,7 @@ async fn a_service_that_is_not_there_fails_each_request_at_once() {
 #[tokio::test(flavor = "local")]
 async fn a_name_that_is_none_is_a_connect_error() {
     let url: Url = "http://no-such-name.invalid/".parse().unwrap();
-    let fault = get(&Client::new(), &url).await.unwrap_err();
+    let fault = get(&Client::default(), &url).await.unwrap_err();
     assert_eq!(fault.class, Class::Connect);
     let error = fault.of(&Method::GET, &url).to_string();
     assert_eq!(
@@ -190,7 +190,7 @@ async fn the_request_timeout_ends_a_stall_in_the_head_and_in_the_body() {
             }
         })
         .await;
-        let (client, url) = (Client::new(), server.url("/"));
+        let (client, url) = (Client::default(), server.url("/"));
         let limits = Limits { request: Duration::from_millis(20), ..LIMITS };
         let (timings, outcome) = client.exchange(&url, outgoing(Method::GET, &url, ""), limits).await;
         assert_eq!(outcome.unwrap_err().class, Class::Timeout);
@@ -213,7 +213,7 @@ async fn the_connect_timeout_ends_a_handshake_that_stalls() {
     }
     let limits = Limits { connect: Duration::from_millis(20), ..LIMITS };
     let url = url(address, "/");
-    let (_, outcome) = Client::new().exchange(&url, outgoing(Method::GET, &url, ""), limits).await;
+    let (_, outcome) = Client::default().exchange(&url, outgoing(Method::GET, &url, ""), limits).await;
     let fault = outcome.unwrap_err();
     assert_eq!(fault.class, Class::Timeout);
 }
@@ -237,7 +237,7 @@ async fn a_cancelled_request_closes_its_connection() {
         }
     })
     .await;
-    let (client, url) = (Client::new(), server.url("/"));
+    let (client, url) = (Client::default(), server.url("/"));
     tokio::select! {
         biased;
         _ = has_arrived => {}
@@ -252,7 +252,7 @@ async fn a_cancelled_request_closes_its_connection() {
 async fn a_request_may_be_dropped_at_any_poll() {
     for polls in 0..12 {
         let server = Server::answering(|_| ok("whole")).await;
-        let (client, url) = (Client::new(), server.url("/"));
+        let (client, url) = (Client::default(), server.url("/"));
         {
             let mut request = Box::pin(get(&client, &url));
             for _ in 0..polls {
@@ -295,7 +295,7 @@ async fn bodies_of_every_framing_are_read_whole_and_only_whole_connections_come_
     ];
     for (name, method, answer, body, kept) in cases {
         let server = Server::answering(move |_| answer.clone()).await;
-        let (client, url) = (Client::new(), server.url("/"));
+        let (client, url) = (Client::default(), server.url("/"));
         for round in 1..=2 {
             let reply = send(&client, method.clone(), &url).await.unwrap();
             assert!(reply.body == body, "{name}, round {round}: {} bytes", reply.body.len());
@@ -312,7 +312,7 @@ async fn a_body_may_end_with_the_connection() {
         peer.write("HTTP/1.1 200 OK\r\n\r\nuntil the end").await;
     })
     .await;
-    let client = Client::new();
+    let client = Client::default();
     assert_eq!(get(&client, &server.url("/")).await.unwrap().body, "until the end");
     assert_eq!(client.pool.len(), 0);
 }
@@ -331,7 +331,7 @@ async fn a_body_that_breaks_off_and_an_answer_that_is_not_http_have_their_classe
             peer.write(answer).await;
         })
         .await;
-        let client = Client::new();
+        let client = Client::default();
         assert_eq!(get(&client, &server.url("/")).await.unwrap_err().class, class, "{answer}");
         assert_eq!(client.pool.len(), 0);
     }
@@ -340,7 +340,7 @@ async fn a_body_that_breaks_off_and_an_answer_that_is_not_http_have_their_classe
 #[tokio::test(flavor = "local")]
 async fn bytes_after_a_response_keep_its_connection_from_being_used_again() {
     let server = Server::answering(|_| ok("one") + "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsmuggled").await;
-    let (client, url) = (Client::new(), server.url("/"));
+    let (client, url) = (Client::default(), server.url("/"));
     for _ in 0..3 {
         assert_eq!(get(&client, &url).await.unwrap().body, "one");
     }
@@ -359,7 +359,8 @@ async fn idle_connections_are_swept_and_the_sweeper_goes_with_the_last() {
         }
     })
     .await;
-    let client = Client::with(Pool::with_idle_timeout(Duration::from_millis(20)), Connector::default());
+    let client =
+        Client::new(Policy { idle_timeout: Duration::from_millis(20), ..Policy::default() }, Connector::default());
     assert!(!client.pool.is_sweeping());
     get(&client, &server.url("/")).await.unwrap();
     assert!(client.pool.is_sweeping());
@@ -408,7 +409,7 @@ async fn the_keep_alive_race_is_rare_and_never_doubles_a_request() {
         });
     });
 
-    let client = Rc::new(Client::new());
+    let client = Rc::new(Client::default());
     let url = Rc::new(url(address.await.unwrap(), "/"));
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| {

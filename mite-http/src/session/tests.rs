@@ -8,7 +8,7 @@ use super::*;
 use crate::peers::{Server, nobody, ok, url};
 
 fn session(settings: Settings) -> Session {
-    Session::new(settings, Rc::new(Client::new()))
+    Session::new(settings, Rc::new(Client::default()))
 }
 
 fn draft(method: Method, url: &Url) -> Draft {
@@ -26,7 +26,7 @@ async fn cookies_belong_to_a_session_and_connections_to_the_worker() {
         format!("HTTP/1.1 200 OK\r\nSet-Cookie: id=7; Path=/\r\nContent-Length: {}\r\n\r\n{cookies}", cookies.len())
     })
     .await;
-    let client = Rc::new(Client::new());
+    let client = Rc::new(Client::default());
     for _ in 0..2 {
         let session = Session::new(Settings::new(), Rc::clone(&client));
         assert_eq!(get(&session, &server.url("/")).await.unwrap().text().unwrap(), "none");
@@ -141,7 +141,7 @@ mod https {
     use tokio_rustls::TlsAcceptor;
 
     use super::*;
-    use crate::{connector::Connector, peers::Peer, pool::Pool};
+    use crate::{connector::Connector, peers::Peer, policy::Policy};
 
     struct TlsServer {
         url: Url,
@@ -188,7 +188,7 @@ mod https {
         let mut roots = RootCertStore::empty();
         roots.add(server.certificate.clone()).unwrap();
         let connector = Connector::with(crate::tls::Tls::trusting(roots));
-        Session::new(Settings::new(), Rc::new(Client::with(Pool::new(), connector)))
+        Session::new(Settings::new(), Rc::new(Client::new(Policy::default(), connector)))
     }
 
     #[tokio::test(flavor = "local")]

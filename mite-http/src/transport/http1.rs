@@ -6,39 +6,44 @@ use std::{
     fmt,
     future::poll_fn,
     pin::{Pin, pin},
+    rc::Rc,
     task::{Context, Poll, Waker},
+    time::Instant,
 };
 
 use bytes::Bytes;
 use hyper::{
-    body::{Body, Frame, Incoming},
+    body::{Body, Frame},
     client::conn::http1::{Connection, SendRequest, handshake},
 };
 use hyper_util::rt::TokioIo;
 use tokio::task::coop::unconstrained;
 
-use super::{Answer, Failure, Outgoing};
+use super::{Answer, CLOSED, Failure, Incoming, Outgoing, broken_off, is_tls};
 use crate::{
     error::{Class, Fault},
     payload::Payload,
-    wire::Wire,
+    wire::{Marks, Wire},
 };
 
 pub(crate) struct Http1 {
     sender: SendRequest<Payload>,
     driver: Driver,
+    marks: Rc<Marks>,
 }
 
 impl Http1 {
     pub(crate) async fn start(wire: Wire) -> Result<Self, Fault> {
+        let marks = wire.marks();
         let (sender, connection) = handshake(TokioIo::new(wire))
             .await
             .map_err(|error| Fault::new(Class::Protocol, "failed to start HTTP/1.1").because(error))?;
-        Ok(Self { sender, driver: Driver { connection: Some(connection) } })
+        Ok(Self { sender, driver: Driver { connection: Some(connection) }, marks })
     }
 
     pub(crate) async fn send(&mut self, request: Outgoing) -> Result<Answer, Failure> {
-        let Self { sender, driver } = self;
+        let Self { sender, driver, marks } = self;
+        marks.reset();
         // Both the answer and the frames of the body come into being while the connection is driven, which is done with
         // the task's own waker: asking for them needs none. It must not count against the task's budget either, since a
         // refusal would wake nobody.
@@ -53,7 +58,7 @@ impl Http1 {
         .await;
 
         match answer {
-            Some(Ok(answer)) => Ok(answer),
+            Some(Ok(answer)) => Ok(answer.map(Incoming::Http1)),
             Some(Err(mut error)) => {
                 let unsent = error.take_message();
                 Err(Failure { fault: fault_of(error.into_error(), None), unsent })
@@ -65,7 +70,7 @@ impl Http1 {
     /// See [`Connection::poll_frame`](super::Connection::poll_frame).
     pub(crate) fn poll_frame(
         &mut self,
-        body: &mut Incoming,
+        body: &mut hyper::body::Incoming,
         received: u64,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
@@ -87,6 +92,20 @@ impl Http1 {
         // Nobody waits for an idle connection. A task's waker left in it would keep the memory of that task after its
         // end, for as long as the connection is idle.
         self.driver.drive(&mut nobody()).is_pending() && self.sender.is_ready()
+    }
+
+    /// Whether an idle connection can still be used, by everything that has arrived at its socket until now.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        let marks = Rc::clone(&self.marks);
+        marks.probing(|| self.is_ready())
+    }
+
+    pub(crate) fn sent(&self) -> Option<Instant> {
+        self.marks.sent()
+    }
+
+    pub(crate) fn first_byte(&self) -> Option<Instant> {
+        self.marks.first_byte()
     }
 }
 
@@ -120,15 +139,9 @@ impl Driver {
     }
 }
 
-const CLOSED: &str = "the server closed the connection before it had answered";
-
-fn broken_off(received: u64) -> String {
-    format!("the response's body broke off after {received} bytes")
-}
-
 /// Sorts hyper's errors into classes; `received` is the bytes of body that have come, if the head has.
 fn fault_of(error: hyper::Error, received: Option<u64>) -> Fault {
-    let fault = if is_tls(&error) {
+    let fault = if breaks_tls(&error) {
         Fault::new(Class::Tls, "the TLS connection broke")
     } else if let Some(received) = received {
         Fault::new(Class::Body, broken_off(received))
@@ -142,20 +155,14 @@ fn fault_of(error: hyper::Error, received: Option<u64>) -> Fault {
     fault.because(error)
 }
 
-/// rustls's errors arrive wrapped in an [`io::Error`].
-#[cfg(feature = "tls")]
-fn is_tls(error: &hyper::Error) -> bool {
+/// The error of the wire is somewhere among the causes.
+fn breaks_tls(error: &hyper::Error) -> bool {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
-        if let Some(inner) = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-            return inner.is::<rustls::Error>();
+        if let Some(error) = error.downcast_ref() {
+            return is_tls(error);
         }
         cause = error.source();
     }
-    false
-}
-
-#[cfg(not(feature = "tls"))]
-fn is_tls(_: &hyper::Error) -> bool {
     false
 }

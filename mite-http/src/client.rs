@@ -9,6 +9,7 @@ use std::{
 
 #[cfg(feature = "http2")]
 use http::Version;
+use http::{HeaderValue, header::CONNECTION};
 use tokio::time::timeout;
 use url::{Position, Url};
 
@@ -17,11 +18,13 @@ use crate::{
     error::{Class, Fault},
     exchange::{Exchange, Reply},
     origin::{Opening, Way},
-    policy::Policy,
+    policy::{Connections, Policy},
     pool::Pool,
     timing::Timings,
     transport::{Answer, Connection, Failure, Outgoing},
 };
+
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// How often a request is sent to a server that keeps saying that it has not begun with it.
 const MOST_AGAIN: u32 = 4;
@@ -37,18 +40,20 @@ pub(crate) struct Limits {
 #[derive(Debug)]
 pub(crate) struct Client {
     pool: Rc<Pool>,
-    connector: Connector,
+    connector: Rc<Connector>,
+    /// Whether servers are told that each request is the last on its connection.
+    closes_each: bool,
 }
 
 impl Client {
     /// A client of nobody's making in particular.
     #[cfg(test)]
     pub(crate) fn default() -> Self {
-        Self::new(Policy::default(), Connector::default())
+        Self::new(Policy::default(), Rc::default())
     }
 
-    pub(crate) fn new(policy: Policy, connector: Connector) -> Self {
-        Self { pool: Pool::new(policy), connector }
+    pub(crate) fn new(policy: Policy, connector: Rc<Connector>) -> Self {
+        Self { pool: Pool::new(policy), connector, closes_each: policy.connections == Connections::PerRequest }
     }
 
     /// Sends `request` to the server of `url` and reads the whole response.
@@ -96,13 +101,18 @@ impl Client {
                 // Boxed, because few requests connect, and all would be as large as one that shakes hands.
                 Way::Opening(opening) => (Box::pin(self.connect(opening, url, limits, timings)).await?, None),
             };
+            if self.closes_each && !connection.is_shared() {
+                request.headers_mut().entry(CONNECTION).or_insert(CLOSE);
+            }
             match send_on(&mut connection, request, timings).await {
                 Ok(answer) => return Ok(Exchange::new(answer, connection, origin, Rc::clone(&self.pool))),
                 // The connection was closed between the check and the first byte, or the server has not begun with the
                 // request: it can go elsewhere.
                 Err(Failure { unsent: Some(unsent), fault }) => {
-                    again += 1;
-                    if idle_for.is_none() && again > MOST_AGAIN {
+                    // Of stale connections there may be many, but not without end.
+                    let is_stale = idle_for.is_some() && !connection.is_shared();
+                    again += u32::from(!is_stale);
+                    if again > MOST_AGAIN {
                         return Err(fault);
                     }
                     request = unsent;

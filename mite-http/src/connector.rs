@@ -52,8 +52,9 @@ impl Connector {
     }
 
     /// In which version the server of `url` answers, if that is known before it has.
-    pub(crate) fn version(&self, _: &Url) -> Option<Version> {
-        Some(self.version)
+    pub(crate) fn version(&self, url: &Url) -> Option<Version> {
+        let is_negotiated = url.scheme() == "https" && self.version == Version::HTTP_2;
+        (!is_negotiated).then_some(self.version)
     }
 
     /// Does what takes time once and belongs to no request.

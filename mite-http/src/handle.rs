@@ -10,10 +10,7 @@ use std::{
 use http::Method;
 use mite_core::{Context, Scope};
 
-use crate::{
-    client::Client, connector::Connector, draft::Draft, policy::Policy, request::Request, session::Session,
-    settings::Settings,
-};
+use crate::{clients::Clients, draft::Draft, request::Request, session::Session, settings::Settings};
 
 /// Gives a journey's context its HTTP session.
 pub trait HttpContext {
@@ -84,7 +81,7 @@ struct Attachment(Rc<Session>);
 
 impl Attachment {
     fn new(ctx: &Context, settings: Settings) -> Rc<Self> {
-        let client = ctx.worker_extension(|| Client::new(Policy::default(), Connector::default()));
+        let client = ctx.worker_extension(Clients::default).client(settings.policy);
         Rc::new(Self(Rc::new(Session::new(settings, client))))
     }
 }

@@ -65,6 +65,7 @@ extern crate self as mite_http;
 
 mod arriving;
 mod client;
+mod clients;
 mod connector;
 mod cookies;
 mod draft;

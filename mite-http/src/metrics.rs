@@ -49,8 +49,7 @@ struct HttpMetrics<'a> {
     first_byte_time: f64,
     total_time: f64,
     /// Empty for a Unix socket.
-    #[serde(serialize_with = "as_text")]
-    primary_ip: Option<IpAddr>,
+    primary_ip: Address,
     method: &'a str,
     download_size: u64,
 }
@@ -70,7 +69,7 @@ impl<'a> HttpMetrics<'a> {
             transfer_start_time: ends.transfer_start,
             first_byte_time: ends.first_byte,
             total_time: timings.total().as_secs_f64(),
-            primary_ip: response.remote_addr().map(|remote| remote.ip()),
+            primary_ip: Address(response.remote_addr().map(|remote| remote.ip())),
             method: response.method().as_str(),
             download_size: response.received(),
         }
@@ -78,10 +77,15 @@ impl<'a> HttpMetrics<'a> {
 }
 
 /// A binary format would take the bytes of the address, where readers of the message expect its text.
-fn as_text<S: Serializer>(ip: &Option<IpAddr>, serializer: S) -> Result<S::Ok, S::Error> {
-    match ip {
-        Some(ip) => serializer.collect_str(ip),
-        None => serializer.serialize_str(""),
+#[derive(Debug)]
+struct Address(Option<IpAddr>);
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            Some(ip) => serializer.collect_str(ip),
+            None => serializer.serialize_str(""),
+        }
     }
 }
 

@@ -23,10 +23,10 @@ impl Payload {
         Self { whole: Some(bytes).filter(|bytes| !bytes.is_empty()) }
     }
 
-    /// The same body once more, if none of it has been sent and it can be had again.
+    /// The same body once more, if none of it has been sent.
     #[cfg(feature = "http2")]
-    pub(crate) fn replay(&self) -> Option<Self> {
-        Some(Self { whole: self.whole.clone() })
+    pub(crate) fn replay(&self) -> Self {
+        Self { whole: self.whole.clone() }
     }
 }
 

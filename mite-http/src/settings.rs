@@ -1,11 +1,13 @@
 //! How the requests of a session behave unless one of them says otherwise.
 //! It is separate from the session because the user writes it, by `#[mite_http(…)]` or by hand.
 
+mod connections;
+
 use std::{borrow::Cow, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::client::Limits;
+use crate::{client::Limits, policy::Policy};
 
 /// Both timeouts, unless told otherwise.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -33,6 +35,7 @@ pub struct Settings {
     pub(crate) base: Option<Cow<'static, str>>,
     pub(crate) headers: HeaderMap,
     pub(crate) mistake: Option<String>,
+    pub(crate) policy: Policy,
     timeout: Duration,
     connect_timeout: Duration,
 }
@@ -46,7 +49,14 @@ impl Default for Settings {
 impl Settings {
     /// No base, no headers of one's own, and 60 s for each of the timeouts.
     pub fn new() -> Self {
-        Self { base: None, headers: HeaderMap::new(), mistake: None, timeout: TIMEOUT, connect_timeout: TIMEOUT }
+        Self {
+            base: None,
+            headers: HeaderMap::new(),
+            mistake: None,
+            policy: Policy::default(),
+            timeout: TIMEOUT,
+            connect_timeout: TIMEOUT,
+        }
     }
 
     /// Names the key of the configuration whose value relative URLs stand on.

@@ -203,7 +203,7 @@ fn broken_off(received: u64) -> String {
 /// Whether an error of the wire is one of TLS: rustls's errors come wrapped.
 #[cfg(feature = "tls")]
 fn is_tls(error: &std::io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
 }
 
 #[cfg(not(feature = "tls"))]

@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     future::poll_fn,
     io::{Read, Write},
+    num::NonZeroU32,
     sync::mpsc,
     task::Poll,
     thread,
@@ -359,8 +360,7 @@ async fn idle_connections_are_swept_and_the_sweeper_goes_with_the_last() {
         }
     })
     .await;
-    let client =
-        Client::new(Policy { idle_timeout: Duration::from_millis(20), ..Policy::default() }, Connector::default());
+    let client = Client::new(Policy { idle_timeout: Duration::from_millis(20), ..Policy::default() }, Rc::default());
     assert!(!client.pool.is_sweeping());
     get(&client, &server.url("/")).await.unwrap();
     assert!(client.pool.is_sweeping());
@@ -450,4 +450,94 @@ async fn the_keep_alive_race_is_rare_and_never_doubles_a_request() {
     assert!(times.values().all(|&times| times == 1), "a request was received twice");
     assert!(times.len() + failed >= TASKS * EACH, "a request succeeded that the server never saw");
     assert!(failed <= TASKS * EACH / 200, "{failed} of {} failed", TASKS * EACH);
+}
+
+fn policy(change: impl FnOnce(&mut Policy)) -> Client {
+    let mut policy = Policy::default();
+    change(&mut policy);
+    Client::new(policy, Rc::default())
+}
+
+#[tokio::test(flavor = "local")]
+async fn no_more_connections_than_allowed_and_the_first_come_is_the_first_served() {
+    const REQUESTS: usize = 20;
+    let open = Rc::new(std::cell::RefCell::new((0, 0)));
+    let order = Rc::new(std::cell::RefCell::new(Vec::new()));
+    let server = Server::start({
+        let (open, order) = (Rc::clone(&open), Rc::clone(&order));
+        move |mut peer, _| {
+            let (open, order) = (Rc::clone(&open), Rc::clone(&order));
+            async move {
+                {
+                    let (now, most) = &mut *open.borrow_mut();
+                    *now += 1;
+                    *most = (*most).max(*now);
+                }
+                peer.serve(|received| {
+                    order.borrow_mut().push(received.line().to_owned());
+                    ok("")
+                })
+                .await;
+                open.borrow_mut().0 -= 1;
+            }
+        }
+    })
+    .await;
+    let client = Rc::new(policy(|policy| policy.most_per_origin = NonZeroU32::new(1)));
+    let requests: Vec<_> = (0..REQUESTS)
+        .map(|number| {
+            let (client, url) = (Rc::clone(&client), server.url(&format!("/{number:02}")));
+            tokio::task::spawn_local(async move { get(&client, &url).await })
+        })
+        .collect();
+    for request in requests {
+        request.await.unwrap().unwrap();
+    }
+    assert_eq!((server.accepted(), open.borrow().1), (1, 1));
+    assert!(order.borrow().is_sorted(), "{order:?}");
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_request_that_fails_or_is_given_up_makes_room_for_the_next() {
+    let server = Server::start(|mut peer, number| async move {
+        let _ = peer.request().await;
+        if number == 2 {
+            peer.ok("at last").await;
+        } else if number == 1 {
+            // Until the client gives up.
+            let _ = peer.request().await;
+        }
+    })
+    .await;
+    let client = Rc::new(policy(|policy| policy.most_per_origin = NonZeroU32::new(1)));
+    let url = server.url("/");
+    let given_up = Limits { request: Duration::from_millis(50), ..LIMITS };
+    let (first, second, third) = tokio::join!(
+        get(&client, &url),
+        client.exchange(&url, outgoing(Method::GET, &url, ""), given_up),
+        get(&client, &url),
+    );
+    assert_eq!(first.unwrap_err().class, Class::Closed);
+    assert_eq!(second.1.unwrap_err().class, Class::Timeout);
+    assert_eq!(third.unwrap().body, "at last");
+}
+
+#[tokio::test(flavor = "local")]
+async fn a_connection_is_used_as_often_as_the_policy_says() {
+    let table = [
+        // Requests per connection, connections for six requests.
+        (policy(|policy| policy.most_requests = NonZeroU32::new(1)), 6, None),
+        (policy(|policy| policy.most_requests = NonZeroU32::new(2)), 3, None),
+        (policy(|policy| policy.most_requests = NonZeroU32::new(4)), 2, None),
+        (policy(|policy| policy.connections = Connections::PerRequest), 6, Some("close")),
+        (policy(|_| {}), 1, None),
+    ];
+    for (client, connections, said) in table {
+        let server = Server::answering(move |received| ok(received.header("connection").unwrap_or("nothing"))).await;
+        for _ in 0..6 {
+            let reply = get(&client, &server.url("/")).await.unwrap();
+            assert_eq!(reply.body, said.unwrap_or("nothing"));
+        }
+        assert_eq!(server.accepted(), connections);
+    }
 }

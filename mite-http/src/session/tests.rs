@@ -188,7 +188,7 @@ mod https {
         let mut roots = RootCertStore::empty();
         roots.add(server.certificate.clone()).unwrap();
         let connector = Connector::with(crate::tls::Tls::trusting(roots));
-        Session::new(Settings::new(), Rc::new(Client::new(Policy::default(), connector)))
+        Session::new(Settings::new(), Rc::new(Client::new(Policy::default(), Rc::new(connector))))
     }
 
     #[tokio::test(flavor = "local")]

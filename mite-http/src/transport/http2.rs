@@ -168,7 +168,7 @@ impl Stream {
     pub(crate) async fn send(&mut self, request: Outgoing) -> Result<Answer, Failure> {
         let copy = copy_of(&request);
         let refused = |error: h2::Error| {
-            let unsent = if is_unprocessed(&error) { copy } else { None };
+            let unsent = is_unprocessed(&error).then_some(copy);
             Failure { fault: fault_of(error, None), unsent }
         };
         let (parts, payload) = request.into_parts();
@@ -322,14 +322,13 @@ pub(crate) fn poll_frame(
     }
 }
 
-/// The request as it can be sent once more, if it can.
-fn copy_of(request: &Outgoing) -> Option<Outgoing> {
-    let payload = request.body().replay()?;
-    let mut copy = Request::new(payload);
+/// The request as it can be sent once more.
+fn copy_of(request: &Outgoing) -> Outgoing {
+    let mut copy = Request::new(request.body().replay());
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
-    Some(copy)
+    copy
 }
 
 /// The head of a request in the form of HTTP/2: an absolute URI in the place of `Host`, and nothing that is about an

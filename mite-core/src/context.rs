@@ -20,8 +20,9 @@ use crate::message::{self, Head, Place, RESERVED};
 use crate::names::PathId;
 use crate::panics::{self, Panic};
 use crate::recorder::{self, DATA_CREATED, PURGE_DATA};
+use crate::request::RequestSample;
 use crate::runner::env::Env;
-use crate::stats::{ErrorKey, Part, RequestSample, Stats};
+use crate::stats::{ErrorKey, Part, Stats};
 use crate::{Config, Error, Result, pack};
 
 /// The random numbers of a journey: xoshiro256++, seeded for the run and the start, so that a run can be repeated.

@@ -39,6 +39,7 @@ mod recorded;
 mod recorder;
 mod recordings;
 mod report;
+mod request;
 mod row;
 mod run;
 mod runner;
@@ -67,11 +68,11 @@ pub use report::{
     SecondRow, TransactionReport, Verdict, WarmUp,
 };
 
+pub use request::RequestSample;
 pub use row::{Row, RowError};
 pub use run::{Progress, Run, RunError, RunHandle, Stopper, preview, run};
 pub use runner::options::Overload;
 pub use scenario::{IntoScenario, Scenario};
 pub use scenario_function::ScenarioFunction;
 pub use sink::{Sink, SinkError, Wants};
-pub use stats::RequestSample;
 pub use volume::{Volume, VolumeError, VolumeModel};

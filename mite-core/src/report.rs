@@ -50,7 +50,7 @@ pub struct Report {
     pub journeys: Vec<JourneyReport>,
     /// One for each transaction of each journey.
     pub transactions: Vec<TransactionReport>,
-    /// One for each method and outcome in each transaction.
+    /// One for each method, name and outcome in each transaction.
     pub requests: Vec<RequestReport>,
     /// One for each different error, the most frequent first.
     pub errors: Vec<ErrorReport>,
@@ -197,6 +197,8 @@ pub struct RequestReport {
     pub transaction: String,
     /// `POST`.
     pub method: String,
+    /// What the journey calls it, where it has a name: `/users/{id}`.
+    pub name: Option<String>,
     /// The response's code; 0 when there was none.
     pub code: u16,
     /// Without a response, the class of its error: `connect`, `timeout`, …
@@ -359,14 +361,15 @@ impl Report {
         first(series::transactions(self, name))
     }
 
-    /// The requests with this method in this transaction, of all outcomes; one that was made outside of any transaction
-    /// stands under its journey's name, as in the text.
+    /// The requests with this method in this transaction, of all outcomes, and of all names unless
+    /// [`named`](Requests::named) asks for one; those that were made outside of any transaction stand under their journey's
+    /// name, as in the text.
     ///
     /// # Panics
     /// When there were none: the message names those that there are.
     #[track_caller]
     pub fn request(&self, method: &str, transaction: &str) -> Requests<'_> {
-        match series::requests(self, &series::request_label(method, transaction)) {
+        match series::requests(self, &series::request_label(method, None, transaction)) {
             Ok(outcomes) => Requests { outcomes },
             Err(unknown) => panic!("{unknown}"),
         }
@@ -516,7 +519,7 @@ pub(crate) fn make(names: &Names, figures: Figures, facts: Facts) -> Report {
     if stats.out_of_kinds {
         warnings.push(
             "a transaction had more kinds of request than are told apart: those that came later are told with the method \
-             `__overflow__`. A method should be one of a few words"
+             `__overflow__`. Methods and names of requests should be few: what differs from user to user belongs in neither"
                 .to_owned(),
         );
     }
@@ -631,12 +634,13 @@ fn requests(stats: Vec<Vec<RequestStats>>, place: impl Fn(PathId) -> (u32, Strin
     let stats = stats.into_iter().enumerate().flat_map(|(path, stats)| stats.into_iter().map(move |of| (path, of)));
     for (path, stats) in stats {
         let (row, journey, transaction) = place(PathId(path as u32));
-        let kind = (stats.method.clone(), stats.code, stats.error);
+        let kind = (stats.method.clone(), stats.name.clone(), stats.code, stats.error);
         let key = (u32::from(row > 0), journey.clone(), transaction.clone(), kind);
         let row = RequestReport {
             journey,
             transaction,
             method: stats.method.into(),
+            name: stats.name.map(Into::into),
             code: stats.code,
             error: stats.error.map(str::to_owned),
             count: stats.count,

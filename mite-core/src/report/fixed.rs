@@ -75,6 +75,7 @@ pub(crate) fn request(journey: &str, transaction: &str, method: &str, code: u16,
         journey: journey.to_owned(),
         transaction: transaction.to_owned(),
         method: method.to_owned(),
+        name: None,
         code,
         error: (code == 0).then(|| "timeout".to_owned()),
         count: time.count(),
@@ -85,6 +86,25 @@ pub(crate) fn request(journey: &str, transaction: &str, method: &str, code: u16,
         tls: Histogram::new(),
         first_byte: Histogram::new(),
     }
+}
+
+/// Two journeys whose requests have names, and others that have none.
+pub(crate) fn named() -> Report {
+    let mut report = empty();
+    let named = |journey, transaction, name: &str, code, took: &[(u64, u64)]| RequestReport {
+        name: Some(name.to_owned()),
+        ..request(journey, transaction, "GET", code, took)
+    };
+    report.transactions = vec![transaction("shop:browse", "GET /carts/{id} · Look", &[(1, 1)], 0)];
+    report.requests = vec![
+        named("shop:signin", "Look", "/users/{id}", 200, &[(12, 90)]),
+        named("shop:signin", "Look", "/users/{id}", 503, &[(2, 10)]),
+        request("shop:signin", "Look", "GET", 200, &[(3, 50)]),
+        named("shop:browse", "Look", "/users/{id}", 200, &[(14, 20)]),
+        named("shop:browse", "Look", "/carts/{id}", 200, &[(30, 40)]),
+        named("shop:browse", ROOT, "/", 200, &[(5, 20)]),
+    ];
+    report
 }
 
 pub(crate) fn error(journey: &str, transaction: &str, message: &str, line: u32, count: u64) -> ErrorReport {

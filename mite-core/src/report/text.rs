@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use super::series::{in_journey, place_of, request_label};
+use super::series::{in_journey, label_of};
 use super::{ErrorReport, JourneyReport, Report, RequestReport, TransactionReport, Verdict, WarmUp, counted};
 use crate::histogram::Histogram;
 use crate::hooks::HookKind;
@@ -131,8 +131,7 @@ fn transactions(rows: &[&TransactionReport]) -> Table {
 fn requests(rows: &[&RequestReport], measured: Duration) -> Table {
     let mut table = Table::new(["request", "result", "count", "per second", "p50", "p95", "p99", "max", "received"]);
     let seconds = measured.as_secs_f64().max(f64::MIN_POSITIVE);
-    let label = |row: &RequestReport| request_label(&row.method, place_of(row));
-    let names = told_apart(rows.iter().map(|row| (label(row), row.journey.as_str())));
+    let names = told_apart(rows.iter().map(|row| (label_of(row), row.journey.as_str())));
     for (row, name) in rows.iter().zip(names) {
         let result = row.error.clone().unwrap_or_else(|| row.code.to_string());
         let mut cells = vec![name, result, row.count.to_string()];
@@ -244,7 +243,11 @@ fn digits(value: f64, unit: &str) -> String {
     format!("{value:.decimals$} {unit}")
 }
 
-/// Columns as wide as their widest cell; the first to the left, the others to the right.
+/// In a narrow terminal, the figures after a longer name would begin on the next line.
+const LONGEST_IN_LINE: usize = 40;
+
+/// Columns as wide as their widest cell; the first to the left, the others to the right. A name that is very long has a line
+/// of its own, above its figures.
 struct Table {
     head: Vec<String>,
     rows: Vec<Vec<String>>,
@@ -269,16 +272,19 @@ impl Table {
         }
         let mut widths = vec![0; self.head.len()];
         for row in std::iter::once(&self.head).chain(&self.rows) {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.chars().count());
+            for (column, (width, cell)) in widths.iter_mut().zip(row).enumerate() {
+                let chars = cell.chars().count();
+                *width = if has_own_line(column, chars) { *width } else { chars.max(*width) };
             }
         }
         writeln!(f)?;
         for row in std::iter::once(&self.head).chain(&self.rows) {
             let mut line = String::new();
             for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                let gap = " ".repeat(width - cell.chars().count());
+                let chars = cell.chars().count();
+                let gap = " ".repeat(width.saturating_sub(chars));
                 match column {
+                    0 if has_own_line(column, chars) => line.extend([cell.as_str(), "\n", &" ".repeat(*width)]),
                     0 => line.extend([cell.as_str(), &gap]),
                     _ => line.extend(["  ", &gap, cell]),
                 }
@@ -289,9 +295,16 @@ impl Table {
     }
 }
 
+fn has_own_line(column: usize, chars: usize) -> bool {
+    column == 0 && chars > LONGEST_IN_LINE
+}
+
 #[cfg(test)]
 mod tests {
+    use insta::assert_snapshot;
+
     use super::*;
+    use crate::report::fixed;
 
     #[test]
     fn units_fit_and_have_three_digits() {
@@ -344,5 +357,14 @@ mod tests {
         let mut table = Table::new(["journey", "n"]);
         table.row(["ä".to_owned(), "100".to_owned()]);
         assert_eq!(Shown(table).to_string(), "\njourney    n\nä        100\n");
+    }
+
+    #[test]
+    fn requests_are_told_by_their_names() {
+        let mut report = fixed::named();
+        let mut long = report.requests[4].clone();
+        long.name = Some("/api/v2/organisations/{organisation}/users/{user}/settings".to_owned());
+        report.requests.insert(4, long);
+        assert_snapshot!(report);
     }
 }

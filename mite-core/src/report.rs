@@ -2,12 +2,14 @@
 //!
 //! The JSON is a contract (`"schema": "mite.report/1"`, times in whole microseconds); the text is for people.
 
+pub(crate) mod exchanges;
 #[cfg(test)]
 pub(crate) mod fixed;
 mod requests;
 pub(crate) mod series;
 pub(crate) mod text;
 mod times;
+pub(crate) mod units;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::clock::{micros, rfc3339};
+use crate::exchange::FailedExchange;
 use crate::histogram::Histogram;
 use crate::hooks::HookReport;
 use crate::limits::RanOut;
@@ -54,6 +57,7 @@ pub struct Report {
     pub requests: Vec<RequestReport>,
     /// One for each different error, the most frequent first.
     pub errors: Vec<ErrorReport>,
+    failed_exchanges: Vec<FailedExchange>,
     /// One for each name that was checked.
     pub checks: Vec<CheckReport>,
     /// How many records each name got, counted where they were written; what was purged since is left out.
@@ -375,6 +379,16 @@ impl Report {
         }
     }
 
+    /// A sample of the requests that failed, with what was sent and what came back, in the order in which they failed: the
+    /// first 32, and no more than two of the same journey, transaction, method, name and outcome.
+    ///
+    /// It is a sample: how many failed is told by [`requests`](Report::requests). What is left out of the figures, since it
+    /// was due in a warm-up, is left out here too. Whether a journey took it for an error does not matter: one that expects
+    /// a `404` has it here.
+    pub fn failed_exchanges(&self) -> &[FailedExchange] {
+        &self.failed_exchanges
+    }
+
     /// How long was measured: the run's duration, without its warm-up.
     pub fn measured(&self) -> Duration {
         self.duration.saturating_sub(self.warm_up.as_ref().map_or(Duration::ZERO, |part| part.duration))
@@ -513,7 +527,7 @@ pub(crate) fn make(names: &Names, figures: Figures, facts: Facts) -> Report {
         warnings.push(format!(
             "the figures of transactions and requests took all of the {} that they may: those that came later are told as \
              `__overflow__`. Use fewer different names, or raise `Run::max_series_bytes`",
-            text::bytes(facts.max_series_bytes)
+            units::bytes(facts.max_series_bytes)
         ));
     }
     if stats.out_of_kinds {
@@ -565,6 +579,7 @@ pub(crate) fn make(names: &Names, figures: Figures, facts: Facts) -> Report {
         transactions: transactions(stats.transactions, place),
         requests: requests(stats.requests, place),
         errors: errors(&stats.errors, place),
+        failed_exchanges: stats.failed_exchanges.told(place),
         checks: checks(&stats.checks, place),
         records: facts.records.counts(),
         recordings: facts.records,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use crate::exchange::{ExchangeText, FailedExchanges};
 use crate::histogram::Histogram;
 use crate::limits::RanOut;
 use crate::names::{Names, OVERFLOW, PathId};
@@ -181,6 +182,7 @@ pub(crate) struct Stats {
     pub(crate) requests: Vec<Vec<RequestStats>>,
     pub(crate) errors: HashMap<ErrorKey, u64>,
     pub(crate) checks: HashMap<(PathId, String), CheckStats>,
+    pub(crate) failed_exchanges: FailedExchanges,
     /// What the system had no more of, and how often that was found.
     pub(crate) ran_out: BTreeMap<RanOut, u64>,
     /// Nothing is timed, and only rows and errors are counted.
@@ -203,6 +205,7 @@ impl Stats {
             requests: Vec::new(),
             errors: HashMap::new(),
             checks: HashMap::new(),
+            failed_exchanges: FailedExchanges::default(),
             ran_out: BTreeMap::new(),
             counts_only: false,
             series_bytes: 0,
@@ -338,6 +341,24 @@ impl Stats {
         &mut of_path[index]
     }
 
+    /// Whether another failed exchange of this kind would be kept.
+    pub(crate) fn has_room_for_exchange(&self, path: PathId, sample: &RequestSample<'_>) -> bool {
+        !self.counts_only && self.failed_exchanges.has_room(path, RequestKind::of(sample))
+    }
+
+    /// Keeps an exchange that failed so long after the start of the run, if there is room.
+    pub(crate) fn failed_exchange(
+        &mut self,
+        path: PathId,
+        at: Duration,
+        sample: &RequestSample<'_>,
+        text: ExchangeText,
+    ) {
+        if !self.counts_only {
+            self.failed_exchanges.offer(path, at, sample, text);
+        }
+    }
+
     pub(crate) fn error(&mut self, key: ErrorKey) {
         self.errors_of(key, 1);
     }
@@ -384,6 +405,7 @@ impl Stats {
         for (key, count) in other.errors {
             self.errors_of(key, count);
         }
+        self.failed_exchanges.merge(other.failed_exchanges);
         for (what, count) in other.ran_out {
             *self.ran_out.entry(what).or_default() += count;
         }

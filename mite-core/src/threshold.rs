@@ -31,7 +31,7 @@ use std::time::Duration;
 use crate::histogram::Histogram;
 use crate::report::Report;
 use crate::report::series::Rows;
-use crate::report::text;
+use crate::report::units;
 
 pub use crate::report::series::{RequestSeries, Series};
 
@@ -250,7 +250,7 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Time(time) => {
-                let text = text::time(*time);
+                let text = units::time(*time);
                 let (number, unit) = text.split_once(' ').unwrap_or((&text, ""));
                 write!(f, "{} {unit}", without_zeros(number))
             }

@@ -5,7 +5,10 @@ use std::fmt;
 use std::time::Duration;
 
 use super::series::{in_journey, label_of};
-use super::{ErrorReport, JourneyReport, Report, RequestReport, TransactionReport, Verdict, WarmUp, counted};
+use super::units::{bytes, time};
+use super::{
+    ErrorReport, JourneyReport, Report, RequestReport, TransactionReport, Verdict, WarmUp, counted, exchanges,
+};
 use crate::histogram::Histogram;
 use crate::hooks::HookKind;
 use crate::names::ROOT;
@@ -35,6 +38,7 @@ impl fmt::Display for Report {
         transactions(&named).write(f)?;
         requests(&all(&self.requests), self.measured()).write(f)?;
         errors(&all(&self.errors), f)?;
+        exchanges::write(&self.failed_exchanges, f)?;
         let mut checks = Table::new(["check", "passed", "failed"]);
         for row in &self.checks {
             checks.row([format!("{} · {}", row.journey, row.name), row.passed.to_string(), row.failed.to_string()]);
@@ -211,38 +215,6 @@ fn quantiles(histogram: &Histogram) -> [String; 4] {
     [percentile(50.0), percentile(95.0), percentile(99.0), time(histogram.max())]
 }
 
-/// Three significant digits in the unit that fits: `873 µs`, `1.24 ms`, `12.3 s`.
-pub(crate) fn time(duration: Duration) -> String {
-    let micros = duration.as_secs_f64() * 1e6;
-    // The limits are where rounding to three digits reaches the next unit.
-    let (value, unit) = match micros {
-        0.0..999.5 => (micros, "µs"),
-        999.5..999_500.0 => (micros / 1e3, "ms"),
-        _ => (micros / 1e6, "s"),
-    };
-    digits(value, unit)
-}
-
-pub(super) fn bytes(bytes: u64) -> String {
-    let bytes = bytes as f64;
-    match bytes {
-        0.0..1024.0 => format!("{bytes} B"),
-        1024.0..1_048_576.0 => digits(bytes / 1024.0, "KiB"),
-        1_048_576.0..1_073_741_824.0 => digits(bytes / 1_048_576.0, "MiB"),
-        _ => digits(bytes / 1_073_741_824.0, "GiB"),
-    }
-}
-
-fn digits(value: f64, unit: &str) -> String {
-    let decimals = match value {
-        _ if unit == "µs" => 0,
-        ..9.995 => 2,
-        ..99.95 => 1,
-        _ => 0,
-    };
-    format!("{value:.decimals$} {unit}")
-}
-
 /// In a narrow terminal, the figures after a longer name would begin on the next line.
 const LONGEST_IN_LINE: usize = 40;
 
@@ -305,25 +277,6 @@ mod tests {
 
     use super::*;
     use crate::report::fixed;
-
-    #[test]
-    fn units_fit_and_have_three_digits() {
-        let cases = [
-            (0, "0 µs"),
-            (873, "873 µs"),
-            (1_240, "1.24 ms"),
-            (12_345, "12.3 ms"),
-            (999_499, "999 ms"),
-            (999_500, "1.00 s"),
-            (12_300_000, "12.3 s"),
-        ];
-        for (micros, text) in cases {
-            assert_eq!(time(Duration::from_micros(micros)), text);
-        }
-        assert_eq!(bytes(0), "0 B");
-        assert_eq!(bytes(1536), "1.50 KiB");
-        assert_eq!(bytes(64 << 20), "64.0 MiB");
-    }
 
     struct Shown(Table);
 

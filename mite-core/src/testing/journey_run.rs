@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::sent::Sent;
+use crate::report::exchanges::summary;
 use crate::{CheckReport, Error, ErrorReport, RecordedError, Report, RequestReport, Result, TransactionReport};
 
 /// One call of a journey, and what came of it: see [`run_journey`](super::run_journey).
@@ -131,6 +132,9 @@ impl fmt::Debug for JourneyRun {
             let outcome = error.clone().unwrap_or_else(|| code.to_string());
             let named = name.as_ref().map_or_else(String::new, |name| format!("{name} "));
             writeln!(f, "  request in {transaction:?}: {count} × {method} {named}{outcome}")?;
+        }
+        for exchange in self.report.failed_exchanges() {
+            writeln!(f, "  failed exchange: {}", summary(exchange))?;
         }
         for error in &self.report.errors {
             let ErrorReport { transaction, message, location, count, .. } = error;

@@ -86,6 +86,9 @@ mod guide {
     #[doc = include_str!("../docs/src/report.md")]
     mod report {}
 
+    #[doc = include_str!("../docs/src/http-connections.md")]
+    mod http_connections {}
+
     #[doc = include_str!("../docs/src/tests.md")]
     mod tests {}
 }

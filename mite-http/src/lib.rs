@@ -55,6 +55,7 @@
 //! # Features
 //!
 //! - `tls` (default): https.
+//! - `http2` (default): HTTP/2, where a server chooses it over https, or by [`Settings`].
 //! - `testing`: a module `testing` with a stub server, and what mite-core has for tests.
 
 #[expect(

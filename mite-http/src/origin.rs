@@ -38,6 +38,8 @@ pub(crate) struct Origin {
     shared: RefCell<Vec<crate::transport::Shared>>,
     /// Whether a connection is being opened that others may be able to share.
     opening: Cell<bool>,
+    /// Whether the last one could not be opened: then nobody waits for another's attempt, each request has its own.
+    fails: Cell<bool>,
     keep_alive: RefCell<KeepAlive>,
     room: Rc<Room>,
 }
@@ -61,6 +63,7 @@ impl Origin {
             #[cfg(feature = "http2")]
             shared: RefCell::default(),
             opening: Cell::new(false),
+            fails: Cell::new(false),
             keep_alive: RefCell::default(),
             room: Room::new(policy.seats()),
         })
@@ -96,13 +99,13 @@ impl Origin {
             return Some(Way::Open(connection, Duration::ZERO));
         }
         // Where one connection may serve all, or may turn out to, the others wait for it.
-        let is_shareable = self.version.get() != Some(Version::HTTP_11);
+        let is_shareable = self.version.get() != Some(Version::HTTP_11) && !self.fails.get();
         if is_shareable && self.opening.get() {
             return None;
         }
         let seat = self.room.seat()?;
         self.opening.set(is_shareable);
-        Some(Way::Opening(Opening { origin: Rc::clone(self), seat: Some(seat), is_shareable }))
+        Some(Way::Opening(Opening { origin: Rc::clone(self), seat: Some(seat), is_shareable, is_open: false }))
     }
 
     /// An idle connection. Those that turn out to be closed, or are about to be, are dropped.
@@ -186,11 +189,13 @@ pub(crate) struct Opening {
     origin: Rc<Origin>,
     seat: Option<Seat>,
     is_shareable: bool,
+    is_open: bool,
 }
 
 impl Opening {
     /// It is open: the connection for the request that opened it.
     pub(crate) fn opened(mut self, mut connection: Connection) -> Connection {
+        self.is_open = true;
         connection.sit(self.seat.take());
         self.origin.version.set(Some(connection.version()));
         #[cfg(feature = "http2")]
@@ -208,6 +213,7 @@ impl Drop for Opening {
         if self.is_shareable {
             self.origin.opening.set(false);
         }
+        self.origin.fails.set(!self.is_open);
         self.origin.room.call_next();
     }
 }

@@ -50,8 +50,8 @@ pub(crate) fn passed(run: Run) -> Report {
 
 /// Method, code, class of the error, and how often: one for each row of the report's requests, sorted.
 pub(crate) fn outcomes(report: &Report) -> Vec<(&str, u16, Option<&str>, u64)> {
-    let outcome = |row: &'_ RequestReport| (&*row.method, row.code, row.error.as_deref(), row.count);
-    let mut outcomes: Vec<_> = report.requests.iter().map(outcome).collect();
+    let rows = report.requests.iter();
+    let mut outcomes: Vec<_> = rows.map(|row| (&*row.method, row.code, row.error.as_deref(), row.count)).collect();
     outcomes.sort_unstable();
     outcomes
 }

@@ -5,6 +5,8 @@
 mod common;
 mod flood;
 mod http1;
+#[cfg(feature = "http2")]
+mod http2;
 mod row;
 #[cfg(feature = "tls")]
 mod tls;

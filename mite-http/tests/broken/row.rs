@@ -52,6 +52,8 @@ pub(crate) struct Row {
     uploads: usize,
     scheme: &'static str,
     settings: Settings,
+    /// How many connections may be open after the request.
+    most_open: u64,
 }
 
 /// A server from which an error of this class comes, with these words in it or in its causes.
@@ -115,7 +117,13 @@ impl Row {
             uploads: 0,
             scheme: "http",
             settings: Settings::new(),
+            most_open: 0,
         }
+    }
+
+    /// What went wrong is the stream's own affair: its connection is used again.
+    pub(crate) fn on_a_stream(self) -> Self {
+        Self { most_open: 1, ..self }
     }
 
     /// The request has a body of so many bytes.
@@ -216,6 +224,7 @@ struct Visit {
     settings: Settings,
     timeout: Duration,
     uploads: usize,
+    most_open: u64,
     breaks: Arc<AtomicBool>,
     account: Watch,
     notes: Arc<Mutex<Notes>>,
@@ -227,7 +236,7 @@ impl Visit {
         self.breaks.store(true, Ordering::Release);
         let broken = ctx.transaction("broken", async |ctx| Ok(self.ask(ctx, self.timeout).await)).await?;
         // The session goes on: whatever is left must not be due to its end.
-        let left = self.account.until(|account| account.open() == 0).await;
+        let left = self.account.until(|account| account.open() <= self.most_open).await;
         self.breaks.store(false, Ordering::Release);
         let after = ctx.transaction("after", async |ctx| Ok(self.ask(ctx, LONG).await)).await?;
         let mut notes = self.notes.lock().unwrap();
@@ -287,6 +296,7 @@ impl Row {
             settings: self.settings.connections(Connections::PerJourney),
             timeout: self.timeout,
             uploads: self.uploads,
+            most_open: self.most_open,
             breaks: Arc::clone(&broken.breaks),
             account: broken.server.watch(),
             notes: Arc::clone(&notes),

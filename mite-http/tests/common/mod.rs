@@ -2,6 +2,8 @@
 //! compared with the server's, and servers that do what a script says.
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
+#[cfg(feature = "tls")]
+pub(crate) mod authority;
 pub(crate) mod nginx;
 pub(crate) mod process;
 pub(crate) mod scripted;

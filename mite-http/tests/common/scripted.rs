@@ -115,7 +115,7 @@ impl Peer {
         }
     }
 
-    /// The connection's halves, for TLS.
+    /// The connection itself, of which nothing may have been read before.
     pub(crate) fn stream(&self) -> TcpStream {
         self.stream.get_ref().try_clone().unwrap()
     }

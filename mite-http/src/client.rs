@@ -50,7 +50,7 @@ impl Client {
         url: &Url,
         request: Outgoing,
         limits: Limits,
-    ) -> (Timings, Result<(Reply, SocketAddr), Fault>) {
+    ) -> (Timings, Result<(Reply, Option<SocketAddr>), Fault>) {
         if let Err(fault) = self.connector.prepare(url).await {
             return (Timings::starting(Instant::now()), Err(fault));
         }
@@ -72,7 +72,7 @@ impl Client {
         mut request: Outgoing,
         limits: Limits,
         timings: &mut Timings,
-    ) -> Result<(Reply, SocketAddr), Fault> {
+    ) -> Result<(Reply, Option<SocketAddr>), Fault> {
         let origin = &url[..Position::BeforePath];
         while let Some((mut connection, idle_for)) = self.pool.take(origin) {
             match self.exchange_on(&mut connection, request, timings).await {
@@ -89,7 +89,8 @@ impl Client {
             }
         }
         // Boxed, because few requests connect, and all would be as large as one that shakes hands.
-        let mut connection = Box::pin(self.connector.connect(url, limits.connect, timings)).await?;
+        let opened = Box::pin(self.connector.connect(url, limits.connect, timings)).await?;
+        let mut connection = Connection::http1(opened.wire, opened.remote).await?;
         match self.exchange_on(&mut connection, request, timings).await {
             Ok(reply) => Ok(self.done(origin, connection, reply)),
             Err(Failure { fault, .. }) => Err(fault),
@@ -108,7 +109,7 @@ impl Client {
         outcome
     }
 
-    fn done(&self, origin: &str, mut connection: Connection, reply: Reply) -> (Reply, SocketAddr) {
+    fn done(&self, origin: &str, mut connection: Connection, reply: Reply) -> (Reply, Option<SocketAddr>) {
         let remote = connection.remote();
         if connection.is_reusable() {
             self.pool.put(origin, connection);

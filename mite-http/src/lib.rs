@@ -70,6 +70,7 @@ mod draft;
 mod error;
 mod handle;
 mod keep_alive;
+mod network;
 #[cfg(test)]
 mod peers;
 mod pool;
@@ -81,6 +82,8 @@ mod settings;
 pub mod testing;
 mod timing;
 mod tls;
+#[cfg(all(test, feature = "tls"))]
+mod tls_peers;
 mod transport;
 mod wire;
 
@@ -89,9 +92,15 @@ pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, 
 pub use mite_macros::mite_http;
 pub use url::Url;
 
+#[cfg(feature = "tls")]
+pub use crate::network::trust::TlsVersion;
 pub use crate::{
     error::HttpError,
     handle::{Attached, Http, HttpContext},
+    network::{
+        HttpVersion,
+        address::{AddressSelection, Dns, IpPreference},
+    },
     request::Request,
     response::Response,
     settings::Settings,

@@ -44,7 +44,7 @@ pub struct Response {
     head: Head,
     body: Bytes,
     received: u64,
-    remote: SocketAddr,
+    remote: Option<SocketAddr>,
     timings: Timings,
 }
 
@@ -56,7 +56,7 @@ struct Head {
 }
 
 impl Response {
-    pub(crate) fn new(method: Method, url: Url, reply: Reply, remote: SocketAddr, timings: Timings) -> Self {
+    pub(crate) fn new(method: Method, url: Url, reply: Reply, remote: Option<SocketAddr>, timings: Timings) -> Self {
         let head = Head { status: reply.head.status, version: reply.head.version, headers: reply.head.headers };
         let received = reply.body.len() as u64;
         Self { method, url, head, body: reply.body, received, remote, timings }
@@ -87,8 +87,8 @@ impl Response {
         &self.method
     }
 
-    /// The address that answered.
-    pub fn remote_addr(&self) -> SocketAddr {
+    /// The address that answered: the proxy's, if there is one, and `None` for a Unix socket.
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.remote
     }
 

@@ -1,11 +1,15 @@
 //! How the requests of a session behave unless one of them says otherwise.
 //! It is separate from the session because the user writes it, by `#[mite_http(…)]` or by hand.
 
-use std::{borrow::Cow, time::Duration};
+mod network;
+#[cfg(feature = "tls")]
+mod tls;
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::client::Limits;
+use crate::{client::Limits, network::Network};
 
 /// Both timeouts, unless told otherwise.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -35,6 +39,8 @@ pub struct Settings {
     pub(crate) mistake: Option<String>,
     timeout: Duration,
     connect_timeout: Duration,
+    /// `None` for the default one.
+    network: Option<Arc<Network>>,
 }
 
 impl Default for Settings {
@@ -46,7 +52,14 @@ impl Default for Settings {
 impl Settings {
     /// No base, no headers of one's own, and 60 s for each of the timeouts.
     pub fn new() -> Self {
-        Self { base: None, headers: HeaderMap::new(), mistake: None, timeout: TIMEOUT, connect_timeout: TIMEOUT }
+        Self {
+            base: None,
+            headers: HeaderMap::new(),
+            mistake: None,
+            timeout: TIMEOUT,
+            connect_timeout: TIMEOUT,
+            network: None,
+        }
     }
 
     /// Names the key of the configuration whose value relative URLs stand on.

@@ -121,7 +121,7 @@ pub(crate) struct HttpMetrics<'a> {
     first_byte_time: f64,
     total_time: f64,
     #[serde(serialize_with = "as_text")]
-    primary_ip: IpAddr,
+    primary_ip: Option<IpAddr>,
     method: &'a str,
     download_size: u64,
 }
@@ -140,16 +140,21 @@ impl<'a> HttpMetrics<'a> {
             transfer_start_time: timings.since_start(timings.transfer),
             first_byte_time: timings.since_start(timings.first_byte),
             total_time: timings.total().as_secs_f64(),
-            primary_ip: response.remote_addr().ip(),
+            primary_ip: response.remote_addr().map(|address| address.ip()),
             method: response.method().as_str(),
             download_size: response.received(),
         }
     }
 }
 
-/// A binary format would take the bytes of the address, where readers of the message expect its text.
-fn as_text<S: Serializer>(ip: &IpAddr, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(ip)
+/// A binary format would take the bytes of the address, where readers of the message expect its text. As with curl, it
+/// is empty where there is none.
+#[expect(clippy::ref_option, reason = "serde gives it so")]
+fn as_text<S: Serializer>(ip: &Option<IpAddr>, serializer: S) -> Result<S::Ok, S::Error> {
+    match ip {
+        Some(ip) => serializer.collect_str(ip),
+        None => serializer.serialize_str(""),
+    }
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub(crate) struct Failure {
 pub(crate) struct Connection {
     protocol: Protocol,
     marks: Rc<crate::wire::Marks>,
-    remote: SocketAddr,
+    remote: Option<SocketAddr>,
 }
 
 #[derive(Debug)]
@@ -44,8 +44,8 @@ enum Protocol {
 }
 
 impl Connection {
-    /// Starts HTTP/1.1 on `wire`, whose other end is `remote`.
-    pub(crate) async fn http1(wire: Wire, remote: SocketAddr) -> Result<Self, Fault> {
+    /// Starts HTTP/1.1 on `wire`, whose other end is `remote`, if it has an address.
+    pub(crate) async fn http1(wire: Wire, remote: Option<SocketAddr>) -> Result<Self, Fault> {
         let marks = wire.marks();
         let protocol = Protocol::Http1(Box::new(hyper1::Http1::start(wire).await?));
         Ok(Self { protocol, marks, remote })
@@ -86,7 +86,7 @@ impl Connection {
         self.marks.first_byte()
     }
 
-    pub(crate) fn remote(&self) -> SocketAddr {
+    pub(crate) fn remote(&self) -> Option<SocketAddr> {
         self.remote
     }
 }

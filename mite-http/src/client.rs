@@ -7,14 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-#[cfg(feature = "http2")]
-use http::Version;
 use http::{HeaderValue, header::CONNECTION};
 use tokio::time::timeout;
 use url::{Position, Url};
 
 use crate::{
-    connector::{Connector, Opened},
+    connector::Connector,
     error::{Class, Fault},
     exchange::{Exchange, Reply},
     origin::{Opening, Way},
@@ -104,6 +102,9 @@ impl Client {
             if self.closes_each && !connection.is_shared() {
                 request.headers_mut().entry(CONNECTION).or_insert(CLOSE);
             }
+            if let Some(proxy) = connection.forward_proxy() {
+                proxy.make_over(&mut request, url)?;
+            }
             match send_on(&mut connection, request, timings).await {
                 Ok(answer) => return Ok(Exchange::new(answer, connection, origin, Rc::clone(&self.pool))),
                 // The connection was closed between the check and the first byte, or the server has not begun with the
@@ -136,13 +137,8 @@ impl Client {
         limits: Limits,
         timings: &mut Timings,
     ) -> Result<Connection, Fault> {
-        let Opened { wire, remote, version } = self.connector.connect(url, limits.connect, timings).await?;
-        let connection = match version {
-            #[cfg(feature = "http2")]
-            Version::HTTP_2 => Connection::http2(wire, remote).await?,
-            _ => Connection::http1(wire, remote).await?,
-        };
-        Ok(opening.opened(connection))
+        let opened = self.connector.connect(url, limits.connect, timings).await?;
+        Ok(opening.opened(Connection::start(opened).await?))
     }
 }
 

@@ -1,154 +1,300 @@
-//! Opens connections: resolves the name, connects to its addresses in turn, and shakes hands where the URL says https.
+//! Opens connections: finds the way to a server, connects, and shakes hands where the URL says https.
 //! It is separate because each step is a phase of its own in the timings, and happens for few of the requests.
 
+mod dial;
+mod peer;
+mod resolver;
+mod tunnel;
+
 use std::{
-    io,
+    cell::Cell,
+    fmt,
     net::SocketAddr,
     rc::Rc,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use http::Version;
-use tokio::{
-    net::{TcpStream, lookup_host},
-    time::timeout,
-};
+use tokio::time::timeout;
 use url::{Host, Url};
 
+use self::{dial::Dialer, peer::Peer, resolver::Resolver};
 use crate::{
     error::{Class, Fault},
+    network::{
+        Network,
+        address::in_order,
+        proxy::{Environment, Proxies, Proxy, Scheme},
+    },
     timing::Timings,
     tls::Tls,
-    wire::{Marks, Socket, Wire},
+    wire::{Socket, Wire},
 };
 
-/// A stream on which HTTP can begin.
+/// Opens the connections of one worker that share a network.
+#[derive(Debug)]
+pub(crate) struct Connector {
+    network: Arc<Network>,
+    environment: &'static Environment,
+    tls: Tls,
+    resolver: Rc<Resolver>,
+    dialer: Rc<Dialer>,
+}
+
+/// A connection on which nothing has been said yet.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) wire: Wire,
-    /// The address of the other end, if it has one.
+    /// The other end: the proxy's, if there is one, and none of a Unix socket.
     pub(crate) remote: Option<SocketAddr>,
+    /// What is to be spoken.
     pub(crate) version: Version,
+    /// Set if the other end is an HTTP proxy that passes single requests on, each of which has to be made over for it.
+    pub(crate) forward_proxy: Option<ForwardProxy>,
 }
 
-/// Opens the connections of one worker.
-#[derive(Debug, Default)]
-pub(crate) struct Connector {
-    tls: Tls,
-    version: Version,
+pub(crate) use tunnel::ForwardProxy;
+
+/// What is being done for a connection.
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    Dns,
+    Connect,
+    Proxy,
+    Tls,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dns => "a name was still being resolved",
+            Self::Connect => "nobody had answered",
+            Self::Proxy => "the proxy was still connecting",
+            Self::Tls => "the TLS handshake was not done",
+        })
+    }
+}
+
+/// One connection on its way.
+struct Attempt<'a> {
+    url: &'a Url,
+    server: &'a Peer<'a>,
+    begun: Instant,
+    limit: Duration,
+    phase: &'a Cell<Phase>,
+    timings: &'a mut Timings,
+}
+
+impl Attempt<'_> {
+    fn is_secure(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
+    fn left(&self) -> Duration {
+        self.limit.saturating_sub(self.begun.elapsed())
+    }
+}
+
+/// A stream to the server, or to a proxy that passes on what it is sent.
+struct Reached {
+    socket: Socket,
+    remote: Option<SocketAddr>,
+    forward_proxy: Option<ForwardProxy>,
+}
+
+impl Default for Connector {
+    fn default() -> Self {
+        Self::new(Arc::default())
+    }
 }
 
 impl Connector {
-    /// A connector whose https is `tls`.
-    #[cfg(all(test, feature = "tls"))]
-    pub(crate) fn with(tls: Tls) -> Self {
-        Self { tls, ..Self::default() }
+    /// A connector that opens connections as `network` says.
+    pub(crate) fn new(network: Arc<Network>) -> Self {
+        Self::with_environment(network, Environment::of_the_process())
     }
 
-    /// A connector that takes servers to speak HTTP/2.
-    #[cfg(all(test, feature = "http2"))]
-    pub(crate) fn http2() -> Self {
-        Self { version: Version::HTTP_2, ..Self::default() }
+    fn with_environment(network: Arc<Network>, environment: &'static Environment) -> Self {
+        Self {
+            environment,
+            tls: Tls::new(Arc::clone(&network)),
+            resolver: Rc::new(Resolver::new(network.dns)),
+            dialer: Rc::new(Dialer::new(network.sources.clone())),
+            network,
+        }
+    }
+
+    /// A connector for somebody who comes for the first time: he has no TLS sessions to take up again.
+    pub(crate) fn for_newcomer(&self) -> Self {
+        Self {
+            environment: self.environment,
+            tls: Tls::new(Arc::clone(&self.network)),
+            resolver: Rc::clone(&self.resolver),
+            dialer: Rc::clone(&self.dialer),
+            network: Arc::clone(&self.network),
+        }
     }
 
     /// In which version the server of `url` answers, if that is known before it has.
     pub(crate) fn version(&self, url: &Url) -> Option<Version> {
-        let is_negotiated = url.scheme() == "https" && self.version == Version::HTTP_2;
-        (!is_negotiated).then_some(self.version)
+        self.network.http_version.known(url.scheme() == "https")
     }
 
     /// Does what takes time once and belongs to no request.
     pub(crate) async fn prepare(&self, url: &Url) -> Result<(), Fault> {
-        if url.scheme() == "https" { self.tls.prepare().await } else { Ok(()) }
+        let via_https = matches!(&self.network.proxies, Proxies::Everywhere(proxy) if proxy.scheme == Scheme::Https);
+        if url.scheme() == "https" || via_https { self.tls.prepare().await } else { Ok(()) }
     }
 
     /// A new connection to the server of `url`, opened within `limit`.
     pub(crate) async fn connect(&self, url: &Url, limit: Duration, timings: &mut Timings) -> Result<Opened, Fault> {
-        match timeout(limit, self.open(url, limit, timings)).await {
+        let server = Peer::server(url)?;
+        let phase = Cell::new(Phase::Connect);
+        let attempt = Attempt { url, server: &server, begun: Instant::now(), limit, phase: &phase, timings };
+        match timeout(limit, self.open(attempt)).await {
             Ok(opened) => opened,
             Err(_elapsed) => {
-                Err(Fault::new(Class::Timeout, format!("timeout: no connection to {} within {limit:?}", peer(url))))
+                let what = format!("timeout: no connection to {server} within {limit:?}: {}", phase.get());
+                Err(Fault::new(Class::Timeout, what))
             }
         }
     }
 
-    async fn open(&self, url: &Url, limit: Duration, timings: &mut Timings) -> Result<Opened, Fault> {
-        let addresses = resolve(url, timings).await?;
-        let (tcp, remote) = connect_to_any(url, &addresses, limit, timings).await?;
-        // A request is written in one piece and waits for its answer: there is nothing to gather.
-        tcp.set_nodelay(true).map_err(|error| refused(url, error))?;
-
-        let socket = Socket::new(tcp, Rc::new(Marks::default()));
-        let wire = if url.scheme() == "https" {
+    async fn open(&self, mut attempt: Attempt<'_>) -> Result<Opened, Fault> {
+        let Reached { socket, remote, forward_proxy } = self.reach(&mut attempt).await?;
+        let (wire, version) = if attempt.is_secure() {
             let from = Instant::now();
-            let wire = self.tls.secure(url, socket).await?;
-            timings.secured(from);
-            wire
+            attempt.phase.set(Phase::Tls);
+            let server = attempt.server;
+            let secured = self.tls.secure(&server.host, server, socket);
+            let secured =
+                within(self.network.tls_timeout, secured, || format!("the TLS handshake with {server}")).await?;
+            attempt.timings.secured(from);
+            secured
         } else {
-            Wire::plain(socket)
+            (Wire::plain(socket), self.network.http_version.spoken(None))
         };
-        Ok(Opened { wire, remote: Some(remote), version: self.version })
+        Ok(Opened { wire, remote, version, forward_proxy })
     }
-}
 
-async fn resolve(url: &Url, timings: &mut Timings) -> Result<Vec<SocketAddr>, Fault> {
-    let port = url.port_or_known_default().unwrap_or(80);
-    let name = match url.host() {
-        Some(Host::Ipv4(ip)) => return Ok(vec![SocketAddr::new(ip.into(), port)]),
-        Some(Host::Ipv6(ip)) => return Ok(vec![SocketAddr::new(ip.into(), port)]),
-        Some(Host::Domain(name)) => name,
-        None => return Err(no_host()),
-    };
-    let from = Instant::now();
-    let found = lookup_host((name, port)).await;
-    timings.resolved(from);
-    let failed =
-        || Fault::new(Class::Connect, format!("failed to connect to {}: its name was not resolved", peer(url)));
-    let addresses: Vec<_> = found.map_err(|error| failed().because(error))?.collect();
-    if addresses.is_empty() {
-        return Err(failed().because("the name has no address"));
-    }
-    Ok(addresses)
-}
-
-/// Tries one address after the other. Each has an equal part of what is left of `limit`, so that one which swallows
-/// packets does not take the time of the others.
-async fn connect_to_any(
-    url: &Url,
-    addresses: &[SocketAddr],
-    limit: Duration,
-    timings: &mut Timings,
-) -> Result<(TcpStream, SocketAddr), Fault> {
-    let from = Instant::now();
-    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for (tried, address) in addresses.iter().enumerate() {
-        let share = limit.saturating_sub(from.elapsed()) / (addresses.len() - tried) as u32;
-        match timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(tcp)) => {
-                timings.connected(from);
-                return Ok((tcp, *address));
-            }
-            Ok(Err(error)) => last = error,
-            Err(elapsed) => last = elapsed.into(),
+    async fn reach(&self, attempt: &mut Attempt<'_>) -> Result<Reached, Fault> {
+        #[cfg(unix)]
+        if let Some(path) = &self.network.unix_socket {
+            let from = Instant::now();
+            let socket = dial::unix(path, attempt.server).await?;
+            attempt.timings.connected(from);
+            return Ok(Reached { socket, remote: None, forward_proxy: None });
         }
+        let proxy = self.network.proxies.of(attempt.url, self.environment).map_err(|mistake| {
+            Fault::new(Class::Connect, format!("failed to connect to {}: {mistake}", attempt.server))
+        })?;
+        if let Some(proxy) = proxy {
+            return self.reach_by(proxy, attempt).await;
+        }
+        let addresses = self.addresses(attempt.server, Instant::now(), attempt).await?;
+        let from = Instant::now();
+        let (socket, remote) = self.dial(attempt.server, &addresses, attempt).await?;
+        attempt.timings.connected(from);
+        Ok(Reached { socket, remote: Some(remote), forward_proxy: None })
     }
-    Err(refused(url, last))
-}
 
-fn refused(url: &Url, error: io::Error) -> Fault {
-    let class = if error.kind() == io::ErrorKind::TimedOut { Class::Timeout } else { Class::Connect };
-    Fault::new(class, format!("failed to connect to {}", peer(url))).because(error)
-}
+    async fn reach_by(&self, proxy: &Proxy, attempt: &mut Attempt<'_>) -> Result<Reached, Fault> {
+        let (server, first_lookup) = (attempt.server, Instant::now());
+        let address = match (proxy.scheme, &server.host) {
+            (Scheme::Socks5, Host::Domain(_)) => {
+                let addresses = self.addresses(server, first_lookup, attempt).await?;
+                addresses.first().copied()
+            }
+            _ => None,
+        };
+        let via = Peer::proxy(proxy);
+        let addresses = self.addresses(&via, first_lookup, attempt).await?;
+        let from = Instant::now();
+        let (mut socket, remote) = self.dial(&via, &addresses, attempt).await?;
+        attempt.phase.set(Phase::Proxy);
+        if proxy.scheme == Scheme::Https {
+            let secured = self.tls.secure_proxy(&via.host, &via, socket);
+            socket = within(self.network.tls_timeout, secured, || format!("the TLS handshake with {via}")).await?;
+        }
+        let forwards = proxy.is_http() && !attempt.is_secure();
+        let socket = match proxy.scheme {
+            Scheme::Http | Scheme::Https if forwards => socket,
+            Scheme::Http | Scheme::Https => tunnel::by_http(socket, proxy, &via, server).await?,
+            Scheme::Socks5 | Scheme::Socks5Names => tunnel::by_socks(socket, proxy, &via, server, address).await?,
+        };
+        attempt.timings.connected(from);
+        Ok(Reached {
+            socket,
+            remote: Some(remote),
+            forward_proxy: forwards.then(|| ForwardProxy::new(proxy.authorization())),
+        })
+    }
 
-fn no_host() -> Fault {
-    Fault::new(Class::Request, "the URL has no host")
-}
+    /// Where `peer` is, in the order of the tries. If it takes a lookup, that counts from `first_lookup` on.
+    async fn addresses(
+        &self,
+        peer: &Peer<'_>,
+        first_lookup: Instant,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<Vec<SocketAddr>, Fault> {
+        let Peer { host, port, .. } = peer;
+        let port = *port;
+        let given = self.network.overrides.iter().rev().find_map(|own| own.of(host, port));
+        let found = match (given, host) {
+            (Some(given), _) => given,
+            (None, Host::Ipv4(ip)) => return Ok(vec![SocketAddr::new((*ip).into(), port)]),
+            (None, Host::Ipv6(ip)) => return Ok(vec![SocketAddr::new((*ip).into(), port)]),
+            (None, Host::Domain(name)) => {
+                attempt.phase.set(Phase::Dns);
+                let looked_up = within(self.network.dns_timeout, self.resolver.look_up(name), || {
+                    format!("resolving the name of {peer}")
+                });
+                let found = looked_up.await;
+                if !matches!(found, Ok(resolver::Answer { kept: true, .. })) {
+                    attempt.timings.resolved(first_lookup);
+                }
+                attempt.phase.set(Phase::Connect);
+                let found = found.map_err(|fault| match fault.class {
+                    Class::Connect => fault.saying(format!("failed to connect to {peer}: its name was not resolved")),
+                    _ => fault,
+                })?;
+                found.addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect()
+            }
+        };
+        let Network { preference, selection, .. } = *self.network;
+        let turn = self.resolver.turn(selection, host, port);
+        let ordered = in_order(&found, preference, selection, turn);
+        if ordered.is_empty() {
+            let what = format!("failed to connect to {peer}: its name was not resolved");
+            return Err(Fault::new(Class::Connect, what).because(format!("the name has {}", preference.wanted())));
+        }
+        Ok(ordered)
+    }
 
-/// `host:port`, for messages.
-fn peer(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    match url.port_or_known_default() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
+    async fn dial(
+        &self,
+        peer: &Peer<'_>,
+        addresses: &[SocketAddr],
+        attempt: &Attempt<'_>,
+    ) -> Result<(Socket, SocketAddr), Fault> {
+        attempt.phase.set(Phase::Connect);
+        self.dialer.any_of(addresses, peer, attempt.left()).await
     }
 }
+
+/// Waits for `phase`, which may have a limit of its own.
+async fn within<T>(
+    limit: Option<Duration>,
+    phase: impl Future<Output = Result<T, Fault>>,
+    what: impl FnOnce() -> String,
+) -> Result<T, Fault> {
+    let Some(limit) = limit else { return phase.await };
+    match timeout(limit, phase).await {
+        Ok(done) => done,
+        Err(_elapsed) => Err(Fault::new(Class::Timeout, format!("timeout: {} was not done within {limit:?}", what()))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -81,7 +81,7 @@ struct Attachment(Rc<Session>);
 
 impl Attachment {
     fn new(ctx: &Context, settings: Settings) -> Rc<Self> {
-        let client = ctx.worker_extension(Clients::default).client(settings.policy);
+        let client = ctx.worker_extension(Clients::default).client(settings.network(), settings.policy);
         Rc::new(Self(Rc::new(Session::new(settings, client))))
     }
 }

@@ -75,6 +75,7 @@ mod exchange;
 mod handle;
 mod keep_alive;
 mod metrics;
+mod network;
 mod origin;
 mod payload;
 #[cfg(test)]
@@ -90,6 +91,8 @@ mod settings;
 pub mod testing;
 mod timing;
 mod tls;
+#[cfg(all(test, feature = "tls"))]
+mod tls_peers;
 mod transport;
 mod wire;
 
@@ -98,9 +101,15 @@ pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, 
 pub use mite_macros::mite_http;
 pub use url::Url;
 
+#[cfg(feature = "tls")]
+pub use crate::network::trust::TlsVersion;
 pub use crate::{
     error::HttpError,
     handle::{Attached, Http, HttpContext},
+    network::{
+        HttpVersion,
+        address::{AddressSelection, Dns, IpPreference},
+    },
     policy::Connections,
     request::Request,
     response::Response,

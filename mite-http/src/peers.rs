@@ -12,7 +12,12 @@ use tokio::{
 };
 use url::Url;
 
-use crate::{draft::Draft, transport::Outgoing};
+use crate::{
+    arriving::Arriving,
+    draft::Draft,
+    error::Fault,
+    transport::{Connection, Outgoing},
+};
 
 /// A request as a server got it.
 #[derive(Debug, Clone)]
@@ -156,4 +161,10 @@ pub(crate) fn nobody() -> (SocketAddr, TcpSocket) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     (socket.local_addr().unwrap(), socket)
+}
+
+/// The body of what a server answers over `connection`.
+pub(crate) async fn ask(connection: &mut Connection, request: Outgoing) -> Result<Bytes, Fault> {
+    let answer = connection.send(request).await.map_err(|failure| failure.fault)?;
+    Arriving::new(answer.into_body()).gather(connection).await
 }

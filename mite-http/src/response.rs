@@ -101,7 +101,7 @@ impl Response {
         &self.method
     }
 
-    /// The address that answered; a Unix socket has none.
+    /// The address that answered: the proxy's, if there is one, and `None` for a Unix socket.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.remote
     }

@@ -2,12 +2,15 @@
 //! It is separate from the session because the user writes it, by `#[mite_http(…)]` or by hand.
 
 mod connections;
+mod network;
+#[cfg(feature = "tls")]
+mod tls;
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::{client::Limits, policy::Policy};
+use crate::{client::Limits, network::Network, policy::Policy};
 
 /// Both timeouts, unless told otherwise.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -38,6 +41,8 @@ pub struct Settings {
     pub(crate) policy: Policy,
     timeout: Duration,
     connect_timeout: Duration,
+    /// `None` for the default one.
+    network: Option<Arc<Network>>,
 }
 
 impl Default for Settings {
@@ -56,6 +61,7 @@ impl Settings {
             policy: Policy::default(),
             timeout: TIMEOUT,
             connect_timeout: TIMEOUT,
+            network: None,
         }
     }
 

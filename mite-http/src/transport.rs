@@ -18,7 +18,12 @@ use hyper::body::{Body, Frame};
 
 #[cfg(feature = "http2")]
 pub(crate) use self::http2::Shared;
-use crate::{error::Fault, payload::Payload, room::Seat, wire::Wire};
+use crate::{
+    connector::{ForwardProxy, Opened},
+    error::Fault,
+    payload::Payload,
+    room::Seat,
+};
 
 /// A request as it goes out: the URI in origin form, and every header that is to be sent but `Content-Length`.
 pub(crate) type Outgoing = http::Request<Payload>;
@@ -60,6 +65,7 @@ pub(crate) struct Connection {
     remote: Option<SocketAddr>,
     served: u32,
     seat: Option<Seat>,
+    forward_proxy: Option<ForwardProxy>,
 }
 
 /// Boxed, because a connection is moved into and out of the pool, and through each request's future.
@@ -82,17 +88,16 @@ macro_rules! on_protocol {
 }
 
 impl Connection {
-    /// Starts HTTP/1.1 on `wire`, whose other end is `remote`.
-    pub(crate) async fn http1(wire: Wire, remote: Option<SocketAddr>) -> Result<Self, Fault> {
-        let protocol = Protocol::Http1(Box::new(http1::Http1::start(wire).await?));
-        Ok(Self { protocol, remote, served: 0, seat: None })
-    }
-
-    /// Starts HTTP/2 on `wire`, whose other end is `remote`; the connection is the first stream of it.
-    #[cfg(feature = "http2")]
-    pub(crate) async fn http2(wire: Wire, remote: Option<SocketAddr>) -> Result<Self, Fault> {
-        let protocol = Protocol::Http2(Box::new(http2::Stream::first(wire, remote).await?));
-        Ok(Self { protocol, remote, served: 0, seat: None })
+    /// Starts HTTP on what has been opened.
+    pub(crate) async fn start(opened: Opened) -> Result<Self, Fault> {
+        let Opened { wire, remote, version, forward_proxy } = opened;
+        let protocol = match version {
+            // The connection is the first stream of it.
+            #[cfg(feature = "http2")]
+            Version::HTTP_2 => Protocol::Http2(Box::new(http2::Stream::first(wire, remote).await?)),
+            _ => Protocol::Http1(Box::new(http1::Http1::start(wire).await?)),
+        };
+        Ok(Self { protocol, remote, served: 0, seat: None, forward_proxy })
     }
 
     pub(crate) fn version(&self) -> Version {
@@ -169,6 +174,11 @@ impl Connection {
         on_protocol!(&mut self.protocol, connection => connection.is_alive())
     }
 
+    /// The proxy at its other end, if that passes single requests on.
+    pub(crate) fn forward_proxy(&self) -> Option<&ForwardProxy> {
+        self.forward_proxy.as_ref()
+    }
+
     /// How many requests it has been used for.
     pub(crate) fn served(&self) -> u32 {
         match &self.protocol {
@@ -188,7 +198,6 @@ impl Connection {
         on_protocol!(&self.protocol, connection => connection.first_byte())
     }
 
-    /// The address of the other end, if it has one.
     pub(crate) fn remote(&self) -> Option<SocketAddr> {
         self.remote
     }

@@ -1,4 +1,4 @@
-//! The bytes under a connection: a TCP stream, with or without TLS, that notes when it first wrote and read.
+//! The bytes under a connection: a TCP or Unix stream, with or without TLS, that notes when it first wrote and read.
 //! It is separate because two things are known only here: the instant of the first byte, and what has reached the
 //! socket although the runtime has not been told of it yet.
 
@@ -13,6 +13,8 @@ use std::{
 };
 
 use socket2::SockRef;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -58,16 +60,51 @@ impl Marks {
     }
 }
 
-/// A TCP stream that can be read past the runtime's readiness.
+/// What a socket stands on.
+#[derive(Debug)]
+enum Stream {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+    /// The TLS that is spoken with a proxy.
+    #[cfg(feature = "tls")]
+    Tls(Box<tokio_rustls::client::TlsStream<Socket>>),
+}
+
+/// A stream that can be read past the runtime's readiness.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    tcp: TcpStream,
+    stream: Stream,
     marks: Rc<Marks>,
 }
 
+/// Calls one method on whichever stream is there.
+macro_rules! on_stream {
+    ($socket:expr, $method:ident($($argument:expr),*)) => {
+        match &mut $socket.stream {
+            Stream::Tcp(stream) => Pin::new(stream).$method($($argument),*),
+            #[cfg(unix)]
+            Stream::Unix(stream) => Pin::new(stream).$method($($argument),*),
+            #[cfg(feature = "tls")]
+            Stream::Tls(stream) => Pin::new(stream.as_mut()).$method($($argument),*),
+        }
+    };
+}
+
 impl Socket {
-    pub(crate) fn new(tcp: TcpStream, marks: Rc<Marks>) -> Self {
-        Self { tcp, marks }
+    pub(crate) fn tcp(stream: TcpStream) -> Self {
+        Self { stream: Stream::Tcp(stream), marks: Rc::default() }
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn unix(stream: UnixStream) -> Self {
+        Self { stream: Stream::Unix(stream), marks: Rc::default() }
+    }
+
+    /// A socket within the TLS of a proxy.
+    #[cfg(feature = "tls")]
+    pub(crate) fn within(stream: tokio_rustls::client::TlsStream<Self>) -> Self {
+        Self { marks: Rc::clone(&stream.get_ref().0.marks), stream: Stream::Tls(Box::new(stream)) }
     }
 
     /// Reads what the socket holds now.
@@ -75,7 +112,14 @@ impl Socket {
     /// The runtime learns that a socket is readable when it next asks the operating system, which a busy worker does
     /// rarely. A server's goodbye that arrived meanwhile would go unseen, and the next request be sent to nobody.
     fn read_unannounced(&self, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let socket = SockRef::from(&self.tcp);
+        let socket = match &self.stream {
+            Stream::Tcp(stream) => SockRef::from(stream),
+            #[cfg(unix)]
+            Stream::Unix(stream) => SockRef::from(stream),
+            // The socket under it has been asked already.
+            #[cfg(feature = "tls")]
+            Stream::Tls(_) => return Poll::Pending,
+        };
         // Peeking at one byte first spares the usual case, an idle connection, the clearing of a whole buffer.
         match socket.peek(&mut [MaybeUninit::uninit()]) {
             Ok(0) => Poll::Ready(Ok(())),
@@ -94,7 +138,7 @@ impl Socket {
 
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.tcp).poll_read(cx, buf);
+        let polled = on_stream!(self, poll_read(cx, buf));
         if polled.is_pending() && self.marks.probing.get() {
             return self.read_unannounced(buf);
         }
@@ -104,7 +148,7 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write(cx, buf)
+        on_stream!(self, poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
@@ -112,19 +156,25 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs)
+        on_stream!(self, poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.tcp.is_write_vectored()
+        match &self.stream {
+            Stream::Tcp(stream) => stream.is_write_vectored(),
+            #[cfg(unix)]
+            Stream::Unix(stream) => stream.is_write_vectored(),
+            #[cfg(feature = "tls")]
+            Stream::Tls(stream) => stream.is_write_vectored(),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(cx)
+        on_stream!(self, poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        on_stream!(self, poll_shutdown(cx))
     }
 }
 

@@ -136,12 +136,17 @@ fn only_default_settings_share_a_session() {
 mod https {
     use std::sync::Arc;
 
-    use rustls::{RootCertStore, ServerConfig, pki_types::PrivatePkcs8KeyDer};
+    use rustls::{ServerConfig, pki_types::PrivatePkcs8KeyDer};
     use tokio::net::TcpListener;
     use tokio_rustls::TlsAcceptor;
 
     use super::*;
-    use crate::{connector::Connector, peers::Peer, policy::Policy};
+    use crate::{
+        connector::Connector,
+        network::{Network, trust::Trust},
+        peers::Peer,
+        policy::Policy,
+    };
 
     struct TlsServer {
         url: Url,
@@ -185,9 +190,8 @@ mod https {
     }
 
     fn trusting(server: &TlsServer) -> Session {
-        let mut roots = RootCertStore::empty();
-        roots.add(server.certificate.clone()).unwrap();
-        let connector = Connector::with(crate::tls::Tls::trusting(roots));
+        let trust = Trust { roots: vec![server.certificate.clone()], only_roots: true, ..Trust::default() };
+        let connector = Connector::new(Arc::new(Network { trust, ..Network::default() }));
         Session::new(Settings::new(), Rc::new(Client::new(Policy::default(), Rc::new(connector))))
     }
 

@@ -70,7 +70,7 @@ impl Shared {
             return None;
         }
         let protocol = Protocol::Http2(Box::new(Stream::new(self.clone())));
-        Some(Connection { protocol, remote: self.0.remote, served: 0, seat: None })
+        Some(Connection { protocol, remote: self.0.remote, served: 0, seat: None, forward_proxy: None })
     }
 
     /// How many requests it has been used for.

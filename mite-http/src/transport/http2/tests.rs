@@ -1,6 +1,6 @@
 //! Requests over HTTP/2 against servers that share, limit, refuse, reset and say goodbye.
 
-use std::{cell::RefCell, future::poll_fn, num::NonZeroU32, rc::Rc, task::Poll, time::Duration};
+use std::{cell::RefCell, future::poll_fn, num::NonZeroU32, rc::Rc, sync::Arc, task::Poll, time::Duration};
 
 use bytes::Bytes;
 use h2::{
@@ -21,6 +21,7 @@ use crate::{
     connector::Connector,
     error::{Class, Fault},
     exchange::Reply,
+    network::{HttpVersion, Network},
     peers::{Server, outgoing, url},
     policy::{Connections, Policy},
     timing::Timings,
@@ -133,8 +134,14 @@ impl Drop for H2Server {
     }
 }
 
+/// A connector that takes servers to speak HTTP/2.
+fn connector() -> Rc<Connector> {
+    let network = Network { http_version: HttpVersion::Http2PriorKnowledge, ..Network::default() };
+    Rc::new(Connector::new(Arc::new(network)))
+}
+
 fn client(policy: Policy) -> Client {
-    Client::new(policy, Rc::new(Connector::http2()))
+    Client::new(policy, connector())
 }
 
 async fn exchange(client: &Client, method: Method, url: &Url, body: &str) -> (Timings, Result<Reply, Fault>) {

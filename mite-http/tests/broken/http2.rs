@@ -166,8 +166,10 @@ fn connections_that_end_where_they_should_not() {
         fails("closes in the body", "body", "broke off after 4 bytes", ends_with(|stream| {
             [frame(HEADERS, END_HEADERS, stream, OK), frame(DATA, 0, stream, "half")].concat()
         })),
-        fails("says goodbye with an error", "closed", "", says(|stream| go_away(stream, 2))),
-        fails("says goodbye with an error in the body", "body", "broke off", says(|stream| {
+        fails("says goodbye with an error", "closed", "", ends_with(|stream| go_away(stream, 2))),
+        // The request is one that it has begun with, and may still answer.
+        times_out("says goodbye with an error and nothing more", says_until_reset(|stream| go_away(stream, 2))),
+        fails("says goodbye with an error in the body", "body", "broke off", ends_with(|stream| {
             [frame(HEADERS, END_HEADERS, stream, OK), frame(DATA, 0, stream, "half"), go_away(stream, 2)].concat()
         })),
         // It says that it has not begun, so that the request is sent again, but not without end.
@@ -195,9 +197,6 @@ fn streams_that_end_where_they_should_not() {
             [frame(HEADERS, END_HEADERS, stream, OK), frame(DATA, 0, stream, "half")].concat()
         }),
         broken("has no status", "protocol", "", |stream| frame(HEADERS, END_HEADERS, stream, b"\x58\x01a")),
-        broken("has a header in capitals", "protocol", "", |stream| {
-            frame(HEADERS, END_HEADERS, stream, [OK, b"\x00\x04Name\x01a"].concat())
-        }),
         broken("has a header that only HTTP/1.1 has", "protocol", "", |stream| {
             frame(HEADERS, END_HEADERS, stream, [OK, b"\x00\x0aconnection\x05close"].concat())
         }),
@@ -210,6 +209,11 @@ fn streams_that_end_where_they_should_not() {
             [head, frame(DATA, END_STREAM, stream, "body")].concat()
         }),
     ]));
+    // The request has to have something left to send.
+    let overflows = |stream| frame(WINDOW_UPDATE, 0, stream, 0x7fff_ffff_u32.to_be_bytes());
+    check(speaking([fails("overflows the stream's window", "protocol|closed", "", on_the_first(overflows))
+        .uploading(1 << 20)
+        .on_a_stream()]));
     check(speaking([
         // Each time it says that it has not begun.
         fails("refuses every stream", "closed", "", |mut peer: Peer| {
@@ -250,6 +254,9 @@ fn frames_that_are_none() {
         broken("has a ping of a size that is none", |_| frame(PING, 0, 0, "1234")),
         broken("has a frame larger than any that was allowed", |stream| frame(HEADERS, END_HEADERS, stream, [0x88; 1 << 20])),
         broken("has headers that are none", |stream| frame(HEADERS, END_HEADERS, stream, [0xff; 100])),
+        broken("has a header in capitals", |stream| {
+            frame(HEADERS, END_HEADERS, stream, [OK, b"\x00\x04Name\x01a"].concat())
+        }),
         broken("overflows the connection's window", |_| frame(WINDOW_UPDATE, 0, 0, 0x7fff_ffff_u32.to_be_bytes())),
         broken("opens the connection's window by nothing", |_| frame(WINDOW_UPDATE, 0, 0, [0; 4])),
         broken("pushes though it was told not to", |stream| {
@@ -262,9 +269,6 @@ fn frames_that_are_none() {
             let more = frame(CONTINUATION, 0, stream, b"\x00\x04name\x05value");
             [frame(HEADERS, 0, stream, OK), more.repeat(10_000)].concat()
         }),
-        fails("overflows the stream's window", "protocol|closed", "", says(|stream| {
-            frame(WINDOW_UPDATE, 0, stream, 0x7fff_ffff_u32.to_be_bytes())
-        })),
         times_out("never ends its headers", says_until_reset(|stream| frame(HEADERS, 0, stream, OK))),
     ]));
 }
@@ -275,9 +279,15 @@ fn an_upload_that_is_not_taken_times_out() {
     check(speaking([times_out("opens no window for the request's body", |mut peer: Peer| {
         peer.bytes(24)?;
         peer.write(frame(SETTINGS, 0, 0, b"\x00\x04\x00\x00\x00\x00"));
-        request(&mut peer)?;
-        next(&mut peer);
-        None
+        // What was sent before it had heard of that, and that it gives up.
+        while next(&mut peer)?.0 != RST_STREAM {}
+        peer.write(frame(SETTINGS, 0, 0, b"\x00\x04\x00\x40\x00\x00"));
+        peer.write(frame(WINDOW_UPDATE, 0, 0, (4_u32 << 20).to_be_bytes()));
+        while let Some(stream) = request(&mut peer) {
+            answer(&mut peer, stream, HEALTHY);
+        }
+        Some(peer)
     })
-    .uploading(1 << 20)]));
+    .uploading(1 << 20)
+    .on_a_stream()]));
 }

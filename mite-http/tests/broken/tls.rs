@@ -48,14 +48,15 @@ impl Trusting {
     }
 }
 
-/// A script that goes on after a good handshake.
+/// A script that goes on after a good handshake, and then says nothing more.
 fn then(
     good: Arc<ServerConfig>,
     script: impl Fn(&mut Secured) + Send + Sync,
 ) -> impl Fn(Peer) -> Option<Peer> + Send + Sync {
-    move |peer: Peer| {
+    move |mut peer: Peer| {
         let mut stream = shake_hands(&peer, &good)?;
         script(&mut stream);
+        peer.finish();
         Some(peer)
     }
 }

@@ -64,15 +64,20 @@
 extern crate self as mite_http;
 
 mod arriving;
+mod body;
+mod charset;
 mod client;
 mod connector;
 mod cookies;
+mod decode;
 mod draft;
 mod error;
 mod exchange;
+mod expectation;
 mod handle;
 mod keep_alive;
 mod metrics;
+mod multipart;
 mod payload;
 #[cfg(test)]
 mod peers;
@@ -81,6 +86,7 @@ mod request;
 mod response;
 mod session;
 mod settings;
+mod stream;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod timing;
@@ -94,11 +100,15 @@ pub use mite_macros::mite_http;
 pub use url::Url;
 
 pub use crate::{
+    body::Body,
     error::HttpError,
+    exchange::Sizes,
     handle::{Attached, Http, HttpContext},
+    multipart::{Multipart, Part},
     request::Request,
     response::Response,
     settings::Settings,
+    stream::ResponseStream,
     timing::Timings,
 };
 

@@ -12,7 +12,7 @@ use tokio::{
 };
 use url::Url;
 
-use crate::{draft::Draft, transport::Outgoing};
+use crate::{draft::Draft, payload::Payload, transport::Outgoing};
 
 /// A request as a server got it.
 #[derive(Debug, Clone)]
@@ -145,9 +145,8 @@ pub(crate) fn url(address: SocketAddr, path: &str) -> Url {
 
 /// A request as the session would hand it down.
 pub(crate) fn outgoing(method: Method, url: &Url, body: impl Into<Bytes>) -> Outgoing {
-    let mut draft = Draft::new(method, url.as_str(), || unreachable!("the URL is absolute")).unwrap();
-    draft.body(body.into());
-    draft.outgoing(&HeaderMap::new()).unwrap()
+    let draft = Draft::new(method, url.as_str(), || unreachable!("the URL is absolute")).unwrap();
+    draft.outgoing(Payload::whole(body.into()), &HeaderMap::new()).unwrap()
 }
 
 /// An address that refuses connections, for as long as the socket is held: it is bound, so that no other test gets the

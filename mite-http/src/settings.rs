@@ -1,6 +1,8 @@
 //! How the requests of a session behave unless one of them says otherwise.
 //! It is separate from the session because the user writes it, by `#[mite_http(…)]` or by hand.
 
+mod body;
+
 use std::{borrow::Cow, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -35,6 +37,8 @@ pub struct Settings {
     pub(crate) mistake: Option<String>,
     timeout: Duration,
     connect_timeout: Duration,
+    max_body: u64,
+    compression: bool,
 }
 
 impl Default for Settings {
@@ -44,9 +48,17 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// No base, no headers of one's own, and 60 s for each of the timeouts.
+    /// No base, no headers of one's own, 60 s for each of the timeouts, and 64 MiB for a response's body.
     pub fn new() -> Self {
-        Self { base: None, headers: HeaderMap::new(), mistake: None, timeout: TIMEOUT, connect_timeout: TIMEOUT }
+        Self {
+            base: None,
+            headers: HeaderMap::new(),
+            mistake: None,
+            timeout: TIMEOUT,
+            connect_timeout: TIMEOUT,
+            max_body: body::MAX_BODY,
+            compression: false,
+        }
     }
 
     /// Names the key of the configuration whose value relative URLs stand on.

@@ -21,6 +21,21 @@ use crate::peers::{Peer, Server, nobody, ok, outgoing, url};
 
 const LIMITS: Limits = Limits { connect: Duration::from_mins(1), request: Duration::from_mins(1) };
 
+/// Bodies have tests of their own.
+const WISH: Wish = Wish { max: u64::MAX, discard: false, decode: false };
+
+impl Client {
+    async fn exchange(
+        &self,
+        url: &Url,
+        request: Outgoing,
+        limits: Limits,
+    ) -> (Timings, Result<(Reply, SocketAddr), Fault>) {
+        let account = request.body().account();
+        self.carry_out(url, request, &account, limits, &WISH).await
+    }
+}
+
 async fn send(client: &Client, method: Method, url: &Url) -> Result<Reply, Fault> {
     client.exchange(url, outgoing(method, url, ""), LIMITS).await.1.map(|(reply, _)| reply)
 }

@@ -212,3 +212,6 @@ impl Gathered {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

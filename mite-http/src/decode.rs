@@ -16,6 +16,7 @@ pub(crate) use absent::Decoder;
 pub(crate) use decoder::Decoder;
 
 /// What a decoder has to give.
+#[cfg_attr(not(feature = "compression"), expect(dead_code, reason = "nothing is decoded without the feature"))]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Decoded {
     Bytes(Bytes),
@@ -25,4 +26,4 @@ pub(crate) enum Decoded {
 }
 
 #[cfg(all(test, feature = "compression"))]
-mod tests;
+pub(crate) mod tests;

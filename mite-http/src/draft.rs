@@ -201,8 +201,12 @@ impl Draft {
         headers.insert(HOST, host);
         headers.insert(USER_AGENT, MITE);
         headers.insert(ACCEPT, ANYTHING);
-        replace(&mut headers, defaults.clone());
-        replace(&mut headers, self.headers.clone());
+        for given in [defaults, &self.headers] {
+            // Most requests have neither, and a clone of nothing is not free.
+            if !given.is_empty() {
+                replace(&mut headers, given.clone());
+            }
+        }
         match &payload {
             Payload::Whole(bytes) => self.check_length(bytes.len(), &mut headers)?,
             Payload::Streamed(streamed) => streamed.describe(&mut headers).map_err(|mistake| self.mistake(mistake))?,

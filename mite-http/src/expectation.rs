@@ -77,3 +77,6 @@ impl fmt::Debug for Permission {
         f.debug_struct("Permission").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -229,3 +229,6 @@ impl fmt::Debug for ResponseStream {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

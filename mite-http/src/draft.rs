@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri,
     header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT},
@@ -13,7 +12,9 @@ use serde::Serialize;
 use url::{ParseError, Position, Url};
 
 use crate::{
+    body::Body,
     error::{Class, Fault, HttpError},
+    multipart::Multipart,
     payload::Payload,
     transport::Outgoing,
 };
@@ -30,7 +31,18 @@ pub(crate) struct Draft {
     pub(crate) url: Url,
     pub(crate) timeout: Option<Duration>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
+    /// Boxed, because few requests have any.
+    wishes: Option<Box<Wishes>>,
+}
+
+/// What a request wants for itself of its bodies.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wishes {
+    pub(crate) max_body: Option<u64>,
+    pub(crate) compression: Option<bool>,
+    pub(crate) expect_continue: bool,
+    pub(crate) discard: bool,
 }
 
 impl Draft {
@@ -44,7 +56,8 @@ impl Draft {
             Err(ParseError::RelativeUrlWithoutBase) => append(&base().map_err(Fault::of_none)?, url)?,
             Err(error) => return Err(bad_url(url, error)),
         };
-        Self { method, url, timeout: None, headers: HeaderMap::new(), body: Bytes::new() }.without_credentials()
+        Self { method, url, timeout: None, headers: HeaderMap::new(), body: Body::default(), wishes: None }
+            .without_credentials()
     }
 
     /// Moves `user:password@` from the URL, which is shown in reports, to the header that it stands for.
@@ -115,13 +128,35 @@ impl Draft {
         Ok(())
     }
 
-    fn typed(&mut self, content_type: HeaderValue, body: Bytes) {
+    fn typed(&mut self, content_type: HeaderValue, body: Body) {
         self.headers.entry(CONTENT_TYPE).or_insert(content_type);
         self.body = body;
     }
 
-    pub(crate) fn body(&mut self, body: Bytes) {
+    pub(crate) fn body(&mut self, body: Body) {
         self.body = body;
+    }
+
+    /// Sends `form`, whose boundary takes the place of any other type.
+    pub(crate) fn multipart(&mut self, form: Multipart) -> Result<(), HttpError> {
+        let (content_type, body) = form.into_body().map_err(|mistake| self.mistake(mistake))?;
+        self.headers.insert(CONTENT_TYPE, content_type);
+        self.body = body;
+        Ok(())
+    }
+
+    pub(crate) fn wishes(&self) -> Option<&Wishes> {
+        self.wishes.as_deref()
+    }
+
+    pub(crate) fn wishes_mut(&mut self) -> &mut Wishes {
+        self.wishes.get_or_insert_default()
+    }
+
+    /// Whether it can be sent a second time, as a redirect may ask: a stream cannot.
+    #[cfg_attr(not(test), expect(dead_code, reason = "nothing is sent twice yet"))]
+    pub(crate) fn can_be_replayed(&self) -> bool {
+        self.body.can_be_replayed()
     }
 
     pub(crate) fn basic_auth(&mut self, username: &str, password: &str) -> Result<(), HttpError> {
@@ -143,8 +178,20 @@ impl Draft {
         Ok(())
     }
 
-    /// The request as it goes out, with the session's headers where it has none of its own.
-    pub(crate) fn outgoing(&self, defaults: &HeaderMap) -> Result<Outgoing, HttpError> {
+    /// The body to send, if there is nothing to open for it.
+    pub(crate) fn payload(&self) -> Option<Payload> {
+        let expects = self.wishes().is_some_and(|wishes| wishes.expect_continue);
+        self.body.as_whole().filter(|_| !expects).map(|bytes| Payload::whole(bytes.clone()))
+    }
+
+    /// The body to send, opened.
+    pub(crate) async fn open(&mut self) -> Result<Payload, HttpError> {
+        let expects = self.wishes().is_some_and(|wishes| wishes.expect_continue);
+        self.body.open(expects).await.map_err(|fault| fault.of(&self.method, &self.url))
+    }
+
+    /// The request as it goes out with `payload`, and with the session's headers where it has none of its own.
+    pub(crate) fn outgoing(&self, payload: Payload, defaults: &HeaderMap) -> Result<Outgoing, HttpError> {
         let uri = Uri::try_from(&self.url[Position::BeforePath..Position::AfterQuery])
             .map_err(|error| Fault::new(Class::Request, "its URL").because(error).of(&self.method, &self.url))?;
         let host = HeaderValue::try_from(&self.url[Position::BeforeHost..Position::AfterPort])
@@ -154,26 +201,36 @@ impl Draft {
         headers.insert(HOST, host);
         headers.insert(USER_AGENT, MITE);
         headers.insert(ACCEPT, ANYTHING);
-        replace(&mut headers, defaults.clone());
-        replace(&mut headers, self.headers.clone());
-        self.check_length(&mut headers)?;
+        for given in [defaults, &self.headers] {
+            // Most requests have neither, and a clone of nothing is not free.
+            if !given.is_empty() {
+                replace(&mut headers, given.clone());
+            }
+        }
+        match &payload {
+            Payload::Whole(bytes) => self.check_length(bytes.len(), &mut headers)?,
+            Payload::Streamed(streamed) => streamed.describe(&mut headers).map_err(|mistake| self.mistake(mistake))?,
+        }
 
-        let mut request = http::Request::new(Payload::whole(self.body.clone()));
+        let mut request = http::Request::new(payload);
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
+        if let Some(expectation) = request.body().expectation() {
+            expectation.listen(&mut request);
+        }
         Ok(request)
     }
 
     /// A length that is not the body's would make the next request part of this one.
-    fn check_length(&self, headers: &mut HeaderMap) -> Result<(), HttpError> {
-        let length = HeaderValue::from(self.body.len());
-        if headers.get_all(CONTENT_LENGTH).iter().any(|given| given != length) {
-            return Err(self.mistake(format!("its Content-Length is not that of its body, {} bytes", self.body.len())));
+    fn check_length(&self, length: usize, headers: &mut HeaderMap) -> Result<(), HttpError> {
+        let value = HeaderValue::from(length);
+        if headers.get_all(CONTENT_LENGTH).iter().any(|given| given != value) {
+            return Err(self.mistake(format!("its Content-Length is not that of its body, {length} bytes")));
         }
         let expects_body = matches!(self.method, Method::POST | Method::PUT | Method::PATCH);
-        if expects_body && self.body.is_empty() {
-            headers.insert(CONTENT_LENGTH, length);
+        if expects_body && length == 0 {
+            headers.insert(CONTENT_LENGTH, value);
         }
         Ok(())
     }

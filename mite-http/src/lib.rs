@@ -65,16 +65,21 @@
 extern crate self as mite_http;
 
 mod arriving;
+mod body;
+mod charset;
 mod client;
 mod clients;
 mod connector;
 mod cookies;
+mod decode;
 mod draft;
 mod error;
 mod exchange;
+mod expectation;
 mod handle;
 mod keep_alive;
 mod metrics;
+mod multipart;
 mod network;
 mod origin;
 mod payload;
@@ -87,6 +92,7 @@ mod response;
 mod room;
 mod session;
 mod settings;
+mod stream;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod timing;
@@ -104,8 +110,11 @@ pub use url::Url;
 #[cfg(feature = "tls")]
 pub use crate::network::trust::TlsVersion;
 pub use crate::{
+    body::Body,
     error::HttpError,
+    exchange::Sizes,
     handle::{Attached, Http, HttpContext},
+    multipart::{Multipart, Part},
     network::{
         HttpVersion,
         address::{AddressSelection, Dns, IpPreference},
@@ -114,6 +123,7 @@ pub use crate::{
     request::Request,
     response::Response,
     settings::Settings,
+    stream::ResponseStream,
     timing::Timings,
 };
 

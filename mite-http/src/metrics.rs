@@ -1,17 +1,34 @@
 //! What a request leaves behind: a sample in the report, and an `http_metrics` message.
 //! It is separate because it alone knows the names that others read.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use http::StatusCode;
 use mite_core::{RequestSample, Scope};
 use serde::{Serialize, Serializer};
+use url::Url;
 
-use crate::{error::HttpError, response::Response, timing::Timings};
+use crate::{error::HttpError, exchange::Sizes, response::Response, timing::Timings};
 
 const HTTP_METRICS: &str = "http_metrics";
 
+/// What there is to tell of a request that was answered, its body as far as it has come included.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answered<'a> {
+    pub(crate) url: &'a Url,
+    pub(crate) status: StatusCode,
+    pub(crate) remote: Option<SocketAddr>,
+    pub(crate) sizes: Sizes,
+}
+
+impl<'a> From<&'a Response> for Answered<'a> {
+    fn from(response: &'a Response) -> Self {
+        Self { url: response.url(), status: response.status(), remote: response.remote_addr(), sizes: response.sizes() }
+    }
+}
+
 /// Counts a request that came to an end, and sends its message if there was a response.
-pub(crate) fn report(scope: &Scope, method: &str, timings: &Timings, outcome: &Result<Response, HttpError>) {
+pub(crate) fn report(scope: &Scope, method: &str, timings: &Timings, outcome: Result<Answered<'_>, &HttpError>) {
     let mut sample = RequestSample {
         method,
         total: timings.total(),
@@ -22,12 +39,12 @@ pub(crate) fn report(scope: &Scope, method: &str, timings: &Timings, outcome: &R
         ..RequestSample::default()
     };
     match outcome {
-        Ok(response) => {
-            sample.code = response.status().as_u16();
-            sample.bytes = response.received();
+        Ok(answered) => {
+            sample.code = answered.status.as_u16();
+            sample.bytes = answered.sizes.received;
             if scope.wants(HTTP_METRICS) {
                 let start_time = scope.unix_time(timings.start());
-                scope.emit(HTTP_METRICS, &HttpMetrics::new(start_time, response));
+                scope.emit(HTTP_METRICS, &HttpMetrics::new(start_time, method, timings, &answered));
             }
         }
         Err(error) => sample.error = Some(error.class()),
@@ -55,23 +72,22 @@ struct HttpMetrics<'a> {
 }
 
 impl<'a> HttpMetrics<'a> {
-    /// The metrics of `response`, whose request began at `start_time` (Unix seconds).
-    fn new(start_time: f64, response: &'a Response) -> Self {
-        let timings = response.timings();
+    /// The metrics of a request that began at `start_time` (Unix seconds).
+    fn new(start_time: f64, method: &'a str, timings: &Timings, answered: &Answered<'a>) -> Self {
         let ends = timings.ends();
         Self {
             start_time,
-            effective_url: response.url().as_str(),
-            response_code: response.status().as_u16(),
+            effective_url: answered.url.as_str(),
+            response_code: answered.status.as_u16(),
             dns_time: ends.dns,
             connect_time: ends.connect,
             tls_time: ends.tls,
             transfer_start_time: ends.transfer_start,
             first_byte_time: ends.first_byte,
             total_time: timings.total().as_secs_f64(),
-            primary_ip: Address(response.remote_addr().map(|remote| remote.ip())),
-            method: response.method().as_str(),
-            download_size: response.received(),
+            primary_ip: Address(answered.remote.map(|remote| remote.ip())),
+            method,
+            download_size: answered.sizes.received,
         }
     }
 }
@@ -97,7 +113,7 @@ mod tests {
     #[test]
     fn http_metrics_have_the_fields_of_the_format_in_its_order() {
         let response = response(201, "12345");
-        let metrics = HttpMetrics::new(1.5, &response);
+        let metrics = HttpMetrics::new(1.5, "POST", response.timings(), &Answered::from(&response));
         let text = serde_json::to_string(&metrics).unwrap();
         assert_eq!(
             text,

@@ -1,6 +1,8 @@
 //! The builder of one request, which a journey awaits.
 //! It is separate from the draft that it fills because it belongs to a journey's place: what it measures is reported there.
 
+mod body;
+
 use std::{
     fmt,
     future::{Future, IntoFuture},
@@ -9,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mite_core::Scope;
 use serde::Serialize;
@@ -17,7 +18,7 @@ use serde::Serialize;
 use crate::{
     draft::Draft,
     error::HttpError,
-    metrics,
+    metrics::{self, Answered},
     response::Response,
     session::{Performed, Session},
 };
@@ -97,14 +98,6 @@ impl Request {
         self.with(|draft| draft.form(&value))
     }
 
-    /// Sends these bytes as they are. `Content-Type` is the caller's to set.
-    pub fn body(self, body: impl Into<Bytes>) -> Self {
-        self.with(|draft| {
-            draft.body(body.into());
-            Ok(())
-        })
-    }
-
     /// How long this request may take, in the place of the session's timeout.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.with(|draft| {
@@ -132,7 +125,7 @@ impl Request {
     /// When there is no whole response, whatever its status; [`HttpError::class`] lists the reasons.
     pub async fn send(self) -> Result<Response, HttpError> {
         let Performed { method, timings, outcome } = self.session.perform(self.draft?).await?;
-        metrics::report(&self.scope, method.as_str(), &timings, &outcome);
+        metrics::report(&self.scope, method.as_str(), &timings, outcome.as_ref().map(Answered::from));
         outcome
     }
 }

@@ -4,13 +4,14 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header::CONTENT_TYPE};
 use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::{
+    charset,
     error::{Class, Fault, HttpError},
-    exchange::Reply,
+    exchange::{Reply, Sizes},
     timing::Timings,
 };
 
@@ -43,7 +44,7 @@ pub struct Response {
     url: Url,
     head: Head,
     body: Bytes,
-    received: u64,
+    sizes: Sizes,
     trailers: Option<Box<HeaderMap>>,
     remote: Option<SocketAddr>,
     timings: Timings,
@@ -59,16 +60,7 @@ struct Head {
 impl Response {
     pub(crate) fn new(method: Method, url: Url, reply: Reply, remote: Option<SocketAddr>, timings: Timings) -> Self {
         let head = Head { status: reply.head.status, version: reply.head.version, headers: reply.head.headers };
-        Self {
-            method,
-            url,
-            head,
-            body: reply.body,
-            received: reply.received,
-            trailers: reply.trailers,
-            remote,
-            timings,
-        }
+        Self { method, url, head, body: reply.body, sizes: reply.sizes, trailers: reply.trailers, remote, timings }
     }
 
     /// The status.
@@ -116,18 +108,14 @@ impl Response {
         self.body.clone()
     }
 
-    /// The body as text, which is taken to be UTF-8 whatever `Content-Type` says.
+    /// The body as text, by its byte order mark, by the charset that `Content-Type` names, or else as UTF-8.
     ///
     /// # Errors
     ///
-    /// Class `decode`, if the body is not UTF-8.
+    /// Class `decode`, if the charset is not known, or the body is not in it.
     pub fn text(&self) -> Result<String, HttpError> {
-        match std::str::from_utf8(&self.body) {
-            Ok(text) => Ok(text.to_owned()),
-            Err(error) => {
-                Err(self.error(Fault::new(Class::Decode, "failed to decode the body as UTF-8").because(error)))
-            }
-        }
+        let content_type = self.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        charset::decode(content_type, &self.body).map_err(|fault| self.error(fault))
     }
 
     /// The body, read as JSON.
@@ -166,9 +154,9 @@ impl Response {
         Ok(self)
     }
 
-    /// Bytes of body that came over the network.
-    pub(crate) fn received(&self) -> u64 {
-        self.received
+    /// How many bytes of bodies there were, both ways.
+    pub fn sizes(&self) -> Sizes {
+        self.sizes
     }
 
     fn error(&self, fault: Fault) -> HttpError {

@@ -4,9 +4,10 @@
 use std::{
     cell::{Cell, OnceCell},
     rc::Rc,
+    time::Instant,
 };
 
-use http::Method;
+use http::{HeaderValue, Method, header::ACCEPT_ENCODING};
 use url::Url;
 
 use crate::{
@@ -14,9 +15,12 @@ use crate::{
     cookies::Jar,
     draft::Draft,
     error::{Class, Fault, HttpError},
+    payload::Payload,
     response::Response,
     settings::Settings,
+    stream::{Begun, Opened},
     timing::Timings,
+    transport::Outgoing,
 };
 
 /// The session of a visit.
@@ -74,28 +78,86 @@ impl Session {
     /// # Errors
     ///
     /// If nothing was sent, because the request makes no sense; what happens to one that was sent is in the answer.
-    pub(crate) async fn perform(&self, draft: Draft) -> Result<Performed, HttpError> {
-        if self.closed.get() {
-            return Err(Fault::new(Class::Request, CLOSED).of(&draft.method, &draft.url));
-        }
-        if let Some(mistake) = &self.settings.mistake {
-            return Err(Fault::new(Class::Request, mistake.clone()).of(&draft.method, &draft.url));
-        }
-        let mut request = draft.outgoing(&self.settings.headers)?;
+    pub(crate) async fn perform(&self, mut draft: Draft) -> Result<Performed, HttpError> {
+        self.check(&draft)?;
+        let payload = match draft.payload() {
+            Some(payload) => payload,
+            None => Box::pin(draft.open()).await?,
+        };
+        let account = payload.account();
+        let request = self.outgoing(&draft, payload)?;
+        let wish = self.settings.wish(draft.wishes());
         let Draft { method, url, timeout, .. } = draft;
-        self.jar.add_to(&url, request.headers_mut());
 
-        let (timings, outcome) = self.client.exchange(&url, request, self.settings.limits(timeout)).await;
+        let limits = self.settings.limits(timeout);
+        let (timings, outcome) = self.client.carry_out(&url, request, &account, limits, &wish).await;
         let outcome = match outcome {
             Ok((reply, remote)) => {
                 self.jar.keep(&url, &reply.head.headers);
                 Ok(Response::new(method.clone(), url, reply, remote, timings))
             }
-            Err(fault) => Err(fault.of(&method, &url)),
+            Err(fault) => Err(account.cause(fault).of(&method, &url)),
         };
         Ok(Performed { method, timings, outcome })
     }
+
+    /// Sends `draft` and waits for the head of the response.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::perform`].
+    pub(crate) async fn begin(&self, mut draft: Draft) -> Result<Begun, HttpError> {
+        self.check(&draft)?;
+        let payload = match draft.payload() {
+            Some(payload) => payload,
+            None => Box::pin(draft.open()).await?,
+        };
+        let account = payload.account();
+        let request = self.outgoing(&draft, payload)?;
+        let decode = self.settings.decodes(draft.wishes());
+        let Draft { method, url, timeout, .. } = draft;
+
+        let limits = self.settings.limits(timeout);
+        let (mut timings, outcome) = self.client.begin(&url, request, limits).await;
+        let outcome = match outcome {
+            Ok((exchange, deadline)) => {
+                let remote = exchange.remote();
+                let (head, coming) = exchange.split(decode, &account);
+                self.jar.keep(&url, &head.headers);
+                Ok(Opened { url, head, remote, limits, account, coming, deadline })
+            }
+            Err(fault) => {
+                timings.ended(Instant::now());
+                Err(account.cause(fault).of(&method, &url))
+            }
+        };
+        Ok(Begun { method, timings, outcome })
+    }
+
+    /// Whether `draft` may be sent from here.
+    fn check(&self, draft: &Draft) -> Result<(), HttpError> {
+        if self.closed.get() {
+            return Err(Fault::new(Class::Request, CLOSED).of(&draft.method, &draft.url));
+        }
+        match &self.settings.mistake {
+            Some(mistake) => Err(Fault::new(Class::Request, mistake.clone()).of(&draft.method, &draft.url)),
+            None => Ok(()),
+        }
+    }
+
+    /// `draft` as it goes out from here, with the session's headers and cookies.
+    fn outgoing(&self, draft: &Draft, payload: Payload) -> Result<Outgoing, HttpError> {
+        let mut request = draft.outgoing(payload, &self.settings.headers)?;
+        if self.settings.decodes(draft.wishes()) {
+            request.headers_mut().entry(ACCEPT_ENCODING).or_insert(CODINGS);
+        }
+        self.jar.add_to(&draft.url, request.headers_mut());
+        Ok(request)
+    }
 }
+
+/// What a decoder can undo.
+const CODINGS: HeaderValue = HeaderValue::from_static("gzip, br, zstd, deflate");
 
 const NO_BASE: &str = "a relative URL needs something to stand on: name the key of the configuration that holds it, \
      as in #[mite_http(base = \"app_url\")]";

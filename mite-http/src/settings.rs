@@ -1,6 +1,7 @@
 //! How the requests of a session behave unless one of them says otherwise.
 //! It is separate from the session because the user writes it, by `#[mite_http(…)]` or by hand.
 
+mod body;
 mod connections;
 mod network;
 #[cfg(feature = "tls")]
@@ -43,6 +44,8 @@ pub struct Settings {
     connect_timeout: Duration,
     /// `None` for the default one.
     network: Option<Arc<Network>>,
+    max_body: u64,
+    compression: bool,
 }
 
 impl Default for Settings {
@@ -52,7 +55,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// No base, no headers of one's own, and 60 s for each of the timeouts.
+    /// No base, no headers of one's own, 60 s for each of the timeouts, and 64 MiB for a response's body.
     pub fn new() -> Self {
         Self {
             base: None,
@@ -62,6 +65,8 @@ impl Settings {
             timeout: TIMEOUT,
             connect_timeout: TIMEOUT,
             network: None,
+            max_body: body::MAX_BODY,
+            compression: false,
         }
     }
 

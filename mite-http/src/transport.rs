@@ -154,7 +154,7 @@ impl Connection {
         match (&mut self.protocol, body) {
             (Protocol::Http1(connection), Incoming::Http1(body)) => connection.poll_frame(body, received, cx),
             #[cfg(feature = "http2")]
-            (Protocol::Http2(_), Incoming::Http2(body, _)) => http2::poll_frame(body, received, cx),
+            (Protocol::Http2(stream), Incoming::Http2(body, _)) => stream.poll_frame(body, received, cx),
             #[cfg(feature = "http2")]
             _ => unreachable!("a body is read from the connection which answered"),
         }

@@ -22,6 +22,22 @@ use crate::peers::{Peer, Server, nobody, ok, outgoing, url};
 
 const LIMITS: Limits = Limits { connect: Duration::from_mins(1), request: Duration::from_mins(1) };
 
+/// Bodies have tests of their own.
+const WISH: Wish = Wish { max: u64::MAX, discard: false, decode: false };
+
+impl Client {
+    /// Sends a request for its whole answer.
+    pub(crate) async fn exchange(
+        &self,
+        url: &Url,
+        request: Outgoing,
+        limits: Limits,
+    ) -> (Timings, Result<(Reply, Option<SocketAddr>), Fault>) {
+        let account = request.body().account();
+        self.carry_out(url, request, &account, limits, &WISH).await
+    }
+}
+
 async fn send(client: &Client, method: Method, url: &Url) -> Result<Reply, Fault> {
     client.exchange(url, outgoing(method, url, ""), LIMITS).await.1.map(|(reply, _)| reply)
 }

@@ -10,6 +10,13 @@ fn draft(method: Method, url: &str) -> Draft {
     Draft::new(method, url, || panic!("{url} is absolute")).unwrap()
 }
 
+impl Draft {
+    /// As it goes out, of one whose body is bytes.
+    fn whole(&self, defaults: &HeaderMap) -> Result<Outgoing, HttpError> {
+        self.outgoing(self.payload().unwrap(), defaults)
+    }
+}
+
 fn mistake(outcome: Result<impl std::fmt::Debug, HttpError>) -> String {
     let error = outcome.unwrap_err();
     assert_eq!(error.class(), "request");
@@ -20,7 +27,7 @@ fn mistake(outcome: Result<impl std::fmt::Debug, HttpError>) -> String {
 }
 
 fn header(draft: &Draft, name: HeaderName) -> Option<String> {
-    let request = draft.outgoing(&HeaderMap::new()).unwrap();
+    let request = draft.whole(&HeaderMap::new()).unwrap();
     request.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
 }
 
@@ -107,7 +114,7 @@ fn what_goes_out_is_in_origin_form_with_a_host() {
         ("http://b\u{fc}cher.test/\u{fc}", "/%C3%BC", "xn--bcher-kva.test"),
     ];
     for (url, target, host) in table {
-        let request = draft(Method::GET, url).outgoing(&HeaderMap::new()).unwrap();
+        let request = draft(Method::GET, url).whole(&HeaderMap::new()).unwrap();
         assert_eq!(request.uri(), target, "{url}");
         assert_eq!(request.headers()[HOST], host, "{url}");
     }
@@ -117,12 +124,12 @@ fn what_goes_out_is_in_origin_form_with_a_host() {
 fn bodies_say_what_they_are_unless_told() {
     let mut with_json = draft(Method::POST, "http://h/");
     with_json.json(&json!({"a": [1, null]})).unwrap();
-    assert_eq!(with_json.body, r#"{"a":[1,null]}"#);
+    assert_eq!(with_json.body.as_whole().unwrap(), r#"{"a":[1,null]}"#);
     assert_eq!(header(&with_json, CONTENT_TYPE).unwrap(), "application/json");
 
     let mut form = draft(Method::POST, "http://h/");
     form.form(&[("a", "1 2"), ("b", "\u{e9}")]).unwrap();
-    assert_eq!(form.body, "a=1+2&b=%C3%A9");
+    assert_eq!(form.body.as_whole().unwrap(), "a=1+2&b=%C3%A9");
     assert_eq!(header(&form, CONTENT_TYPE).unwrap(), "application/x-www-form-urlencoded");
 
     let mut own = draft(Method::POST, "http://h/");
@@ -147,7 +154,7 @@ fn headers_of_the_request_come_before_those_of_the_session() {
     draft.header("X-A", "two").unwrap();
     draft.header(HOST, "virtual.test").unwrap();
 
-    let request = draft.outgoing(&session).unwrap();
+    let request = draft.whole(&session).unwrap();
     let all = |name: &str| request.headers().get_all(name).iter().map(|v| v.to_str().unwrap()).collect::<Vec<_>>();
     assert_eq!(all("x-a"), ["one", "two"]);
     assert_eq!(all("x-b"), ["session"]);
@@ -172,9 +179,9 @@ fn a_length_is_the_bodys_or_refused() {
     assert_eq!(header(&draft(Method::GET, "http://h/"), CONTENT_LENGTH), None);
 
     let mut lying = draft(Method::POST, "http://h/");
-    lying.body(Bytes::from_static(b"abc"));
+    lying.body("abc".into());
     lying.header(CONTENT_LENGTH, "3").unwrap();
-    lying.outgoing(&HeaderMap::new()).unwrap();
-    lying.body(Bytes::from_static(b"abcd"));
-    assert!(mistake(lying.outgoing(&HeaderMap::new())).contains("Content-Length is not that of its body, 4 bytes"));
+    lying.whole(&HeaderMap::new()).unwrap();
+    lying.body("abcd".into());
+    assert!(mistake(lying.whole(&HeaderMap::new())).contains("Content-Length is not that of its body, 4 bytes"));
 }

@@ -14,6 +14,7 @@ use crate::{
     connector::Connector,
     error::{Class, Fault},
     exchange::{Exchange, Reply},
+    first_byte,
     pool::{Origin, Pool},
     timing::Timings,
     transport::{Answer, Connection, Failure, Outgoing},
@@ -23,7 +24,11 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) connect: Duration,
+    /// From the end of the request to the head of the response.
+    pub(crate) first_byte: Option<Duration>,
     pub(crate) request: Duration,
+    /// What is left of it, after redirects.
+    pub(crate) left: Duration,
 }
 
 /// The connections of one worker.
@@ -61,7 +66,7 @@ impl Client {
             let remote = exchange.remote();
             Ok((exchange.read_whole().await?, remote))
         };
-        let outcome = match timeout(limits.request, whole).await {
+        let outcome = match timeout(limits.left, whole).await {
             Ok(outcome) => outcome,
             Err(_elapsed) => Err(Fault::new(
                 Class::Timeout,
@@ -82,7 +87,7 @@ impl Client {
     ) -> Result<Exchange, Fault> {
         let origin = self.pool.origin(&url[..Position::BeforePath]);
         while let Some((mut connection, idle_for)) = origin.take() {
-            match send_on(&mut connection, request, timings).await {
+            match send_on(&mut connection, request, limits, timings).await {
                 Ok(answer) => return Ok(self.answered(answer, connection, origin)),
                 // The connection was closed between the check and the first byte: this request can go elsewhere.
                 Err(Failure { unsent: Some(unsent), .. }) => request = unsent,
@@ -97,7 +102,7 @@ impl Client {
         }
         // Boxed, because few requests connect, and all would be as large as one that shakes hands.
         let mut connection = Box::pin(self.connector.connect(url, limits.connect, timings)).await?;
-        match send_on(&mut connection, request, timings).await {
+        match send_on(&mut connection, request, limits, timings).await {
             Ok(answer) => Ok(self.answered(answer, connection, origin)),
             Err(Failure { fault, .. }) => Err(fault),
         }
@@ -108,9 +113,17 @@ impl Client {
     }
 }
 
-async fn send_on(connection: &mut Connection, request: Outgoing, timings: &mut Timings) -> Result<Answer, Failure> {
+async fn send_on(
+    connection: &mut Connection,
+    request: Outgoing,
+    limits: Limits,
+    timings: &mut Timings,
+) -> Result<Answer, Failure> {
     timings.transferring();
-    let outcome = connection.send(request).await;
+    let outcome = match limits.first_byte {
+        None => connection.send(request).await,
+        Some(limit) => first_byte::send_within(limit, connection, request).await,
+    };
     timings.transferred(connection.sent(), connection.first_byte());
     outcome
 }

@@ -1,6 +1,8 @@
 //! A request before it is sent: plain data, built without a session or a network.
 //! It is separate from the builder that users hold so that URLs, headers and bodies are tested as values.
 
+pub(crate) mod options;
+
 use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -12,9 +14,11 @@ use http::{
 use serde::Serialize;
 use url::{ParseError, Position, Url};
 
+use self::options::{Name, Options};
 use crate::{
     error::{Class, Fault, HttpError},
     payload::Payload,
+    redirect::{self, Follow},
     transport::Outgoing,
 };
 
@@ -24,13 +28,14 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
 /// What is to be sent, as far as the request itself says it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Draft {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) timeout: Option<Duration>,
     headers: HeaderMap,
     body: Bytes,
+    options: Option<Box<Options>>,
 }
 
 impl Draft {
@@ -39,20 +44,76 @@ impl Draft {
         if method == Method::CONNECT {
             return Err(Fault::new(Class::Request, "a CONNECT request has no place in a session").of_none());
         }
-        let url = match Url::parse(url) {
-            Ok(url) => url,
-            Err(ParseError::RelativeUrlWithoutBase) => append(&base().map_err(Fault::of_none)?, url)?,
-            Err(error) => return Err(bad_url(url, error)),
+        let url = parse_url(url, base)?;
+        Self { method, url, timeout: None, headers: HeaderMap::new(), body: Bytes::new(), options: None }
+            .without_credentials()
+    }
+
+    /// The request that a redirect makes of this one.
+    ///
+    /// # Errors
+    ///
+    /// Class `request`, if the credentials that the server has put into the URL cannot be sent.
+    pub(crate) fn redirected(&self, follow: Follow) -> Result<Self, HttpError> {
+        let Follow { method, url, keeps_body, same_origin } = follow;
+        let mut next = Self {
+            method,
+            url,
+            timeout: self.timeout,
+            headers: self.headers.clone(),
+            body: if keeps_body { self.body.clone() } else { Bytes::new() },
+            options: self.options.clone(),
         };
-        Self { method, url, timeout: None, headers: HeaderMap::new(), body: Bytes::new() }.without_credentials()
+        if !keeps_body {
+            remove(&mut next.headers, |name, _| redirect::is_of_body(name));
+        }
+        if !same_origin {
+            remove(&mut next.headers, |name, value| *name == HOST || redirect::is_confidential(name, value));
+            next.options().left_origin = true;
+        }
+        if let Some(name) = next.options.as_mut().and_then(|options| options.name.as_mut()) {
+            name.redirected = true;
+        }
+        next.without_credentials()
+    }
+
+    /// What this request says that few others do, to be changed.
+    pub(crate) fn options(&mut self) -> &mut Options {
+        self.options.get_or_insert_default()
+    }
+
+    /// What this request says that few others do.
+    pub(crate) fn said(&self) -> Option<&Options> {
+        self.options.as_deref()
+    }
+
+    /// What the journey calls this request.
+    pub(crate) fn name(&self) -> Option<&Name> {
+        self.said()?.name.as_ref()
+    }
+
+    /// Whether this request can be sent a second time.
+    #[expect(clippy::unused_self, reason = "a body of bytes can always be sent again")]
+    pub(crate) fn is_replayable(&self) -> bool {
+        true
+    }
+
+    /// The body, unless it is a stream.
+    pub(crate) fn content(&self) -> Option<&Bytes> {
+        Some(&self.body)
+    }
+
+    /// The error of this request.
+    pub(crate) fn error(&self, fault: Fault) -> HttpError {
+        let error = fault.of(&self.method, &self.url);
+        match self.name() {
+            Some(name) => error.named(name),
+            None => error,
+        }
     }
 
     /// Moves `user:password@` from the URL, which is shown in reports, to the header that it stands for.
     fn without_credentials(mut self) -> Result<Self, HttpError> {
-        if !matches!(self.url.scheme(), "http" | "https") || !self.url.has_host() {
-            let what = format!("`{}` is not a URL of http:// or https://", self.url);
-            return Err(Fault::new(Class::Request, what).of_none());
-        }
         if self.url.username().is_empty() && self.url.password().is_none() {
             return Ok(self);
         }
@@ -66,8 +127,8 @@ impl Draft {
         Ok(self)
     }
 
-    fn mistake(&self, what: impl Into<String>) -> HttpError {
-        Fault::new(Class::Request, what.into()).of(&self.method, &self.url)
+    pub(crate) fn mistake(&self, what: impl Into<String>) -> HttpError {
+        self.error(Fault::new(Class::Request, what.into()))
     }
 
     /// Adds a header beside those of the same name that the request has already.
@@ -84,12 +145,12 @@ impl Draft {
 
     /// Puts these headers in the place of those of the same names.
     pub(crate) fn headers(&mut self, headers: HeaderMap) {
-        replace(&mut self.headers, headers);
+        replace(&mut self.headers, &headers);
     }
 
     pub(crate) fn query(&mut self, query: &impl Serialize) -> Result<(), HttpError> {
         let added = serde_urlencoded::to_string(query)
-            .map_err(|error| Fault::new(Class::Request, "its query").because(error).of(&self.method, &self.url))?;
+            .map_err(|error| self.error(Fault::new(Class::Request, "its query").because(error)))?;
         if added.is_empty() {
             return Ok(());
         }
@@ -146,23 +207,30 @@ impl Draft {
     /// The request as it goes out, with the session's headers where it has none of its own.
     pub(crate) fn outgoing(&self, defaults: &HeaderMap) -> Result<Outgoing, HttpError> {
         let uri = Uri::try_from(&self.url[Position::BeforePath..Position::AfterQuery])
-            .map_err(|error| Fault::new(Class::Request, "its URL").because(error).of(&self.method, &self.url))?;
-        let host = HeaderValue::try_from(&self.url[Position::BeforeHost..Position::AfterPort])
-            .map_err(|error| Fault::new(Class::Request, "its host").because(error).of(&self.method, &self.url))?;
+            .map_err(|error| self.error(Fault::new(Class::Request, "its URL").because(error)))?;
+        let mut request = http::Request::new(Payload::whole(self.body.clone()));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = uri;
+        *request.headers_mut() = self.all_headers(defaults)?;
+        Ok(request)
+    }
 
+    /// The headers that go out.
+    pub(crate) fn all_headers(&self, defaults: &HeaderMap) -> Result<HeaderMap, HttpError> {
+        let host = HeaderValue::try_from(&self.url[Position::BeforeHost..Position::AfterPort])
+            .map_err(|error| self.error(Fault::new(Class::Request, "its host").because(error)))?;
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(HOST, host);
         headers.insert(USER_AGENT, MITE);
         headers.insert(ACCEPT, ANYTHING);
-        replace(&mut headers, defaults.clone());
-        replace(&mut headers, self.headers.clone());
+        replace(&mut headers, defaults);
+        if self.said().is_some_and(|options| options.left_origin) {
+            // The journey has these from the session; what the request says itself was left out when it was redirected.
+            remove(&mut headers, redirect::is_confidential);
+        }
+        replace(&mut headers, &self.headers);
         self.check_length(&mut headers)?;
-
-        let mut request = http::Request::new(Payload::whole(self.body.clone()));
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = uri;
-        *request.headers_mut() = headers;
-        Ok(request)
+        Ok(headers)
     }
 
     /// A length that is not the body's would make the next request part of this one.
@@ -180,17 +248,39 @@ impl Draft {
 }
 
 /// Puts the headers of `new` in the place of those in `old` that have their names.
-fn replace(old: &mut HeaderMap, new: HeaderMap) {
+fn replace(old: &mut HeaderMap, new: &HeaderMap) {
     let mut current = None;
+    // The values of one name come one after the other.
     for (name, value) in new {
-        // A name is given once, and stands for all values that follow it.
-        if let Some(name) = name {
-            old.insert(name.clone(), value);
+        if current == Some(name) {
+            old.append(name.clone(), value.clone());
+        } else {
+            old.insert(name.clone(), value.clone());
             current = Some(name);
-        } else if let Some(name) = &current {
-            old.append(name.clone(), value);
         }
     }
+}
+
+/// Takes out the names of which a value is `unwanted`.
+fn remove(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName, &HeaderValue) -> bool) {
+    let names: Vec<_> = headers.iter().filter(|(name, value)| unwanted(name, value)).map(|(name, _)| name.clone()).collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
+
+/// A URL of http or https, which may be relative if `base` finds what it stands on. Credentials may be in it.
+pub(crate) fn parse_url(url: &str, base: impl FnOnce() -> Result<Url, Fault>) -> Result<Url, HttpError> {
+    let url = match Url::parse(url) {
+        Ok(url) => url,
+        Err(ParseError::RelativeUrlWithoutBase) => append(&base().map_err(Fault::of_none)?, url)?,
+        Err(error) => return Err(bad_url(url, error)),
+    };
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        let what = format!("`{url}` is not a URL of http:// or https://");
+        return Err(Fault::new(Class::Request, what).of_none());
+    }
+    Ok(url)
 }
 
 /// `relative` at the end of `base`: unlike a link in a page, it does not replace what the base's path ends with.
@@ -207,7 +297,7 @@ fn bad_url(url: &str, error: ParseError) -> HttpError {
     Fault::new(Class::Request, format!("`{shown}` is not a URL")).because(error).of_none()
 }
 
-fn percent_decoded(text: &str) -> Vec<u8> {
+pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
     let hex = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

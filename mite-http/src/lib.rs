@@ -50,7 +50,9 @@
 //! - Before a connection is used again it is checked that the server has not closed it, and connections of about the age
 //!   at which the server was seen to close them are not used. When the server closes one at the very moment all the same,
 //!   the request fails with class `closed`: it may have been received, so it is not sent again.
-//! - Certificates are verified, against the system's roots. A redirect is returned as it is.
+//! - Redirects are followed, up to ten of them; each is a request of its own in the report. Credentials do not leave their
+//!   origin: see [`Settings::redirects`].
+//! - Certificates are verified, against the system's roots.
 //!
 //! # Features
 //!
@@ -67,24 +69,32 @@ mod arriving;
 mod client;
 mod connector;
 mod cookies;
+mod curl;
 mod draft;
 mod error;
 mod exchange;
+mod fields;
+mod first_byte;
 mod handle;
+mod hop;
 mod keep_alive;
+mod mask;
 mod metrics;
 mod payload;
 #[cfg(test)]
 mod peers;
 mod pool;
+mod redirect;
 mod request;
 mod response;
+mod sent;
 mod session;
 mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod timing;
 mod tls;
+mod transcript;
 mod transport;
 mod wire;
 
@@ -94,8 +104,11 @@ pub use mite_macros::mite_http;
 pub use url::Url;
 
 pub use crate::{
+    cookies::{Cookie, CookieJar, Cookies},
     error::HttpError,
+    fields::Fields,
     handle::{Attached, Http, HttpContext},
+    hop::Hop,
     request::Request,
     response::Response,
     settings::Settings,

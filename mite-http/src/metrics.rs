@@ -4,16 +4,28 @@
 use std::net::IpAddr;
 
 use mite_core::{RequestSample, Scope};
-use serde::{Serialize, Serializer};
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
-use crate::{error::HttpError, response::Response, timing::Timings};
+use crate::{
+    fields::Fields,
+    hop::Hop,
+    response::Response,
+    session::Ended,
+    settings::Settings,
+};
 
 const HTTP_METRICS: &str = "http_metrics";
 
-/// Counts a request that came to an end, and sends its message if there was a response.
-pub(crate) fn report(scope: &Scope, method: &str, timings: &Timings, outcome: &Result<Response, HttpError>) {
+/// Whether anybody reads what requests leave behind.
+pub(crate) fn are_wanted(scope: &Scope) -> bool {
+    scope.wants(HTTP_METRICS)
+}
+
+/// Counts a request that came to an end; if there was a response, calls who wants to see it, and sends its message.
+pub(crate) fn report(scope: &Scope, settings: &Settings, ended: &Ended<'_>) {
+    let Ended { sent, timings, outcome } = *ended;
     let mut sample = RequestSample {
-        method,
+        method: sent.method().as_str(),
         total: timings.total(),
         dns: timings.dns(),
         connect: timings.connect(),
@@ -25,60 +37,81 @@ pub(crate) fn report(scope: &Scope, method: &str, timings: &Timings, outcome: &R
         Ok(response) => {
             sample.code = response.status().as_u16();
             sample.bytes = response.received();
-            if scope.wants(HTTP_METRICS) {
-                let start_time = scope.unix_time(timings.start());
-                scope.emit(HTTP_METRICS, &HttpMetrics::new(start_time, response));
-            }
         }
         Err(error) => sample.error = Some(error.class()),
     }
     scope.request(&sample);
+    if let Ok(response) = outcome {
+        tell(scope, settings, response);
+    }
+}
+
+fn tell(scope: &Scope, settings: &Settings, response: &Response) {
+    let wanted = are_wanted(scope);
+    let mut fields = Fields::new(wanted);
+    if let Some(callback) = &settings.on_response {
+        callback.call(&Hop::of(response), &mut fields);
+    }
+    if wanted {
+        if let Some(said) = response.sent().draft.said() {
+            fields.begin_with(&said.fields);
+        }
+        let start_time = scope.unix_time(response.timings().start());
+        scope.emit(HTTP_METRICS, &HttpMetrics::new(start_time, response, &fields));
+    }
 }
 
 /// The fields of an `http_metrics` message, in the order of the format. The times are seconds from the start of the
 /// request, as curl gives them: each includes those before it.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 struct HttpMetrics<'a> {
+    /// Unix seconds.
     start_time: f64,
-    effective_url: &'a str,
-    response_code: u16,
-    dns_time: f64,
-    connect_time: f64,
-    tls_time: f64,
-    transfer_start_time: f64,
-    first_byte_time: f64,
-    total_time: f64,
-    #[serde(serialize_with = "as_text")]
-    primary_ip: IpAddr,
-    method: &'a str,
-    download_size: u64,
+    response: &'a Response,
+    added: &'a Fields,
 }
 
 impl<'a> HttpMetrics<'a> {
-    /// The metrics of `response`, whose request began at `start_time` (Unix seconds).
-    fn new(start_time: f64, response: &'a Response) -> Self {
-        let timings = response.timings();
-        let ends = timings.ends();
-        Self {
-            start_time,
-            effective_url: response.url().as_str(),
-            response_code: response.status().as_u16(),
-            dns_time: ends.dns,
-            connect_time: ends.connect,
-            tls_time: ends.tls,
-            transfer_start_time: ends.transfer_start,
-            first_byte_time: ends.first_byte,
-            total_time: timings.total().as_secs_f64(),
-            primary_ip: response.remote_addr().ip(),
-            method: response.method().as_str(),
-            download_size: response.received(),
+    fn new(start_time: f64, response: &'a Response, added: &'a Fields) -> Self {
+        Self { start_time, response, added }
+    }
+}
+
+impl Serialize for HttpMetrics<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { start_time, response, added } = self;
+        let (timings, ends) = (response.timings(), response.timings().ends());
+        let name = response.name();
+        let mut map = serializer.serialize_map(Some(12 + usize::from(name.is_some()) + added.iter().count()))?;
+        map.serialize_entry("start_time", start_time)?;
+        map.serialize_entry("effective_url", response.url().as_str())?;
+        map.serialize_entry("response_code", &response.status().as_u16())?;
+        map.serialize_entry("dns_time", &ends.dns)?;
+        map.serialize_entry("connect_time", &ends.connect)?;
+        map.serialize_entry("tls_time", &ends.tls)?;
+        map.serialize_entry("transfer_start_time", &ends.transfer_start)?;
+        map.serialize_entry("first_byte_time", &ends.first_byte)?;
+        map.serialize_entry("total_time", &timings.total().as_secs_f64())?;
+        map.serialize_entry("primary_ip", &AsText(response.remote_addr().ip()))?;
+        map.serialize_entry("method", response.method().as_str())?;
+        map.serialize_entry("download_size", &response.received())?;
+        if let Some(name) = name {
+            map.serialize_entry("name", name)?;
         }
+        for (key, value) in added.iter() {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
     }
 }
 
 /// A binary format would take the bytes of the address, where readers of the message expect its text.
-fn as_text<S: Serializer>(ip: &IpAddr, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(ip)
+struct AsText(IpAddr);
+
+impl Serialize for AsText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
 }
 
 #[cfg(test)]
@@ -89,7 +122,8 @@ mod tests {
     #[test]
     fn http_metrics_have_the_fields_of_the_format_in_its_order() {
         let response = response(201, "12345");
-        let metrics = HttpMetrics::new(1.5, &response);
+        let none = Fields::new(true);
+        let metrics = HttpMetrics::new(1.5, &response, &none);
         let text = serde_json::to_string(&metrics).unwrap();
         assert_eq!(
             text,

@@ -1,6 +1,8 @@
 //! The builder of one request, which a journey awaits.
 //! It is separate from the draft that it fills because it belongs to a journey's place: what it measures is reported there.
 
+mod options;
+
 use std::{
     fmt,
     future::{Future, IntoFuture},
@@ -19,7 +21,7 @@ use crate::{
     error::HttpError,
     metrics,
     response::Response,
-    session::{Performed, Session},
+    session::Session,
 };
 
 /// A request that is sent when it is awaited.
@@ -105,7 +107,7 @@ impl Request {
         })
     }
 
-    /// How long this request may take, in the place of the session's timeout.
+    /// How long this request may take, redirects included, in the place of the session's timeout.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.with(|draft| {
             draft.timeout = Some(timeout);
@@ -131,9 +133,8 @@ impl Request {
     ///
     /// When there is no whole response, whatever its status; [`HttpError::class`] lists the reasons.
     pub async fn send(self) -> Result<Response, HttpError> {
-        let Performed { method, timings, outcome } = self.session.perform(self.draft?).await?;
-        metrics::report(&self.scope, method.as_str(), &timings, &outcome);
-        outcome
+        let Self { session, scope, draft } = self;
+        session.perform(draft?, |ended| metrics::report(&scope, session.settings(), ended)).await
     }
 }
 

@@ -11,6 +11,7 @@ use url::Url;
 use crate::{
     error::{Class, Fault, HttpError},
     exchange::Reply,
+    sent::Sent,
     timing::Timings,
 };
 
@@ -39,14 +40,14 @@ const EXCERPT: usize = 200;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Response {
-    method: Method,
-    url: Url,
+    sent: Sent,
     head: Head,
     body: Bytes,
     received: u64,
     trailers: Option<Box<HeaderMap>>,
     remote: SocketAddr,
     timings: Timings,
+    history: Vec<Response>,
 }
 
 #[derive(Debug, Clone)]
@@ -57,18 +58,24 @@ struct Head {
 }
 
 impl Response {
-    pub(crate) fn new(method: Method, url: Url, reply: Reply, remote: SocketAddr, timings: Timings) -> Self {
+    pub(crate) fn new(sent: Sent, reply: Reply, remote: SocketAddr, timings: Timings) -> Self {
         let head = Head { status: reply.head.status, version: reply.head.version, headers: reply.head.headers };
         Self {
-            method,
-            url,
+            sent,
             head,
             body: reply.body,
             received: reply.received,
             trailers: reply.trailers,
             remote,
             timings,
+            history: Vec::new(),
         }
+    }
+
+    /// The last of a chain of redirects.
+    pub(crate) fn after(mut self, history: Vec<Self>) -> Self {
+        self.history = history;
+        self
     }
 
     /// The status.
@@ -91,14 +98,27 @@ impl Response {
         self.head.version
     }
 
-    /// The URL that was asked for, without credentials.
+    /// The URL that answered, without credentials: where the last redirect led, if there was one.
     pub fn url(&self) -> &Url {
-        &self.url
+        self.sent.url()
     }
 
-    /// The method of the request.
+    /// The method of the request that was answered; after a redirect it may not be the first one's.
     pub fn method(&self) -> &Method {
-        &self.method
+        self.sent.method()
+    }
+
+    /// The redirects on the way, the first one first, each with its status, headers and timings; mostly there are none.
+    pub fn history(&self) -> &[Response] {
+        &self.history
+    }
+
+    /// What was sent, as a command line of curl for `sh`: with the headers and cookies of the session, and the body. Redirects
+    /// on the way are in [`history`](Self::history).
+    ///
+    /// **Its secrets are in it**, passwords, tokens and cookies, as they were sent: it is not for logs that others read.
+    pub fn to_curl(&self) -> String {
+        self.sent.to_curl(if self.version() == Version::HTTP_2 { &["--http2"] } else { &[] })
     }
 
     /// The address that answered.
@@ -106,7 +126,7 @@ impl Response {
         self.remote
     }
 
-    /// How long each phase of the request took.
+    /// How long each phase of the request took; without the redirects on the way, which have timings of their own.
     pub fn timings(&self) -> &Timings {
         &self.timings
     }
@@ -171,8 +191,22 @@ impl Response {
         self.received
     }
 
-    fn error(&self, fault: Fault) -> HttpError {
-        fault.of(&self.method, &self.url).with_status(self.status())
+    /// The request that this answers.
+    pub(crate) fn sent(&self) -> &Sent {
+        &self.sent
+    }
+
+    /// What the journey calls the request.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.sent.name()
+    }
+
+    pub(crate) fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    pub(crate) fn error(&self, fault: Fault) -> HttpError {
+        self.sent.error(fault).with_status(self.status())
     }
 
     /// `what`, followed by the beginning of the body on one line.

@@ -6,15 +6,17 @@ use std::{
     rc::Rc,
 };
 
-use http::Method;
+use http::header::SET_COOKIE;
 use url::Url;
 
 use crate::{
-    client::Client,
-    cookies::Jar,
+    client::{Client, Limits},
+    cookies::CookieJar,
     draft::Draft,
     error::{Class, Fault, HttpError},
+    redirect::{self, Asked},
     response::Response,
+    sent::Sent,
     settings::Settings,
     timing::Timings,
 };
@@ -24,22 +26,33 @@ use crate::{
 pub(crate) struct Session {
     settings: Settings,
     client: Rc<Client>,
-    jar: Jar,
+    /// Made when it is first needed.
+    jar: OnceCell<CookieJar>,
     base: OnceCell<Url>,
     closed: Cell<bool>,
 }
 
 /// One request that was sent, and what came of it.
-#[derive(Debug)]
-pub(crate) struct Performed {
-    pub(crate) method: Method,
-    pub(crate) timings: Timings,
-    pub(crate) outcome: Result<Response, HttpError>,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ended<'a> {
+    pub(crate) sent: &'a Sent,
+    pub(crate) timings: &'a Timings,
+    pub(crate) outcome: Result<&'a Response, &'a HttpError>,
 }
 
 impl Session {
     pub(crate) fn new(settings: Settings, client: Rc<Client>) -> Self {
-        Self { settings, client, jar: Jar::default(), base: OnceCell::new(), closed: Cell::new(false) }
+        let jar = settings.jar.clone().map_or_else(OnceCell::new, OnceCell::from);
+        Self { settings, client, jar, base: OnceCell::new(), closed: Cell::new(false) }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The cookies.
+    pub(crate) fn jar(&self) -> CookieJar {
+        self.jar.get_or_init(CookieJar::new).clone()
     }
 
     /// Ends the session: handles that are still about send nothing more.
@@ -69,31 +82,87 @@ impl Session {
         Ok(self.base.get_or_init(|| base).clone())
     }
 
-    /// Sends `draft` and waits for the whole response.
+    /// Sends `draft`, goes where redirects lead, and waits for the whole response. `ended` is called for each request that was
+    /// sent: those that were redirected, and the last.
     ///
     /// # Errors
     ///
-    /// If nothing was sent, because the request makes no sense; what happens to one that was sent is in the answer.
-    pub(crate) async fn perform(&self, draft: Draft) -> Result<Performed, HttpError> {
+    /// If there is no whole response, or it leads to where nobody can follow. Where nothing was sent, because the request makes
+    /// no sense, `ended` is not called.
+    pub(crate) async fn perform(&self, draft: Draft, mut ended: impl FnMut(&Ended<'_>)) -> Result<Response, HttpError> {
         if self.closed.get() {
-            return Err(Fault::new(Class::Request, CLOSED).of(&draft.method, &draft.url));
+            return Err(draft.mistake(CLOSED));
         }
         if let Some(mistake) = &self.settings.mistake {
-            return Err(Fault::new(Class::Request, mistake.clone()).of(&draft.method, &draft.url));
+            return Err(draft.mistake(mistake.clone()));
         }
-        let mut request = draft.outgoing(&self.settings.headers)?;
-        let Draft { method, url, timeout, .. } = draft;
-        self.jar.add_to(&url, request.headers_mut());
+        let mut limits = self.settings.limits(&draft);
+        let most = self.settings.redirects_of(&draft);
+        let mut response = self.exchange(draft, limits, &mut ended).await?;
+        if !response.status().is_redirection() {
+            return Ok(response);
+        }
+        let start = response.timings().start();
+        let mut history = Vec::new();
+        while let Some(next) = next(&response, history.len(), most)? {
+            history.push(response);
+            limits.left = limits.request.saturating_sub(start.elapsed());
+            response = self.exchange(next, limits, &mut ended).await?;
+        }
+        Ok(response.after(history))
+    }
 
-        let (timings, outcome) = self.client.exchange(&url, request, self.settings.limits(timeout)).await;
-        let outcome = match outcome {
+    /// One request and its response.
+    async fn exchange(
+        &self,
+        draft: Draft,
+        limits: Limits,
+        ended: &mut impl FnMut(&Ended<'_>),
+    ) -> Result<Response, HttpError> {
+        let sent = self.prepared(draft);
+        let request = sent.outgoing()?;
+        let (timings, outcome) = self.client.exchange(sent.url(), request, limits).await;
+        match outcome {
             Ok((reply, remote)) => {
-                self.jar.keep(&url, &reply.head.headers);
-                Ok(Response::new(method.clone(), url, reply, remote, timings))
+                if reply.head.headers.contains_key(SET_COOKIE) {
+                    self.jar.get_or_init(CookieJar::new).keep(sent.url(), &reply.head.headers);
+                }
+                let response = Response::new(sent, reply, remote, timings);
+                ended(&Ended { sent: response.sent(), timings: &timings, outcome: Ok(&response) });
+                Ok(response)
             }
-            Err(fault) => Err(fault.of(&method, &url)),
-        };
-        Ok(Performed { method, timings, outcome })
+            Err(fault) => {
+                let error = sent.error(fault);
+                ended(&Ended { sent: &sent, timings: &timings, outcome: Err(&error) });
+                Err(error)
+            }
+        }
+    }
+
+    /// What would be sent for `draft`, as a command line.
+    pub(crate) fn to_curl(&self, draft: &Draft) -> String {
+        self.prepared(draft.clone()).to_curl(&[])
+    }
+
+    fn prepared(&self, draft: Draft) -> Sent {
+        let cookie = self.jar.get().and_then(|jar| jar.header(&draft.url));
+        Sent::new(draft, self.settings.headers.clone(), cookie)
+    }
+}
+
+/// Where `response` leads, if it leads anywhere.
+fn next(response: &Response, hops: usize, most: Option<u32>) -> Result<Option<Draft>, HttpError> {
+    let draft = &response.sent().draft;
+    let asked = Asked {
+        method: &draft.method,
+        url: &draft.url,
+        replayable: draft.is_replayable(),
+        hops: u32::try_from(hops).unwrap_or(u32::MAX),
+    };
+    let follow = redirect::decide(response.status(), response.headers(), asked, most);
+    match follow.map_err(|fault| response.error(fault))? {
+        Some(follow) => draft.redirected(follow).map(Some),
+        None => Ok(None),
     }
 }
 

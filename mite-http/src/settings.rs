@@ -1,11 +1,13 @@
 //! How the requests of a session behave unless one of them says otherwise.
 //! It is separate from the session because the user writes it, by `#[mite_http(…)]` or by hand.
 
-use std::{borrow::Cow, time::Duration};
+mod requests;
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::client::Limits;
+use crate::{client::Limits, cookies::CookieJar, draft::Draft, hop::OnResponse, redirect};
 
 /// Both timeouts, unless told otherwise.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -31,10 +33,18 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 #[must_use = "settings do nothing until a session has them"]
 pub struct Settings {
     pub(crate) base: Option<Cow<'static, str>>,
-    pub(crate) headers: HeaderMap,
+    /// Shared with the responses, which can tell what was sent.
+    pub(crate) headers: Option<Arc<HeaderMap>>,
     pub(crate) mistake: Option<String>,
     timeout: Duration,
     connect_timeout: Duration,
+    first_byte_timeout: Option<Duration>,
+    /// How many are followed, if any.
+    redirects: Option<u32>,
+    pub(crate) jar: Option<CookieJar>,
+    pub(crate) on_response: Option<OnResponse>,
+    /// The names of secrets, beside the usual ones.
+    pub(crate) masked: Vec<String>,
 }
 
 impl Default for Settings {
@@ -44,9 +54,20 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// No base, no headers of one's own, and 60 s for each of the timeouts.
+    /// No base, no headers of one's own, 60 s for a request and for a connection, and at most 10 redirects.
     pub fn new() -> Self {
-        Self { base: None, headers: HeaderMap::new(), mistake: None, timeout: TIMEOUT, connect_timeout: TIMEOUT }
+        Self {
+            base: None,
+            headers: None,
+            mistake: None,
+            timeout: TIMEOUT,
+            connect_timeout: TIMEOUT,
+            first_byte_timeout: None,
+            redirects: Some(redirect::USUAL),
+            jar: None,
+            on_response: None,
+            masked: Vec::new(),
+        }
     }
 
     /// Names the key of the configuration whose value relative URLs stand on.
@@ -58,7 +79,8 @@ impl Settings {
         self
     }
 
-    /// How long a request may take, from its start to the last byte of the response. 60 s unless told otherwise.
+    /// How long a request may take, from its start to the last byte of the response, redirects included. 60 s unless told
+    /// otherwise.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -79,7 +101,7 @@ impl Settings {
     ) -> Self {
         match parse_header(name, value) {
             Ok((name, value)) => {
-                self.headers.insert(name, value);
+                Arc::make_mut(self.headers.get_or_insert_default()).insert(name, value);
             }
             Err(error) => {
                 self.mistake.get_or_insert_with(|| format!("the session's headers: {error}"));
@@ -93,8 +115,21 @@ impl Settings {
         self.header(header::USER_AGENT, value)
     }
 
-    pub(crate) fn limits(&self, request: Option<Duration>) -> Limits {
-        Limits { connect: self.connect_timeout, request: request.unwrap_or(self.timeout) }
+    /// How long `draft` may take.
+    pub(crate) fn limits(&self, draft: &Draft) -> Limits {
+        let said = draft.said();
+        let request = draft.timeout.unwrap_or(self.timeout);
+        Limits {
+            connect: said.and_then(|options| options.connect_timeout).unwrap_or(self.connect_timeout),
+            first_byte: said.and_then(|options| options.first_byte_timeout).or(self.first_byte_timeout),
+            request,
+            left: request,
+        }
+    }
+
+    /// How many redirects `draft` follows, if any.
+    pub(crate) fn redirects_of(&self, draft: &Draft) -> Option<u32> {
+        draft.said().and_then(|options| options.redirects).unwrap_or(self.redirects)
     }
 }
 

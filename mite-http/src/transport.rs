@@ -93,6 +93,11 @@ impl Connection {
         })
     }
 
+    /// What the wire tells while something is being sent on it.
+    pub(crate) fn marks(&self) -> Rc<Marks> {
+        Rc::clone(&self.marks)
+    }
+
     /// When the last byte of the request was written.
     pub(crate) fn sent(&self) -> Option<Instant> {
         self.marks.sent()

@@ -1,0 +1,29 @@
+//! What few requests say: a name, fields, timeouts of their own. They stand apart from the draft, in a box that a plain
+//! request does not have.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::fields::Fields;
+
+/// The longest name, in bytes: names are kept for the whole run.
+pub(crate) const LONGEST_NAME: usize = 200;
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Options {
+    pub(crate) name: Option<Name>,
+    pub(crate) fields: Fields,
+    /// How many redirects are followed, or none; in the place of what the session says.
+    pub(crate) redirects: Option<Option<u32>>,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) first_byte_timeout: Option<Duration>,
+    /// A redirect has led to another origin: what the session says in confidence is not said there.
+    pub(crate) left_origin: bool,
+}
+
+/// What a journey calls a request.
+#[derive(Debug, Clone)]
+pub(crate) struct Name {
+    pub(crate) text: Arc<str>,
+    /// A redirect has led to another URL than the one that the name was given to.
+    pub(crate) redirected: bool,
+}

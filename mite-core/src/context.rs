@@ -14,14 +14,16 @@ use rand_xoshiro::{SplitMix64, Xoshiro256PlusPlus};
 use serde::Serialize;
 
 use crate::clock;
+use crate::exchange::ExchangeText;
 use crate::extensions::Extensions;
 use crate::limits::RanOut;
 use crate::message::{self, Head, Place, RESERVED};
 use crate::names::PathId;
 use crate::panics::{self, Panic};
 use crate::recorder::{self, DATA_CREATED, PURGE_DATA};
+use crate::request::RequestSample;
 use crate::runner::env::Env;
-use crate::stats::{ErrorKey, Part, RequestSample, Stats};
+use crate::stats::{ErrorKey, Part, Stats};
 use crate::{Config, Error, Result, pack};
 
 /// The random numbers of a journey: xoshiro256++, seeded for the run and the start, so that a run can be repeated.
@@ -399,6 +401,38 @@ impl Scope {
     /// Counts one request among the report's requests.
     pub fn request(&self, sample: &RequestSample<'_>) {
         self.visit.stats().request(self.visit.ids.row, self.path, sample);
+    }
+
+    /// Keeps a request that failed for the report, with what was sent and what came back, if there is room: see
+    /// [`Report::failed_exchanges`](crate::Report::failed_exchanges).
+    ///
+    /// What has failed is the protocol's to say. `sample` is what [`Scope::request`] is given for it, and counts there alone;
+    /// its times are not looked at but for the total. `text` is only called if the exchange will be kept, so that no text is
+    /// written out for the others, which cost a comparison or a few.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use mite_core::{Context, ExchangeText, RequestSample};
+    /// # fn measured(ctx: &Context, path: &str) {
+    /// let scope = ctx.scope();
+    /// let sample = RequestSample { method: "GET", name: Some("/users/{id}"), code: 503, ..RequestSample::default() };
+    /// scope.request(&sample);
+    /// scope.failed_exchange(&sample, || ExchangeText {
+    ///     url: format!("http://localhost:8080{path}"),
+    ///     request: format!("GET {path} HTTP/1.1\nauthorization: ***"),
+    ///     response: "HTTP/1.1 503 Service Unavailable\n\nno database".to_owned(),
+    ///     ..ExchangeText::default()
+    /// });
+    /// # }
+    /// ```
+    pub fn failed_exchange(&self, sample: &RequestSample<'_>, text: impl FnOnce() -> ExchangeText) {
+        if !self.visit.stats().has_room_for_exchange(self.path, sample) {
+            return;
+        }
+        // Before the figures are borrowed: the session may count something as it writes.
+        let text = text();
+        let at = self.visit.env.run_time();
+        self.visit.stats().failed_exchange(self.path, at, sample, text);
     }
 
     /// A monotonic instant in Unix seconds, on the run's clock.

@@ -24,6 +24,7 @@ mod context;
 mod controller;
 mod datapool;
 mod error;
+mod exchange;
 mod extensions;
 mod histogram;
 mod hooks;
@@ -39,6 +40,7 @@ mod recorded;
 mod recorder;
 mod recordings;
 mod report;
+mod request;
 mod row;
 mod run;
 mod runner;
@@ -54,6 +56,7 @@ pub use config::{Config, ConfigError};
 pub use context::{Context, Rng, Scope};
 pub use datapool::{Checkout, DataPool, IterableDataPool, NoData, RecyclableIterableDataPool, SingleRunDataPool};
 pub use error::{Error, Result};
+pub use exchange::{ExchangeText, FailedExchange};
 pub use histogram::Histogram;
 pub use hooks::{HookKind, HookReport};
 pub use journey::Journey;
@@ -67,11 +70,11 @@ pub use report::{
     SecondRow, TransactionReport, Verdict, WarmUp,
 };
 
+pub use request::RequestSample;
 pub use row::{Row, RowError};
 pub use run::{Progress, Run, RunError, RunHandle, Stopper, preview, run};
 pub use runner::options::Overload;
 pub use scenario::{IntoScenario, Scenario};
 pub use scenario_function::ScenarioFunction;
 pub use sink::{Sink, SinkError, Wants};
-pub use stats::RequestSample;
 pub use volume::{Volume, VolumeError, VolumeModel};

@@ -2,12 +2,14 @@
 //!
 //! The JSON is a contract (`"schema": "mite.report/1"`, times in whole microseconds); the text is for people.
 
+pub(crate) mod exchanges;
 #[cfg(test)]
 pub(crate) mod fixed;
 mod requests;
 pub(crate) mod series;
 pub(crate) mod text;
 mod times;
+pub(crate) mod units;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::clock::{micros, rfc3339};
+use crate::exchange::FailedExchange;
 use crate::histogram::Histogram;
 use crate::hooks::HookReport;
 use crate::limits::RanOut;
@@ -50,10 +53,11 @@ pub struct Report {
     pub journeys: Vec<JourneyReport>,
     /// One for each transaction of each journey.
     pub transactions: Vec<TransactionReport>,
-    /// One for each method and outcome in each transaction.
+    /// One for each method, name and outcome in each transaction.
     pub requests: Vec<RequestReport>,
     /// One for each different error, the most frequent first.
     pub errors: Vec<ErrorReport>,
+    failed_exchanges: Vec<FailedExchange>,
     /// One for each name that was checked.
     pub checks: Vec<CheckReport>,
     /// How many records each name got, counted where they were written; what was purged since is left out.
@@ -197,6 +201,8 @@ pub struct RequestReport {
     pub transaction: String,
     /// `POST`.
     pub method: String,
+    /// What the journey calls it, where it has a name: `/users/{id}`.
+    pub name: Option<String>,
     /// The response's code; 0 when there was none.
     pub code: u16,
     /// Without a response, the class of its error: `connect`, `timeout`, …
@@ -359,17 +365,28 @@ impl Report {
         first(series::transactions(self, name))
     }
 
-    /// The requests with this method in this transaction, of all outcomes; one that was made outside of any transaction
-    /// stands under its journey's name, as in the text.
+    /// The requests with this method in this transaction, of all outcomes, and of all names unless
+    /// [`named`](Requests::named) asks for one; those that were made outside of any transaction stand under their journey's
+    /// name, as in the text.
     ///
     /// # Panics
     /// When there were none: the message names those that there are.
     #[track_caller]
     pub fn request(&self, method: &str, transaction: &str) -> Requests<'_> {
-        match series::requests(self, &series::request_label(method, transaction)) {
+        match series::requests(self, &series::request_label(method, None, transaction)) {
             Ok(outcomes) => Requests { outcomes },
             Err(unknown) => panic!("{unknown}"),
         }
+    }
+
+    /// A sample of the requests that failed, with what was sent and what came back, in the order in which they failed: the
+    /// first 32, and no more than two of the same journey, transaction, method, name and outcome.
+    ///
+    /// It is a sample: how many failed is told by [`requests`](Report::requests). What is left out of the figures, since it
+    /// was due in a warm-up, is left out here too. Whether a journey took it for an error does not matter: one that expects
+    /// a `404` has it here.
+    pub fn failed_exchanges(&self) -> &[FailedExchange] {
+        &self.failed_exchanges
     }
 
     /// How long was measured: the run's duration, without its warm-up.
@@ -510,13 +527,13 @@ pub(crate) fn make(names: &Names, figures: Figures, facts: Facts) -> Report {
         warnings.push(format!(
             "the figures of transactions and requests took all of the {} that they may: those that came later are told as \
              `__overflow__`. Use fewer different names, or raise `Run::max_series_bytes`",
-            text::bytes(facts.max_series_bytes)
+            units::bytes(facts.max_series_bytes)
         ));
     }
     if stats.out_of_kinds {
         warnings.push(
             "a transaction had more kinds of request than are told apart: those that came later are told with the method \
-             `__overflow__`. A method should be one of a few words"
+             `__overflow__`. Methods and names of requests should be few: what differs from user to user belongs in neither"
                 .to_owned(),
         );
     }
@@ -562,6 +579,7 @@ pub(crate) fn make(names: &Names, figures: Figures, facts: Facts) -> Report {
         transactions: transactions(stats.transactions, place),
         requests: requests(stats.requests, place),
         errors: errors(&stats.errors, place),
+        failed_exchanges: stats.failed_exchanges.told(place),
         checks: checks(&stats.checks, place),
         records: facts.records.counts(),
         recordings: facts.records,
@@ -631,12 +649,13 @@ fn requests(stats: Vec<Vec<RequestStats>>, place: impl Fn(PathId) -> (u32, Strin
     let stats = stats.into_iter().enumerate().flat_map(|(path, stats)| stats.into_iter().map(move |of| (path, of)));
     for (path, stats) in stats {
         let (row, journey, transaction) = place(PathId(path as u32));
-        let kind = (stats.method.clone(), stats.code, stats.error);
+        let kind = (stats.method.clone(), stats.name.clone(), stats.code, stats.error);
         let key = (u32::from(row > 0), journey.clone(), transaction.clone(), kind);
         let row = RequestReport {
             journey,
             transaction,
             method: stats.method.into(),
+            name: stats.name.map(Into::into),
             code: stats.code,
             error: stats.error.map(str::to_owned),
             count: stats.count,

@@ -3,34 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use crate::exchange::{ExchangeText, FailedExchanges};
 use crate::histogram::Histogram;
 use crate::limits::RanOut;
 use crate::names::{Names, OVERFLOW, PathId};
-
-/// One request as a protocol's session measured it: each duration is that of its phase alone.
-///
-/// What an extension hands to [`Scope::request`](crate::Scope::request) for each request, with or without a response.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct RequestSample<'a> {
-    /// The method or operation: `POST`.
-    pub method: &'a str,
-    /// The response's code; 0 when there was none.
-    pub code: u16,
-    /// The class of the error of a request without a response: `connect`, `timeout`, …
-    pub error: Option<&'static str>,
-    /// Bytes of body received.
-    pub bytes: u64,
-    /// From the start of the request to the end of its body, or to its failure.
-    pub total: Duration,
-    /// Finding the address, where that was needed.
-    pub dns: Option<Duration>,
-    /// Connecting, where there was no connection.
-    pub connect: Option<Duration>,
-    /// The handshake of TLS.
-    pub tls: Option<Duration>,
-    /// From the request having been sent to the first byte of the response.
-    pub first_byte: Option<Duration>,
-}
+use crate::request::{RequestKind, RequestSample};
 
 /// The part of a run that a start belongs to, by when it was due: each has figures of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,6 +97,7 @@ impl TransactionStats {
 #[derive(Debug)]
 pub(crate) struct RequestStats {
     pub(crate) method: Box<str>,
+    pub(crate) name: Option<Box<str>>,
     pub(crate) code: u16,
     pub(crate) error: Option<&'static str>,
     pub(crate) count: u64,
@@ -131,18 +109,11 @@ pub(crate) struct RequestStats {
     pub(crate) first_byte: Histogram,
 }
 
-/// What tells the requests of one transaction apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Kind<'a> {
-    code: u16,
-    error: Option<&'static str>,
-    method: &'a str,
-}
-
 impl RequestStats {
-    fn new(kind: Kind<'_>) -> Self {
+    fn new(kind: RequestKind<'_>) -> Self {
         Self {
             method: kind.method.into(),
+            name: kind.name.map(Into::into),
             code: kind.code,
             error: kind.error,
             count: 0,
@@ -155,14 +126,15 @@ impl RequestStats {
         }
     }
 
-    fn kind(&self) -> Kind<'_> {
-        Kind { code: self.code, error: self.error, method: &self.method }
+    fn kind(&self) -> RequestKind<'_> {
+        RequestKind { code: self.code, error: self.error, name: self.name.as_deref(), method: &self.method }
     }
 
     /// The bytes that it takes.
     fn bytes(&self) -> usize {
         let histograms = [&self.time, &self.dns, &self.connect, &self.tls, &self.first_byte];
-        size_of::<Self>() + histograms.into_iter().map(Histogram::heap_bytes).sum::<usize>()
+        let texts = self.kind().text_bytes();
+        size_of::<Self>() + texts + histograms.into_iter().map(Histogram::heap_bytes).sum::<usize>()
     }
 
     fn merge(&mut self, other: &Self) {
@@ -190,7 +162,7 @@ pub(crate) struct CheckStats {
     pub(crate) failed: u64,
 }
 
-/// How many kinds of request (method, code and error) are told apart in one transaction.
+/// How many kinds of request (method, name, code and error) are told apart in one transaction.
 const MOST_KINDS: usize = 64;
 
 /// What the histograms of a transaction or a request take at first; what they take in the end is weighed now and then.
@@ -210,6 +182,7 @@ pub(crate) struct Stats {
     pub(crate) requests: Vec<Vec<RequestStats>>,
     pub(crate) errors: HashMap<ErrorKey, u64>,
     pub(crate) checks: HashMap<(PathId, String), CheckStats>,
+    pub(crate) failed_exchanges: FailedExchanges,
     /// What the system had no more of, and how often that was found.
     pub(crate) ran_out: BTreeMap<RanOut, u64>,
     /// Nothing is timed, and only rows and errors are counted.
@@ -232,6 +205,7 @@ impl Stats {
             requests: Vec::new(),
             errors: HashMap::new(),
             checks: HashMap::new(),
+            failed_exchanges: FailedExchanges::default(),
             ran_out: BTreeMap::new(),
             counts_only: false,
             series_bytes: 0,
@@ -322,11 +296,11 @@ impl Stats {
         if self.counts_only {
             return;
         }
-        let kind = Kind { method: sample.method, code: sample.code, error: sample.error };
+        let kind = RequestKind::of(sample);
         let stats = if let Some(index) = self.known_request(path, kind) {
             &mut self.requests[path.index()][index]
         } else {
-            let path = self.path_of_new(row, path, NEW_REQUEST);
+            let path = self.path_of_new(row, path, NEW_REQUEST + kind.text_bytes());
             self.request_stats(path, kind)
         };
         stats.count += 1;
@@ -345,18 +319,18 @@ impl Stats {
         }
     }
 
-    fn known_request(&self, path: PathId, kind: Kind<'_>) -> Option<usize> {
+    fn known_request(&self, path: PathId, kind: RequestKind<'_>) -> Option<usize> {
         self.requests.get(path.index())?.iter().position(|stats| stats.kind() == kind)
     }
 
-    fn request_stats(&mut self, path: PathId, mut kind: Kind<'_>) -> &mut RequestStats {
+    fn request_stats(&mut self, path: PathId, mut kind: RequestKind<'_>) -> &mut RequestStats {
         if self.requests.len() <= path.index() {
             self.requests.resize_with(path.index() + 1, Vec::new);
         }
         let mut known = self.known_request(path, kind);
         if known.is_none() && self.requests[path.index()].len() >= MOST_KINDS {
             self.out_of_kinds = true;
-            kind = Kind { method: OVERFLOW, code: 0, error: None };
+            kind = RequestKind { code: 0, error: None, name: None, method: OVERFLOW };
             known = self.known_request(path, kind);
         }
         let of_path = &mut self.requests[path.index()];
@@ -365,6 +339,24 @@ impl Stats {
             of_path.len() - 1
         });
         &mut of_path[index]
+    }
+
+    /// Whether another failed exchange of this kind would be kept.
+    pub(crate) fn has_room_for_exchange(&self, path: PathId, sample: &RequestSample<'_>) -> bool {
+        !self.counts_only && self.failed_exchanges.has_room(path, RequestKind::of(sample))
+    }
+
+    /// Keeps an exchange that failed so long after the start of the run, if there is room.
+    pub(crate) fn failed_exchange(
+        &mut self,
+        path: PathId,
+        at: Duration,
+        sample: &RequestSample<'_>,
+        text: ExchangeText,
+    ) {
+        if !self.counts_only {
+            self.failed_exchanges.offer(path, at, sample, text);
+        }
     }
 
     pub(crate) fn error(&mut self, key: ErrorKey) {
@@ -413,6 +405,7 @@ impl Stats {
         for (key, count) in other.errors {
             self.errors_of(key, count);
         }
+        self.failed_exchanges.merge(other.failed_exchanges);
         for (what, count) in other.ran_out {
             *self.ran_out.entry(what).or_default() += count;
         }
@@ -512,6 +505,57 @@ mod tests {
         assert!(stats.transactions[overflow.index()].count > 0);
         let [request] = &stats.requests[overflow.index()][..] else { panic!("one kind of request: {stats:?}") };
         assert!(request.count > 0 && *request.method == *"GET");
+    }
+
+    #[test]
+    fn requests_are_told_apart_by_name_and_merged_by_it() {
+        let sample = |name| RequestSample { method: "GET", name, code: 200, bytes: 1, ..Default::default() };
+        let counts = |stats: &Stats| -> Vec<(Option<String>, u64, u64)> {
+            let told = |of: &RequestStats| (of.name.as_deref().map(str::to_owned), of.count, of.time.count());
+            stats.requests[1].iter().map(told).collect()
+        };
+        let (mut one, mut other) = (Stats::new(2), Stats::new(2));
+        for name in [Some("/users/{id}"), None, Some(""), Some("/users/{id}")] {
+            one.request(1, PathId(1), &sample(name));
+        }
+        for name in [Some("/carts/{id}"), Some("/users/{id}")] {
+            other.request(1, PathId(1), &sample(name));
+        }
+        assert_eq!(counts(&one), [(Some("/users/{id}".to_owned()), 2, 2), (None, 2, 2)], "an empty name is none");
+        one.merge(other);
+        let users = Some("/users/{id}".to_owned());
+        assert_eq!(counts(&one), [(users, 3, 3), (None, 2, 2), (Some("/carts/{id}".to_owned()), 1, 1)]);
+    }
+
+    #[test]
+    fn too_many_names_of_requests_end_in_one() {
+        let mut stats = Stats::new(1);
+        for user in 0..100 {
+            let name = format!("/users/{user}");
+            let sample = RequestSample { method: "GET", name: Some(&name), code: 200, ..Default::default() };
+            stats.request(0, PathId(0), &sample);
+        }
+        assert!(stats.out_of_kinds);
+        let [told @ .., rest] = &stats.requests[0][..] else { panic!("no requests") };
+        assert_eq!((told.len(), rest.count, &*rest.method, &rest.name), (MOST_KINDS, 36, OVERFLOW, &None));
+    }
+
+    /// However long names are, what they take counts as what their histograms do.
+    #[test]
+    fn names_are_weighed() {
+        let mut stats = Stats::new(2);
+        stats.limit_series(100_000);
+        for path in 10..50 {
+            let name = format!("{path}").repeat(5_000);
+            let sample = RequestSample { method: "GET", name: Some(&name), code: 200, ..Default::default() };
+            stats.request(1, PathId(path), &sample);
+        }
+        assert!(stats.out_of_room);
+        let of_own = stats.requests[4..].iter().flatten().filter(|stats| stats.name.is_some()).count();
+        assert!((5..11).contains(&of_own), "{of_own} of 10 000 bytes");
+        stats.weigh();
+        assert!(stats.series_bytes >= of_own * 10_000, "{}", stats.series_bytes);
+        assert_eq!(stats.requests.iter().flatten().map(|stats| stats.count).sum::<u64>(), 40);
     }
 
     #[test]

@@ -31,9 +31,9 @@ use std::time::Duration;
 use crate::histogram::Histogram;
 use crate::report::Report;
 use crate::report::series::Rows;
-use crate::report::text;
+use crate::report::units;
 
-pub use crate::report::series::Series;
+pub use crate::report::series::{RequestSeries, Series};
 
 /// So many milliseconds.
 pub fn ms(millis: u64) -> Duration {
@@ -74,10 +74,10 @@ pub fn transaction(name: impl Into<String>) -> Series {
     Series::transaction(name)
 }
 
-/// The requests with this method in this transaction, of all outcomes; one made outside of any transaction stands under its
-/// journey's name.
-pub fn request(method: impl AsRef<str>, transaction: impl AsRef<str>) -> Series {
-    Series::request(method.as_ref(), transaction.as_ref())
+/// The requests with this method in this transaction, of all outcomes, and of all names unless
+/// [`named`](RequestSeries::named) asks for one; those made outside of any transaction stand under their journey's name.
+pub fn request(method: impl AsRef<str>, transaction: impl AsRef<str>) -> RequestSeries {
+    RequestSeries::new(method.as_ref(), transaction.as_ref())
 }
 
 /// What half of the times were not longer than: see [`percentile`].
@@ -250,7 +250,7 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Time(time) => {
-                let text = text::time(*time);
+                let text = units::time(*time);
                 let (number, unit) = text.split_once(' ').unwrap_or((&text, ""));
                 write!(f, "{} {unit}", without_zeros(number))
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{ErrorReport, Generator, JourneyReport, Report, RequestReport, TransactionReport, Verdict};
+use crate::exchange::FailedExchange;
 use crate::histogram::Histogram;
 use crate::names::ROOT;
 
@@ -29,6 +30,7 @@ pub(crate) fn empty() -> Report {
         transactions: Vec::new(),
         requests: Vec::new(),
         errors: Vec::new(),
+        failed_exchanges: Vec::new(),
         checks: Vec::new(),
         records: std::collections::BTreeMap::new(),
         per_second: Vec::new(),
@@ -75,6 +77,7 @@ pub(crate) fn request(journey: &str, transaction: &str, method: &str, code: u16,
         journey: journey.to_owned(),
         transaction: transaction.to_owned(),
         method: method.to_owned(),
+        name: None,
         code,
         error: (code == 0).then(|| "timeout".to_owned()),
         count: time.count(),
@@ -85,6 +88,25 @@ pub(crate) fn request(journey: &str, transaction: &str, method: &str, code: u16,
         tls: Histogram::new(),
         first_byte: Histogram::new(),
     }
+}
+
+/// Two journeys whose requests have names, and others that have none.
+pub(crate) fn named() -> Report {
+    let mut report = empty();
+    let named = |journey, transaction, name: &str, code, took: &[(u64, u64)]| RequestReport {
+        name: Some(name.to_owned()),
+        ..request(journey, transaction, "GET", code, took)
+    };
+    report.transactions = vec![transaction("shop:browse", "GET /carts/{id} · Look", &[(1, 1)], 0)];
+    report.requests = vec![
+        named("shop:signin", "Look", "/users/{id}", 200, &[(12, 90)]),
+        named("shop:signin", "Look", "/users/{id}", 503, &[(2, 10)]),
+        request("shop:signin", "Look", "GET", 200, &[(3, 50)]),
+        named("shop:browse", "Look", "/users/{id}", 200, &[(14, 20)]),
+        named("shop:browse", "Look", "/carts/{id}", 200, &[(30, 40)]),
+        named("shop:browse", ROOT, "/", 200, &[(5, 20)]),
+    ];
+    report
 }
 
 pub(crate) fn error(journey: &str, transaction: &str, message: &str, line: u32, count: u64) -> ErrorReport {
@@ -126,5 +148,47 @@ pub(crate) fn shop() -> Report {
         error("shop:signin", "Log in", "StatusError: 500 Internal Server Error", 21, 3),
         error("shop:signin", "Log in :: Check password", "Error: the password is too old", 27, 2),
     ];
+    report
+}
+
+/// What became of one request of the shop, and what its session wrote out.
+pub(crate) fn exchange(code: u16, request: &str, response: &str) -> FailedExchange {
+    FailedExchange {
+        journey: "shop:signin".to_owned(),
+        transaction: "Log in".to_owned(),
+        at: Duration::from_micros(1_204_500),
+        method: "POST".to_owned(),
+        name: None,
+        url: "http://127.0.0.1:8080/login".to_owned(),
+        code,
+        error: None,
+        message: None,
+        duration: Duration::from_millis(2),
+        request: request.to_owned(),
+        response: response.to_owned(),
+    }
+}
+
+/// The shop with what its requests and their answers were, where they failed.
+pub(crate) fn failing() -> Report {
+    let request = "POST /login HTTP/1.1\nhost: 127.0.0.1:8080\nauthorization: ***\naccept: */*\ncontent-type: \
+                   application/json\ncontent-length: 41\n\n{\"username\":\"user17\",\"password\":\"***\"}";
+    let response = "HTTP/1.1 500 Internal Server Error\r\ncontent-type: text/plain\r\ncontent-length: 112\r\n\r\nthread \
+                    'worker-3' panicked at src/login.rs:88:14: \u{1b}[31mcalled `Option::unwrap()` on a `None` value\u{1b}[0m\n\
+                    1: login\n2: route\n3: serve\n4: main\n";
+    let timeout = FailedExchange {
+        transaction: ROOT.to_owned(),
+        journey: "shop:browse".to_owned(),
+        method: "GET".to_owned(),
+        name: Some("/items/{id}".to_owned()),
+        url: format!("http://127.0.0.1:8080/items/7?filter={}", "colour:red,".repeat(20)),
+        error: Some("timeout".to_owned()),
+        message: Some("no whole response within 5s".to_owned()),
+        duration: Duration::from_secs(5),
+        ..exchange(0, "GET /items/7 HTTP/1.1\nhost: 127.0.0.1:8080", "")
+    };
+    let mut report = shop();
+    report.failed_exchanges = vec![exchange(500, request, response), timeout, exchange(503, "", "HTTP/1.1 503")];
+    report.failed_exchanges.extend([exchange(500, request, response), exchange(503, "", "HTTP/1.1 503")]);
     report
 }

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::RequestReport;
+use super::series::{distinct, place_of, request_label};
 use crate::histogram::Histogram;
+use crate::nearest::{did_you_mean, list};
 
-/// The requests of one method in one transaction, as [`Report::request`](crate::Report::request) finds them.
+/// The requests of one method in one transaction, or those of one name among them, as [`Report::request`](crate::Report::request) finds them.
 ///
 /// Its times are from the start of a request to the end of its body, or to its failure, of all outcomes together.
 ///
@@ -38,9 +40,29 @@ pub struct Requests<'a> {
 }
 
 impl<'a> Requests<'a> {
-    /// The rows, one for each outcome in each journey that has such a transaction.
+    /// The rows, one for each name and outcome in each journey that has such a transaction.
     pub fn outcomes(&self) -> &[&'a RequestReport] {
         &self.outcomes
+    }
+
+    /// Those that the journey gave this name: `report.request("GET", "Log in").named("/users/{id}")`.
+    ///
+    /// # Panics
+    /// When none of them has it: the message tells the names that they have.
+    #[track_caller]
+    pub fn named(&self, name: &str) -> Self {
+        let named = |row: &&&RequestReport| row.name.as_deref() == Some(name);
+        let outcomes: Vec<_> = self.outcomes.iter().filter(named).copied().collect();
+        assert!(!outcomes.is_empty(), "{}", self.without(name));
+        Self { outcomes }
+    }
+
+    /// What is said of a name that none of them has.
+    fn without(&self, name: &str) -> String {
+        let kind = self.outcomes.first().map(|row| request_label(&row.method, None, place_of(row))).unwrap_or_default();
+        let names = distinct(self.outcomes.iter().filter_map(|row| row.name.clone()));
+        let there = if names.is_empty() { "none".to_owned() } else { list(&names) };
+        format!("no request {kind:?} has the name {name:?}{}: they have {there}", did_you_mean(name, &names))
     }
 
     /// How many there were.
@@ -97,5 +119,43 @@ impl RequestReport {
     /// Whether these requests had no answer, or one with a code from 400 on, as in HTTP.
     pub fn is_error(&self) -> bool {
         self.code == 0 || self.code >= 400
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use crate::panics;
+    use crate::report::fixed;
+
+    #[test]
+    fn those_of_one_name_are_asked_for() {
+        let report = fixed::named();
+        let all = report.request("GET", "Look");
+        let users = all.named("/users/{id}");
+        assert_eq!((all.count(), all.outcomes().len()), (210, 5));
+        assert_eq!((users.count(), users.answered(503), users.errors()), (120, 10, 10));
+        assert_eq!(all.named("/carts/{id}").max(), std::time::Duration::from_millis(30));
+    }
+
+    #[test]
+    fn a_name_that_none_has_is_told_with_those_that_there_are() {
+        let told = |method: &str, place: &str, name: &str| {
+            let requests = fixed::named();
+            let requests = requests.request(method, place);
+            let failed = catch_unwind(AssertUnwindSafe(|| requests.named(name).count()));
+            panics::text(&*failed.expect_err("no request has the name"))
+        };
+        assert_eq!(
+            told("GET", "Look", "/user/{id}"),
+            "no request \"GET · Look\" has the name \"/user/{id}\" (did you mean \"/users/{id}\"?): they have \
+             \"/users/{id}\", \"/carts/{id}\""
+        );
+        let mut unnamed = fixed::shop();
+        unnamed.requests.truncate(1);
+        let failed = catch_unwind(AssertUnwindSafe(|| unnamed.request("POST", "Log in").named("x").count()));
+        let told = panics::text(&*failed.expect_err("no request has a name"));
+        assert_eq!(told, "no request \"POST · Log in\" has the name \"x\": they have none");
     }
 }

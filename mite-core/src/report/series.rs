@@ -12,7 +12,7 @@ use crate::nearest::{did_you_mean, list};
 /// What a figure is of: a journey, a transaction, a kind of request, or whichever of them has a name.
 ///
 /// A bare name, `"Log in"`, is that of a journey (in full or its function alone), a transaction, or a request as the
-/// report's text shows it (`"POST · Log in"`). What several journeys have by one name is meant in all of them; with the
+/// report's text shows it (`"POST · Log in"`, which is those of all names, or `"POST /users/{id} · Log in"`). What several journeys have by one name is meant in all of them; with the
 /// journey, as the text shows it (`"Log in · shop:signin"`), in that one. Where more than one kind has it,
 /// [`journey`](crate::threshold::journey), [`transaction`](crate::threshold::transaction) and
 /// [`request`](crate::threshold::request) say which.
@@ -24,7 +24,7 @@ enum Named {
     Any(String),
     Journey(String),
     Transaction(String),
-    /// The method and the transaction, as the text shows them.
+    /// The method, the name that is asked for, and the transaction, as the text shows them.
     Request(String),
 }
 
@@ -57,6 +57,31 @@ impl fmt::Display for Series {
     }
 }
 
+/// The requests with one method in one transaction, as [`threshold::request`](crate::threshold::request) gives them: of all
+/// names, or of the one that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestSeries {
+    method: String,
+    place: String,
+}
+
+impl RequestSeries {
+    pub(crate) fn new(method: &str, place: &str) -> Self {
+        Self { method: method.to_owned(), place: place.to_owned() }
+    }
+
+    /// Only those with this name: `request("GET", "Log in").named("/users/{id}")`.
+    pub fn named(self, name: impl AsRef<str>) -> Series {
+        Series(Named::Request(request_label(&self.method, Some(name.as_ref()), &self.place)))
+    }
+}
+
+impl From<RequestSeries> for Series {
+    fn from(of: RequestSeries) -> Self {
+        Self(Named::Request(request_label(&of.method, None, &of.place)))
+    }
+}
+
 /// The rows of one kind that have a name; there is at least one.
 #[derive(Debug)]
 pub(crate) enum Rows<'a> {
@@ -72,10 +97,6 @@ impl Series {
 
     pub(crate) fn transaction(name: impl Into<String>) -> Self {
         Self(Named::Transaction(name.into()))
-    }
-
-    pub(crate) fn request(method: &str, place: &str) -> Self {
-        Self(Named::Request(request_label(method, place)))
     }
 
     /// The rows that are meant.
@@ -123,7 +144,10 @@ fn any<'a>(report: &'a Report, name: &str) -> Result<Rows<'a>, String> {
         said.push(("a transaction", format!("`transaction({name:?})`")));
     }
     if let Some(row) = of_requests.first() {
-        said.push(("a request", format!("`request({:?}, {:?})`", row.method, place_of(row))));
+        // A name that the requests share is part of what was asked.
+        let named = row.name.as_deref().filter(|_| request_names.contains(&label_of(row)));
+        let named = named.map_or_else(String::new, |name| format!(".named({name:?})"));
+        said.push(("a request", format!("`request({:?}, {:?}){named}`", row.method, place_of(row))));
     }
     if said.len() > 1 {
         let (kinds, mends): (Vec<_>, Vec<_>) = said.into_iter().unzip();
@@ -170,14 +194,19 @@ fn transactions_named<'a>(report: &'a Report, name: &str) -> (Vec<&'a Transactio
 }
 
 fn requests_named<'a>(report: &'a Report, name: &str) -> (Vec<&'a RequestReport>, Vec<String>) {
-    named(&report.requests, name, |row| {
-        let label = request_label(&row.method, place_of(row));
-        let other = match row.transaction.as_str() {
-            ROOT => request_label(&row.method, short(&row.journey)),
-            _ => in_journey(&label, &row.journey),
-        };
-        (label, other)
-    })
+    let labelled = |request_name: fn(&RequestReport) -> Option<&str>| {
+        named(&report.requests, name, |row| {
+            let label = request_label(&row.method, request_name(row), place_of(row));
+            let other = match row.transaction.as_str() {
+                ROOT => request_label(&row.method, request_name(row), short(&row.journey)),
+                _ => in_journey(&label, &row.journey),
+            };
+            (label, other)
+        })
+    };
+    // A method alone stands for all its names.
+    let of_all_names = labelled(|_| None);
+    if of_all_names.0.is_empty() { labelled(|row| row.name.as_deref()) } else { of_all_names }
 }
 
 /// A journey's function without its module.
@@ -191,8 +220,16 @@ pub(super) fn place_of(row: &RequestReport) -> &str {
 }
 
 /// A kind of request, as the text tells it.
-pub(super) fn request_label(method: &str, place: &str) -> String {
-    format!("{method} · {place}")
+pub(super) fn request_label(method: &str, name: Option<&str>, place: &str) -> String {
+    match name {
+        Some(name) => format!("{method} {name} · {place}"),
+        None => format!("{method} · {place}"),
+    }
+}
+
+/// The kind of request that a row is of, as the text tells it.
+pub(super) fn label_of(row: &RequestReport) -> String {
+    request_label(&row.method, row.name.as_deref(), place_of(row))
 }
 
 /// What a journey has by a name that others have too, as the text tells it.
@@ -220,10 +257,10 @@ fn transaction_names(report: &Report) -> Vec<String> {
 }
 
 fn request_names(report: &Report) -> Vec<String> {
-    distinct(report.requests.iter().map(|row| request_label(&row.method, place_of(row))))
+    distinct(report.requests.iter().map(label_of))
 }
 
-fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
+pub(super) fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
     let mut told = Vec::new();
     for name in names {
         if !told.contains(&name) {
@@ -262,6 +299,7 @@ mod tests {
     #[test]
     fn names_are_found_and_what_is_not_there_is_told_with_what_is() {
         let report = fixed::shop();
+        let request = |method, place| Series::from(RequestSeries::new(method, place));
         let cases: [(Series, Result<usize, &str>); 14] = [
             // A journey by both of its names; it has two rows.
             ("shop:signin".into(), Ok(2)),
@@ -270,11 +308,11 @@ mod tests {
             ("Log in".into(), Ok(2)),
             (Series::transaction("Log in :: Check password"), Ok(1)),
             ("Log in · shop:browse".into(), Ok(1)),
-            (Series::request("POST", "Log in · shop:signin"), Ok(2)),
+            (request("POST", "Log in · shop:signin"), Ok(2)),
             // All outcomes of a request, in a transaction and in none.
             ("POST · Log in".into(), Ok(2)),
-            (Series::request("GET", "shop:browse"), Ok(1)),
-            (Series::request("GET", "browse"), Ok(1)),
+            (request("GET", "shop:browse"), Ok(1)),
+            (request("GET", "browse"), Ok(1)),
             (
                 "Log on".into(),
                 Err("the report has nothing named \"Log on\" (did you mean \"Log in\"?): it has the journeys \
@@ -289,7 +327,7 @@ mod tests {
                 ),
             ),
             (
-                Series::request("PUT", "x"),
+                request("PUT", "x"),
                 Err("the report has no request \"PUT · x\": it has \"POST · Log in\", \"GET · shop:browse\""),
             ),
             (
@@ -307,6 +345,50 @@ mod tests {
                 Rows::Journeys(rows) => rows.len(),
                 Rows::Transactions(rows) => rows.len(),
                 Rows::Requests(rows) => rows.len(),
+            });
+            assert_eq!(found, expected.map_err(str::to_owned), "{series}");
+        }
+    }
+
+    /// Of a method the requests with a name and without, here of two journeys, and those of one name.
+    #[test]
+    fn requests_are_found_by_their_names_too() {
+        let report = fixed::named();
+        let request = |method, place| RequestSeries::new(method, place);
+        let cases: [(Series, Result<usize, &str>); 11] = [
+            (request("GET", "Look").into(), Ok(5)),
+            ("GET · Look".into(), Ok(5)),
+            (request("GET", "Look").named("/users/{id}"), Ok(3)),
+            ("GET /users/{id} · Look".into(), Ok(3)),
+            ("GET /users/{id} · Look · shop:browse".into(), Ok(1)),
+            (request("GET", "Look · shop:browse").named("/users/{id}"), Ok(1)),
+            // Outside of any transaction, under both of the journey's names.
+            (request("GET", "shop:browse").named("/"), Ok(1)),
+            ("GET / · browse".into(), Ok(1)),
+            (
+                request("GET", "Look").named("/user/{id}"),
+                Err(
+                    "the report has no request \"GET /user/{id} · Look\" (did you mean \"GET /users/{id} · Look\"?): it has \
+                     \"GET /users/{id} · Look\", \"GET · Look\", \"GET /carts/{id} · Look\", \"GET / · shop:browse\"",
+                ),
+            ),
+            (
+                request("PUT", "Look").named("/users/{id}"),
+                Err(
+                    "the report has no request \"PUT /users/{id} · Look\" (did you mean \"GET /users/{id} · Look\"?): it has \
+                     \"GET /users/{id} · Look\", \"GET · Look\", \"GET /carts/{id} · Look\", \"GET / · shop:browse\"",
+                ),
+            ),
+            (
+                "GET /carts/{id} · Look".into(),
+                Err("\"GET /carts/{id} · Look\" is a transaction and a request: say which, by \
+                     `transaction(\"GET /carts/{id} · Look\")` or `request(\"GET\", \"Look\").named(\"/carts/{id}\")`"),
+            ),
+        ];
+        for (series, expected) in cases {
+            let found = series.find(&report).map(|rows| match rows {
+                Rows::Requests(rows) => rows.len(),
+                other => panic!("requests are meant, and not {other:?}"),
             });
             assert_eq!(found, expected.map_err(str::to_owned), "{series}");
         }

@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use super::series::{in_journey, place_of, request_label};
-use super::{ErrorReport, JourneyReport, Report, RequestReport, TransactionReport, Verdict, WarmUp, counted};
+use super::series::{in_journey, label_of};
+use super::units::{bytes, time};
+use super::{
+    ErrorReport, JourneyReport, Report, RequestReport, TransactionReport, Verdict, WarmUp, counted, exchanges,
+};
 use crate::histogram::Histogram;
 use crate::hooks::HookKind;
 use crate::names::ROOT;
@@ -35,6 +38,7 @@ impl fmt::Display for Report {
         transactions(&named).write(f)?;
         requests(&all(&self.requests), self.measured()).write(f)?;
         errors(&all(&self.errors), f)?;
+        exchanges::write(&self.failed_exchanges, f)?;
         let mut checks = Table::new(["check", "passed", "failed"]);
         for row in &self.checks {
             checks.row([format!("{} · {}", row.journey, row.name), row.passed.to_string(), row.failed.to_string()]);
@@ -131,8 +135,7 @@ fn transactions(rows: &[&TransactionReport]) -> Table {
 fn requests(rows: &[&RequestReport], measured: Duration) -> Table {
     let mut table = Table::new(["request", "result", "count", "per second", "p50", "p95", "p99", "max", "received"]);
     let seconds = measured.as_secs_f64().max(f64::MIN_POSITIVE);
-    let label = |row: &RequestReport| request_label(&row.method, place_of(row));
-    let names = told_apart(rows.iter().map(|row| (label(row), row.journey.as_str())));
+    let names = told_apart(rows.iter().map(|row| (label_of(row), row.journey.as_str())));
     for (row, name) in rows.iter().zip(names) {
         let result = row.error.clone().unwrap_or_else(|| row.code.to_string());
         let mut cells = vec![name, result, row.count.to_string()];
@@ -212,39 +215,11 @@ fn quantiles(histogram: &Histogram) -> [String; 4] {
     [percentile(50.0), percentile(95.0), percentile(99.0), time(histogram.max())]
 }
 
-/// Three significant digits in the unit that fits: `873 µs`, `1.24 ms`, `12.3 s`.
-pub(crate) fn time(duration: Duration) -> String {
-    let micros = duration.as_secs_f64() * 1e6;
-    // The limits are where rounding to three digits reaches the next unit.
-    let (value, unit) = match micros {
-        0.0..999.5 => (micros, "µs"),
-        999.5..999_500.0 => (micros / 1e3, "ms"),
-        _ => (micros / 1e6, "s"),
-    };
-    digits(value, unit)
-}
+/// In a narrow terminal, the figures after a longer name would begin on the next line.
+const LONGEST_IN_LINE: usize = 40;
 
-pub(super) fn bytes(bytes: u64) -> String {
-    let bytes = bytes as f64;
-    match bytes {
-        0.0..1024.0 => format!("{bytes} B"),
-        1024.0..1_048_576.0 => digits(bytes / 1024.0, "KiB"),
-        1_048_576.0..1_073_741_824.0 => digits(bytes / 1_048_576.0, "MiB"),
-        _ => digits(bytes / 1_073_741_824.0, "GiB"),
-    }
-}
-
-fn digits(value: f64, unit: &str) -> String {
-    let decimals = match value {
-        _ if unit == "µs" => 0,
-        ..9.995 => 2,
-        ..99.95 => 1,
-        _ => 0,
-    };
-    format!("{value:.decimals$} {unit}")
-}
-
-/// Columns as wide as their widest cell; the first to the left, the others to the right.
+/// Columns as wide as their widest cell; the first to the left, the others to the right. A name that is very long has a line
+/// of its own, above its figures.
 struct Table {
     head: Vec<String>,
     rows: Vec<Vec<String>>,
@@ -269,16 +244,19 @@ impl Table {
         }
         let mut widths = vec![0; self.head.len()];
         for row in std::iter::once(&self.head).chain(&self.rows) {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.chars().count());
+            for (column, (width, cell)) in widths.iter_mut().zip(row).enumerate() {
+                let chars = cell.chars().count();
+                *width = if has_own_line(column, chars) { *width } else { chars.max(*width) };
             }
         }
         writeln!(f)?;
         for row in std::iter::once(&self.head).chain(&self.rows) {
             let mut line = String::new();
             for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                let gap = " ".repeat(width - cell.chars().count());
+                let chars = cell.chars().count();
+                let gap = " ".repeat(width.saturating_sub(chars));
                 match column {
+                    0 if has_own_line(column, chars) => line.extend([cell.as_str(), "\n", &" ".repeat(*width)]),
                     0 => line.extend([cell.as_str(), &gap]),
                     _ => line.extend(["  ", &gap, cell]),
                 }
@@ -289,28 +267,16 @@ impl Table {
     }
 }
 
+fn has_own_line(column: usize, chars: usize) -> bool {
+    column == 0 && chars > LONGEST_IN_LINE
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use insta::assert_snapshot;
 
-    #[test]
-    fn units_fit_and_have_three_digits() {
-        let cases = [
-            (0, "0 µs"),
-            (873, "873 µs"),
-            (1_240, "1.24 ms"),
-            (12_345, "12.3 ms"),
-            (999_499, "999 ms"),
-            (999_500, "1.00 s"),
-            (12_300_000, "12.3 s"),
-        ];
-        for (micros, text) in cases {
-            assert_eq!(time(Duration::from_micros(micros)), text);
-        }
-        assert_eq!(bytes(0), "0 B");
-        assert_eq!(bytes(1536), "1.50 KiB");
-        assert_eq!(bytes(64 << 20), "64.0 MiB");
-    }
+    use super::*;
+    use crate::report::fixed;
 
     struct Shown(Table);
 
@@ -344,5 +310,14 @@ mod tests {
         let mut table = Table::new(["journey", "n"]);
         table.row(["ä".to_owned(), "100".to_owned()]);
         assert_eq!(Shown(table).to_string(), "\njourney    n\nä        100\n");
+    }
+
+    #[test]
+    fn requests_are_told_by_their_names() {
+        let mut report = fixed::named();
+        let mut long = report.requests[4].clone();
+        long.name = Some("/api/v2/organisations/{organisation}/users/{user}/settings".to_owned());
+        report.requests.insert(4, long);
+        assert_snapshot!(report);
     }
 }

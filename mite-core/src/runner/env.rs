@@ -53,6 +53,7 @@ pub(crate) struct Env {
     pub(crate) fixtures: RefCell<Extensions>,
     /// When the run started; until then, when this worker was made.
     origin: Cell<Instant>,
+    has_started: Cell<bool>,
     stopping: Vec<Cell<bool>>,
     /// Wakes slots of the closed model that wait for data when they may no longer be wanted.
     pub(crate) fewer_wanted: Notify,
@@ -80,6 +81,7 @@ impl Env {
             extensions: RefCell::default(),
             fixtures: RefCell::default(),
             origin: Cell::new(clock::now()),
+            has_started: Cell::new(false),
             stopping: vec![Cell::new(false); rows],
             fewer_wanted: Notify::new(),
             next_context: Cell::new(u64::from(worker) + 1),
@@ -92,6 +94,12 @@ impl Env {
 
     pub(crate) fn set_origin(&self, origin: Instant) {
         self.origin.set(origin);
+        self.has_started.set(true);
+    }
+
+    /// How long the run has been under way; zero before its start.
+    pub(crate) fn run_time(&self) -> Duration {
+        if self.has_started.get() { Duration::from_nanos(self.now()) } else { Duration::ZERO }
     }
 
     /// The instant that is so many nanoseconds after the start of the run.

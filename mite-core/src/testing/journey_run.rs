@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::sent::Sent;
+use crate::report::exchanges::summary;
 use crate::{CheckReport, Error, ErrorReport, RecordedError, Report, RequestReport, Result, TransactionReport};
 
 /// One call of a journey, and what came of it: see [`run_journey`](super::run_journey).
@@ -72,7 +73,7 @@ impl JourneyRun {
         self.report.transactions.iter().find(|transaction| transaction.transaction == name)
     }
 
-    /// The requests of the journey, by transaction, method and outcome.
+    /// The requests of the journey, by transaction, method, name and outcome.
     pub fn requests(&self) -> &[RequestReport] {
         &self.report.requests
     }
@@ -127,9 +128,13 @@ impl fmt::Debug for JourneyRun {
             writeln!(f, "  transaction {name:?}: {count}, {errors} with an error, at most {:?}", time.max())?;
         }
         for request in &self.report.requests {
-            let RequestReport { method, code, error, count, transaction, .. } = request;
+            let RequestReport { method, name, code, error, count, transaction, .. } = request;
             let outcome = error.clone().unwrap_or_else(|| code.to_string());
-            writeln!(f, "  request in {transaction:?}: {count} × {method} {outcome}")?;
+            let named = name.as_ref().map_or_else(String::new, |name| format!("{name} "));
+            writeln!(f, "  request in {transaction:?}: {count} × {method} {named}{outcome}")?;
+        }
+        for exchange in self.report.failed_exchanges() {
+            writeln!(f, "  failed exchange: {}", summary(exchange))?;
         }
         for error in &self.report.errors {
             let ErrorReport { transaction, message, location, count, .. } = error;

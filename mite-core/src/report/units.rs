@@ -1,0 +1,61 @@
+//! Times and sizes for people: three digits, in the unit that fits.
+//!
+//! They are apart from the texts that have them in them, which are several.
+
+use std::time::Duration;
+
+/// Three significant digits in the unit that fits: `873 µs`, `1.24 ms`, `12.3 s`.
+pub(crate) fn time(duration: Duration) -> String {
+    let micros = duration.as_secs_f64() * 1e6;
+    // The limits are where rounding to three digits reaches the next unit.
+    let (value, unit) = match micros {
+        0.0..999.5 => (micros, "µs"),
+        999.5..999_500.0 => (micros / 1e3, "ms"),
+        _ => (micros / 1e6, "s"),
+    };
+    digits(value, unit)
+}
+
+pub(super) fn bytes(bytes: u64) -> String {
+    let bytes = bytes as f64;
+    match bytes {
+        0.0..1024.0 => format!("{bytes} B"),
+        1024.0..1_048_576.0 => digits(bytes / 1024.0, "KiB"),
+        1_048_576.0..1_073_741_824.0 => digits(bytes / 1_048_576.0, "MiB"),
+        _ => digits(bytes / 1_073_741_824.0, "GiB"),
+    }
+}
+
+fn digits(value: f64, unit: &str) -> String {
+    let decimals = match value {
+        _ if unit == "µs" => 0,
+        ..9.995 => 2,
+        ..99.95 => 1,
+        _ => 0,
+    };
+    format!("{value:.decimals$} {unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_fit_and_have_three_digits() {
+        let cases = [
+            (0, "0 µs"),
+            (873, "873 µs"),
+            (1_240, "1.24 ms"),
+            (12_345, "12.3 ms"),
+            (999_499, "999 ms"),
+            (999_500, "1.00 s"),
+            (12_300_000, "12.3 s"),
+        ];
+        for (micros, text) in cases {
+            assert_eq!(time(Duration::from_micros(micros)), text);
+        }
+        assert_eq!(bytes(0), "0 B");
+        assert_eq!(bytes(1536), "1.50 KiB");
+        assert_eq!(bytes(64 << 20), "64.0 MiB");
+    }
+}

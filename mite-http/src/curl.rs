@@ -112,8 +112,10 @@ fn is_plain(bytes: &[u8]) -> bool {
 /// The format, in single quotes, for which the `printf` of any POSIX shell prints these bytes.
 fn printf_format(bytes: &[u8]) -> String {
     let mut format = String::with_capacity(bytes.len());
-    for &byte in bytes {
+    for (at, &byte) in bytes.iter().enumerate() {
         match byte {
+            // At the start, a shell would take it for an option.
+            b'-' if at == 0 => format.push_str(r"\055"),
             b'%' => format.push_str("%%"),
             b'\\' | b'\'' | 0..0x20 | 0x7f.. => {
                 let _ = write!(format, "\\{byte:03o}");

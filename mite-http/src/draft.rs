@@ -263,7 +263,8 @@ fn replace(old: &mut HeaderMap, new: &HeaderMap) {
 
 /// Takes out the names of which a value is `unwanted`.
 fn remove(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName, &HeaderValue) -> bool) {
-    let names: Vec<_> = headers.iter().filter(|(name, value)| unwanted(name, value)).map(|(name, _)| name.clone()).collect();
+    let names: Vec<_> =
+        headers.iter().filter(|(name, value)| unwanted(name, value)).map(|(name, _)| name.clone()).collect();
     for name in names {
         headers.remove(name);
     }

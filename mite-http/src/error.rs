@@ -69,7 +69,14 @@ impl Fault {
 
     /// The error of a request to `url`, whose credentials have been taken out before.
     pub(crate) fn of(self, method: &Method, url: &Url) -> HttpError {
-        HttpError { inner: Box::new(Inner { fault: self, request: Some((method.clone(), url.clone())), name: None, status: None }) }
+        HttpError {
+            inner: Box::new(Inner {
+                fault: self,
+                request: Some((method.clone(), url.clone())),
+                name: None,
+                status: None,
+            }),
+        }
     }
 
     /// The error of a request whose URL is not known, or not fit to be shown.

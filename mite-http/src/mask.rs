@@ -62,7 +62,8 @@ impl<'a> Masks<'a> {
     pub(crate) fn header(&self, name: &HeaderName, value: &HeaderValue) -> String {
         let text = String::from_utf8_lossy(value.as_bytes());
         if *name == AUTHORIZATION || *name == PROXY_AUTHORIZATION {
-            let scheme = text.split(' ').next().and_then(|word| SCHEMES.iter().find(|it| it.eq_ignore_ascii_case(word)));
+            let scheme =
+                text.split(' ').next().and_then(|word| SCHEMES.iter().find(|it| it.eq_ignore_ascii_case(word)));
             return scheme.map_or_else(|| MASK.to_owned(), |scheme| format!("{scheme} {MASK}"));
         }
         if value.is_sensitive() {
@@ -108,7 +109,9 @@ impl<'a> Masks<'a> {
     /// A query or a form.
     pub(crate) fn form(&self, text: &str) -> String {
         let masked = |pair: &str| match pair.split_once('=') {
-            Some((name, _)) if self.covers(&String::from_utf8_lossy(&percent_decoded(name))) => format!("{name}={MASK}"),
+            Some((name, _)) if self.covers(&String::from_utf8_lossy(&percent_decoded(name))) => {
+                format!("{name}={MASK}")
+            }
             _ => pair.to_owned(),
         };
         text.split('&').map(masked).collect::<Vec<_>>().join("&")

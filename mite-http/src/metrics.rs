@@ -3,15 +3,12 @@
 
 use std::net::IpAddr;
 
-use mite_core::{RequestSample, Scope};
+use mite_core::{ExchangeText, RequestSample, Scope};
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use crate::{
-    fields::Fields,
-    hop::Hop,
-    response::Response,
-    session::Ended,
-    settings::Settings,
+    error::HttpError, fields::Fields, hop::Hop, mask::Masks, response::Response, sent::Sent, session::Ended,
+    settings::Settings, transcript,
 };
 
 const HTTP_METRICS: &str = "http_metrics";
@@ -26,6 +23,7 @@ pub(crate) fn report(scope: &Scope, settings: &Settings, ended: &Ended<'_>) {
     let Ended { sent, timings, outcome } = *ended;
     let mut sample = RequestSample {
         method: sent.method().as_str(),
+        name: sent.name(),
         total: timings.total(),
         dns: timings.dns(),
         connect: timings.connect(),
@@ -41,8 +39,32 @@ pub(crate) fn report(scope: &Scope, settings: &Settings, ended: &Ended<'_>) {
         Err(error) => sample.error = Some(error.class()),
     }
     scope.request(&sample);
+    if matches!(sample.code, 0 | 400..600) {
+        scope.failed_exchange(&sample, || written_out(sent, outcome, Masks::new(&settings.masked)));
+    }
     if let Ok(response) = outcome {
         tell(scope, settings, response);
+    }
+}
+
+fn written_out(sent: &Sent, outcome: Result<&Response, &HttpError>, masks: Masks<'_>) -> ExchangeText {
+    let request = match sent.headers() {
+        Ok(headers) => {
+            let content = sent.draft.content();
+            transcript::request(sent.method().as_str(), sent.url(), &headers, content, masks)
+        }
+        // It was sent, and so it can be written out.
+        Err(mistake) => mistake.what(),
+    };
+    let response = outcome.map(|response| {
+        let line = format!("{:?} {}", response.version(), response.status());
+        transcript::response(&line, response.headers(), response.body(), masks)
+    });
+    ExchangeText {
+        url: masks.url(sent.url()),
+        message: outcome.err().map(HttpError::what),
+        request,
+        response: response.unwrap_or_default(),
     }
 }
 

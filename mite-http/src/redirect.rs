@@ -81,7 +81,10 @@ fn location(headers: &HeaderMap) -> Result<Option<&HeaderValue>, Fault> {
         return Ok(None);
     };
     if values.any(|other| other != first) {
-        return Err(Fault::new(Class::Redirect, "redirected to several places at once: there are different `Location`s"));
+        return Err(Fault::new(
+            Class::Redirect,
+            "redirected to several places at once: there are different `Location`s",
+        ));
     }
     Ok(Some(first).filter(|value| !value.as_bytes().trim_ascii().is_empty()))
 }

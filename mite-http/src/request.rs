@@ -16,13 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use mite_core::Scope;
 use serde::Serialize;
 
-use crate::{
-    draft::Draft,
-    error::HttpError,
-    metrics,
-    response::Response,
-    session::Session,
-};
+use crate::{draft::Draft, error::HttpError, metrics, response::Response, session::Session};
 
 /// A request that is sent when it is awaited.
 ///

@@ -19,7 +19,12 @@ use tokio::{
 use super::*;
 use crate::peers::{Peer, Server, nobody, ok, outgoing, url};
 
-const LIMITS: Limits = Limits { connect: Duration::from_mins(1), request: Duration::from_mins(1) };
+const LIMITS: Limits = Limits {
+    connect: Duration::from_mins(1),
+    first_byte: None,
+    request: Duration::from_mins(1),
+    left: Duration::from_mins(1),
+};
 
 async fn send(client: &Client, method: Method, url: &Url) -> Result<Reply, Fault> {
     client.exchange(url, outgoing(method, url, ""), LIMITS).await.1.map(|(reply, _)| reply)
@@ -191,10 +196,10 @@ async fn the_request_timeout_ends_a_stall_in_the_head_and_in_the_body() {
         })
         .await;
         let (client, url) = (Client::new(), server.url("/"));
-        let limits = Limits { request: Duration::from_millis(20), ..LIMITS };
+        let limits = Limits { left: Duration::from_millis(20), ..LIMITS };
         let (timings, outcome) = client.exchange(&url, outgoing(Method::GET, &url, ""), limits).await;
         assert_eq!(outcome.unwrap_err().class, Class::Timeout);
-        assert!(timings.total() >= limits.request);
+        assert!(timings.total() >= limits.left);
         client_closed.await.unwrap();
         assert_eq!(client.pool.len(), 0);
     }

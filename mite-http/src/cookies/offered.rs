@@ -74,7 +74,9 @@ fn check_prefix(cookie: &RawCookie<'_>, secure: bool) -> Result<(), &'static str
         return Err("a name that begins with `__Secure-` is for cookies that are `Secure`");
     }
     if begins("__Host-") && !(secure && cookie.domain().is_none() && cookie.path() == Some("/")) {
-        return Err("a name that begins with `__Host-` is for cookies that are `Secure`, with `Path=/` and without `Domain`");
+        return Err(
+            "a name that begins with `__Host-` is for cookies that are `Secure`, with `Path=/` and without `Domain`",
+        );
     }
     Ok(())
 }
@@ -99,7 +101,8 @@ fn hides_a_secure_one(store: &CookieStore, url: &Url, cookie: &RawCookie<'_>) ->
     let Some(host) = url.host_str() else {
         return false;
     };
-    let below = |one: &str, other: &str| one == other || one.strip_suffix(other).is_some_and(|rest| rest.ends_with('.'));
+    let below =
+        |one: &str, other: &str| one == other || one.strip_suffix(other).is_some_and(|rest| rest.ends_with('.'));
     store.iter_unexpired().any(|kept| {
         let domain = match &kept.domain {
             CookieDomain::HostOnly(domain) | CookieDomain::Suffix(domain) => domain.as_str(),

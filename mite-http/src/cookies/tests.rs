@@ -32,7 +32,8 @@ fn a_jar_is_nothing_until_a_cookie_is_set() {
 #[test]
 fn cookies_go_back_where_they_belong_longer_paths_first() {
     let jar = CookieJar::new();
-    let cookies = ["b=1; Path=/; HttpOnly", "a=2; Path=/admin", "tls=3; Path=/; Secure", "c=4; Path=/; Domain=app.test"];
+    let cookies =
+        ["b=1; Path=/; HttpOnly", "a=2; Path=/admin", "tls=3; Path=/; Secure", "c=4; Path=/; Domain=app.test"];
     answered(&jar, "https://app.test/login", &cookies);
     let table = [
         ("http://app.test/users", Some("b=1; c=4")),
@@ -241,8 +242,7 @@ proptest! {
             prop_assert!(cookies.iter().any(|offered| offered.windows(value.len().max(1)).any(|part| part == value) || value.is_empty()));
         }
         let sent = jar.header(&from);
-        let expected = kept.iter().filter(|cookie| jar.get_at(&from, cookie.name()).is_some()).count();
-        prop_assert_eq!(sent.is_some(), expected > 0);
+        prop_assert_eq!(sent.is_some(), !kept.is_empty());
         prop_assert_eq!(jar.header(&url("https://elsewhere.test/a/b")), None);
     }
 

@@ -137,7 +137,9 @@ fn what_cannot_be_followed_says_why() {
         "redirected more than 2 times, at last to `http://h/x`"
     );
     let gone = Asked { replayable: false, ..asked(&Method::POST, &url) };
-    assert!(refused(decide(StatusCode::TEMPORARY_REDIRECT, &to, gone, Some(2))).contains("cannot be sent a second time"));
+    assert!(
+        refused(decide(StatusCode::TEMPORARY_REDIRECT, &to, gone, Some(2))).contains("cannot be sent a second time")
+    );
     // It becomes a GET, which needs no body.
     assert!(decide(StatusCode::FOUND, &to, gone, Some(2)).unwrap().is_some());
 }

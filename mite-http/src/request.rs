@@ -44,12 +44,13 @@ use crate::{draft::Draft, error::HttpError, metrics, response::Response, session
 pub struct Request {
     session: Rc<Session>,
     scope: Scope,
-    draft: Result<Draft, HttpError>,
+    /// Boxed, because each method moves it on.
+    draft: Result<Box<Draft>, HttpError>,
 }
 
 impl Request {
     pub(crate) fn new(session: Rc<Session>, scope: Scope, draft: Result<Draft, HttpError>) -> Self {
-        Self { session, scope, draft }
+        Self { session, scope, draft: draft.map(Box::new) }
     }
 
     fn with(mut self, change: impl FnOnce(&mut Draft) -> Result<(), HttpError>) -> Self {

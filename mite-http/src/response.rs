@@ -40,8 +40,16 @@ const EXCERPT: usize = 200;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Response {
+    /// Boxed, because a response is moved through each future that has waited for it.
+    inner: Box<Inner>,
+}
+
+#[derive(Debug, Clone)]
+struct Inner {
     sent: Sent,
-    head: Head,
+    status: StatusCode,
+    version: Version,
+    headers: HeaderMap,
     body: Bytes,
     received: u64,
     trailers: Option<Box<HeaderMap>>,
@@ -50,67 +58,63 @@ pub struct Response {
     history: Vec<Response>,
 }
 
-#[derive(Debug, Clone)]
-struct Head {
-    status: StatusCode,
-    version: Version,
-    headers: HeaderMap,
-}
-
 impl Response {
     pub(crate) fn new(sent: Sent, reply: Reply, remote: SocketAddr, timings: Timings) -> Self {
-        let head = Head { status: reply.head.status, version: reply.head.version, headers: reply.head.headers };
-        Self {
+        let Reply { head, body, received, trailers } = reply;
+        let inner = Inner {
             sent,
-            head,
-            body: reply.body,
-            received: reply.received,
-            trailers: reply.trailers,
+            status: head.status,
+            version: head.version,
+            headers: head.headers,
+            body,
+            received,
+            trailers,
             remote,
             timings,
             history: Vec::new(),
-        }
+        };
+        Self { inner: Box::new(inner) }
     }
 
     /// The last of a chain of redirects.
     pub(crate) fn after(mut self, history: Vec<Self>) -> Self {
-        self.history = history;
+        self.inner.history = history;
         self
     }
 
     /// The status.
     pub fn status(&self) -> StatusCode {
-        self.head.status
+        self.inner.status
     }
 
     /// The headers.
     pub fn headers(&self) -> &HeaderMap {
-        &self.head.headers
+        &self.inner.headers
     }
 
     /// What the server sent after the body of a chunked response, as if it were headers.
     pub fn trailers(&self) -> Option<&HeaderMap> {
-        self.trailers.as_deref()
+        self.inner.trailers.as_deref()
     }
 
     /// The version of HTTP in which the server answered.
     pub fn version(&self) -> Version {
-        self.head.version
+        self.inner.version
     }
 
     /// The URL that answered, without credentials: where the last redirect led, if there was one.
     pub fn url(&self) -> &Url {
-        self.sent.url()
+        self.inner.sent.url()
     }
 
     /// The method of the request that was answered; after a redirect it may not be the first one's.
     pub fn method(&self) -> &Method {
-        self.sent.method()
+        self.inner.sent.method()
     }
 
     /// The redirects on the way, the first one first, each with its status, headers and timings; mostly there are none.
     pub fn history(&self) -> &[Response] {
-        &self.history
+        &self.inner.history
     }
 
     /// What was sent, as a command line of curl for `sh`: with the headers and cookies of the session, and the body. Redirects
@@ -118,22 +122,22 @@ impl Response {
     ///
     /// **Its secrets are in it**, passwords, tokens and cookies, as they were sent: it is not for logs that others read.
     pub fn to_curl(&self) -> String {
-        self.sent.to_curl(if self.version() == Version::HTTP_2 { &["--http2"] } else { &[] })
+        self.inner.sent.to_curl(if self.version() == Version::HTTP_2 { &["--http2"] } else { &[] })
     }
 
     /// The address that answered.
     pub fn remote_addr(&self) -> SocketAddr {
-        self.remote
+        self.inner.remote
     }
 
     /// How long each phase of the request took; without the redirects on the way, which have timings of their own.
     pub fn timings(&self) -> &Timings {
-        &self.timings
+        &self.inner.timings
     }
 
     /// The body. The bytes are shared, not copied.
     pub fn bytes(&self) -> Bytes {
-        self.body.clone()
+        self.inner.body.clone()
     }
 
     /// The body as text, which is taken to be UTF-8 whatever `Content-Type` says.
@@ -142,7 +146,7 @@ impl Response {
     ///
     /// Class `decode`, if the body is not UTF-8.
     pub fn text(&self) -> Result<String, HttpError> {
-        match std::str::from_utf8(&self.body) {
+        match std::str::from_utf8(&self.inner.body) {
             Ok(text) => Ok(text.to_owned()),
             Err(error) => {
                 Err(self.error(Fault::new(Class::Decode, "failed to decode the body as UTF-8").because(error)))
@@ -156,7 +160,7 @@ impl Response {
     ///
     /// Class `decode`, if the body is not JSON or not a `T`; the error names the place in the document, `users[3].name`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, HttpError> {
-        let mut document = serde_json::Deserializer::from_slice(&self.body);
+        let mut document = serde_json::Deserializer::from_slice(&self.inner.body);
         let value = serde_path_to_error::deserialize(&mut document).map_err(|error| {
             let place = error.path().to_string();
             // The path of an error in the outermost value is a dot, which says nothing.
@@ -188,35 +192,35 @@ impl Response {
 
     /// Bytes of body that came over the network.
     pub(crate) fn received(&self) -> u64 {
-        self.received
+        self.inner.received
     }
 
     /// The request that this answers.
     pub(crate) fn sent(&self) -> &Sent {
-        &self.sent
+        &self.inner.sent
     }
 
     /// What the journey calls the request.
     pub(crate) fn name(&self) -> Option<&str> {
-        self.sent.name()
+        self.inner.sent.name()
     }
 
     pub(crate) fn body(&self) -> &Bytes {
-        &self.body
+        &self.inner.body
     }
 
     pub(crate) fn error(&self, fault: Fault) -> HttpError {
-        self.sent.error(fault).with_status(self.status())
+        self.inner.sent.error(fault).with_status(self.status())
     }
 
     /// `what`, followed by the beginning of the body on one line.
     fn with_excerpt(&self, what: String) -> String {
-        let beginning = &self.body[..self.body.len().min(EXCERPT)];
+        let beginning = &self.inner.body[..self.inner.body.len().min(EXCERPT)];
         let words: Vec<_> = String::from_utf8_lossy(beginning).split_whitespace().map(str::to_owned).collect();
         if words.is_empty() {
             return what;
         }
-        let rest = if self.body.len() > EXCERPT { "…" } else { "" };
+        let rest = if self.inner.body.len() > EXCERPT { "…" } else { "" };
         // A character cut in two is none.
         let shown = words.join(" ");
         let shown = shown.trim_end_matches(char::REPLACEMENT_CHARACTER);

@@ -15,7 +15,7 @@ use crate::{
 
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
-    pub(crate) draft: Draft,
+    pub(crate) draft: Box<Draft>,
     /// The session's headers.
     defaults: Option<Arc<HeaderMap>>,
     /// What the jar had for the URL, unless the request said itself which cookies it sends.
@@ -23,7 +23,7 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    pub(crate) fn new(draft: Draft, defaults: Option<Arc<HeaderMap>>, cookie: Option<HeaderValue>) -> Self {
+    pub(crate) fn new(draft: Box<Draft>, defaults: Option<Arc<HeaderMap>>, cookie: Option<HeaderValue>) -> Self {
         Self { draft, defaults, cookie }
     }
 

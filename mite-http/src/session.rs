@@ -89,7 +89,11 @@ impl Session {
     ///
     /// If there is no whole response, or it leads to where nobody can follow. Where nothing was sent, because the request makes
     /// no sense, `ended` is not called.
-    pub(crate) async fn perform(&self, draft: Draft, mut ended: impl FnMut(&Ended<'_>)) -> Result<Response, HttpError> {
+    pub(crate) async fn perform(
+        &self,
+        draft: Box<Draft>,
+        mut ended: impl FnMut(&Ended<'_>),
+    ) -> Result<Response, HttpError> {
         if self.closed.get() {
             return Err(draft.mistake(CLOSED));
         }
@@ -115,7 +119,7 @@ impl Session {
     /// One request and its response.
     async fn exchange(
         &self,
-        draft: Draft,
+        draft: Box<Draft>,
         limits: Limits,
         ended: &mut impl FnMut(&Ended<'_>),
     ) -> Result<Response, HttpError> {
@@ -141,17 +145,17 @@ impl Session {
 
     /// What would be sent for `draft`, as a command line.
     pub(crate) fn to_curl(&self, draft: &Draft) -> String {
-        self.prepared(draft.clone()).to_curl(&[])
+        self.prepared(Box::new(draft.clone())).to_curl(&[])
     }
 
-    fn prepared(&self, draft: Draft) -> Sent {
+    fn prepared(&self, draft: Box<Draft>) -> Sent {
         let cookie = self.jar.get().and_then(|jar| jar.header(&draft.url));
         Sent::new(draft, self.settings.headers.clone(), cookie)
     }
 }
 
 /// Where `response` leads, if it leads anywhere.
-fn next(response: &Response, hops: usize, most: Option<u32>) -> Result<Option<Draft>, HttpError> {
+fn next(response: &Response, hops: usize, most: Option<u32>) -> Result<Option<Box<Draft>>, HttpError> {
     let draft = &response.sent().draft;
     let asked = Asked {
         method: &draft.method,
@@ -161,7 +165,7 @@ fn next(response: &Response, hops: usize, most: Option<u32>) -> Result<Option<Dr
     };
     let follow = redirect::decide(response.status(), response.headers(), asked, most);
     match follow.map_err(|fault| response.error(fault))? {
-        Some(follow) => draft.redirected(follow).map(Some),
+        Some(follow) => Ok(Some(Box::new(draft.redirected(follow)?))),
         None => Ok(None),
     }
 }

@@ -11,7 +11,7 @@ pub(crate) fn response(status: u16, body: impl Into<Bytes>) -> Response {
     let body = body.into();
     let reply = Reply { head, received: body.len() as u64, body, trailers: None };
     let draft = Draft::new(Method::POST, "http://h:1/users", || unreachable!("the URL is absolute")).unwrap();
-    let sent = Sent::new(draft, None, None);
+    let sent = Sent::new(Box::new(draft), None, None);
     Response::new(sent, reply, "127.0.0.1:1".parse().unwrap(), Timings::starting(Instant::now()))
 }
 

@@ -12,8 +12,8 @@ fn session(settings: Settings) -> Session {
     Session::new(settings, Rc::new(Client::new()))
 }
 
-fn draft(method: Method, url: &Url) -> Draft {
-    Draft::new(method, url.as_str(), || panic!("{url} is absolute")).unwrap()
+fn draft(method: Method, url: &Url) -> Box<Draft> {
+    Box::new(Draft::new(method, url.as_str(), || panic!("{url} is absolute")).unwrap())
 }
 
 async fn get(session: &Session, url: &Url) -> Result<Response, HttpError> {
@@ -21,7 +21,7 @@ async fn get(session: &Session, url: &Url) -> Result<Response, HttpError> {
 }
 
 /// What the report would get: the status or the class of the error of each request that was sent, and where.
-async fn perform(session: &Session, draft: Draft) -> (Vec<String>, Result<Response, HttpError>) {
+async fn perform(session: &Session, draft: Box<Draft>) -> (Vec<String>, Result<Response, HttpError>) {
     let mut told = Vec::new();
     let outcome = session
         .perform(draft, |ended| {

@@ -68,9 +68,10 @@ fn session(context: &PatType, argument: &Ident, options: &Options, library: &Pat
     let given = options.settings.as_ref().map(|expression| {
         quote_spanned! {place=> let #own: #library::__private::Settings = #expression; }
     });
-    let settings = match given {
-        Some(_) => own.to_token_stream(),
-        None => quote_spanned! {place=> #library::__private::Settings::new() },
+    let settings = if given.is_some() {
+        own.to_token_stream()
+    } else {
+        quote_spanned! {place=> #library::__private::Settings::new() }
     };
     quote_spanned! {added_at(pat.span())=>
         #given

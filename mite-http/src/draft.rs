@@ -99,6 +99,7 @@ impl Draft {
     }
 
     /// The body, unless it is a stream.
+    #[expect(clippy::unnecessary_wraps, reason = "there may be bodies that are gone once they are sent")]
     pub(crate) fn content(&self) -> Option<&Bytes> {
         Some(&self.body)
     }
@@ -145,7 +146,11 @@ impl Draft {
 
     /// Puts these headers in the place of those of the same names.
     pub(crate) fn headers(&mut self, headers: HeaderMap) {
-        replace(&mut self.headers, &headers);
+        if self.headers.is_empty() {
+            self.headers = headers;
+        } else {
+            replace(&mut self.headers, &headers);
+        }
     }
 
     pub(crate) fn query(&mut self, query: &impl Serialize) -> Result<(), HttpError> {

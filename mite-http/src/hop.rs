@@ -72,7 +72,9 @@ impl<'a> Hop<'a> {
 
 /// What a session calls for each response.
 #[derive(Clone)]
-pub(crate) struct OnResponse(Arc<dyn Fn(&Hop<'_>, &mut Fields) + Send + Sync>);
+pub(crate) struct OnResponse(Arc<Callback>);
+
+type Callback = dyn Fn(&Hop<'_>, &mut Fields) + Send + Sync;
 
 impl OnResponse {
     pub(crate) fn new(callback: impl Fn(&Hop<'_>, &mut Fields) + Send + Sync + 'static) -> Self {

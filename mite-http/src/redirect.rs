@@ -1,6 +1,8 @@
 //! Whether a response sends its request elsewhere, and what is then asked for there.
 //! It is separate and pure, because it decides what may leave an origin: tables and arbitrary bytes test it.
 
+use std::fmt::Write as _;
+
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
     header::{AUTHORIZATION, COOKIE, EXPECT, LOCATION, PROXY_AUTHORIZATION, TRAILER, TRANSFER_ENCODING},
@@ -9,8 +11,17 @@ use url::Url;
 
 use crate::error::{Class, Fault};
 
-/// How many redirects a request follows unless told otherwise.
-pub(crate) const USUAL: u32 = 10;
+/// What is done unless a session says otherwise.
+pub(crate) const USUAL: Redirects = Redirects::UpTo(10);
+
+/// What is done about redirects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Redirects {
+    /// So many are followed; one more is an error.
+    UpTo(u32),
+    /// They are responses as any other.
+    NotFollowed,
+}
 
 /// A request that was answered.
 #[derive(Debug, Clone, Copy)]
@@ -35,8 +46,7 @@ pub(crate) struct Follow {
     pub(crate) same_origin: bool,
 }
 
-/// Where a response with this status and these headers sends the request, if it does; at most `limit` times, and never
-/// without a limit.
+/// Where a response with this status and these headers sends the request, if it does and is followed.
 ///
 /// # Errors
 ///
@@ -45,9 +55,9 @@ pub(crate) fn decide(
     status: StatusCode,
     headers: &HeaderMap,
     asked: Asked<'_>,
-    limit: Option<u32>,
+    redirects: Redirects,
 ) -> Result<Option<Follow>, Fault> {
-    let (Some(limit), 301 | 302 | 303 | 307 | 308) = (limit, status.as_u16()) else {
+    let (Redirects::UpTo(limit), 301 | 302 | 303 | 307 | 308) = (redirects, status.as_u16()) else {
         return Ok(None);
     };
     let Some(location) = location(headers)? else {
@@ -113,7 +123,7 @@ fn percent_encoded(bytes: &[u8]) -> String {
         if byte.is_ascii() {
             text.push(char::from(byte));
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            let _ = write!(text, "%{byte:02X}");
         }
     }
     text

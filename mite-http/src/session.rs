@@ -14,7 +14,7 @@ use crate::{
     cookies::CookieJar,
     draft::Draft,
     error::{Class, Fault, HttpError},
-    redirect::{self, Asked},
+    redirect::{self, Asked, Redirects},
     response::Response,
     sent::Sent,
     settings::Settings,
@@ -101,14 +101,14 @@ impl Session {
             return Err(draft.mistake(mistake.clone()));
         }
         let mut limits = self.settings.limits(&draft);
-        let most = self.settings.redirects_of(&draft);
+        let redirects = self.settings.redirects_of(&draft);
         let mut response = self.exchange(draft, limits, &mut ended).await?;
         if !response.status().is_redirection() {
             return Ok(response);
         }
         let start = response.timings().start();
         let mut history = Vec::new();
-        while let Some(next) = next(&response, history.len(), most)? {
+        while let Some(next) = next(&response, history.len(), redirects)? {
             history.push(response);
             limits.left = limits.request.saturating_sub(start.elapsed());
             response = self.exchange(next, limits, &mut ended).await?;
@@ -155,7 +155,7 @@ impl Session {
 }
 
 /// Where `response` leads, if it leads anywhere.
-fn next(response: &Response, hops: usize, most: Option<u32>) -> Result<Option<Box<Draft>>, HttpError> {
+fn next(response: &Response, hops: usize, redirects: Redirects) -> Result<Option<Box<Draft>>, HttpError> {
     let draft = &response.sent().draft;
     let asked = Asked {
         method: &draft.method,
@@ -163,7 +163,7 @@ fn next(response: &Response, hops: usize, most: Option<u32>) -> Result<Option<Bo
         replayable: draft.is_replayable(),
         hops: u32::try_from(hops).unwrap_or(u32::MAX),
     };
-    let follow = redirect::decide(response.status(), response.headers(), asked, most);
+    let follow = redirect::decide(response.status(), response.headers(), asked, redirects);
     match follow.map_err(|fault| response.error(fault))? {
         Some(follow) => Ok(Some(Box::new(draft.redirected(follow)?))),
         None => Ok(None),

@@ -7,7 +7,13 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::{client::Limits, cookies::CookieJar, draft::Draft, hop::OnResponse, redirect};
+use crate::{
+    client::Limits,
+    cookies::CookieJar,
+    draft::Draft,
+    hop::OnResponse,
+    redirect::{self, Redirects},
+};
 
 /// Both timeouts, unless told otherwise.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -39,8 +45,7 @@ pub struct Settings {
     timeout: Duration,
     connect_timeout: Duration,
     first_byte_timeout: Option<Duration>,
-    /// How many are followed, if any.
-    redirects: Option<u32>,
+    redirects: Redirects,
     pub(crate) jar: Option<CookieJar>,
     pub(crate) on_response: Option<OnResponse>,
     /// The names of secrets, beside the usual ones.
@@ -63,7 +68,7 @@ impl Settings {
             timeout: TIMEOUT,
             connect_timeout: TIMEOUT,
             first_byte_timeout: None,
-            redirects: Some(redirect::USUAL),
+            redirects: redirect::USUAL,
             jar: None,
             on_response: None,
             masked: Vec::new(),
@@ -127,8 +132,8 @@ impl Settings {
         }
     }
 
-    /// How many redirects `draft` follows, if any.
-    pub(crate) fn redirects_of(&self, draft: &Draft) -> Option<u32> {
+    /// What is done about the redirects of `draft`.
+    pub(crate) fn redirects_of(&self, draft: &Draft) -> Redirects {
         draft.said().and_then(|options| options.redirects).unwrap_or(self.redirects)
     }
 }

@@ -1,6 +1,8 @@
 //! An exchange that failed, written out for people: what was sent and what came back, without what is secret.
 //! It is separate from the report because it is only written when there is room for it.
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 use http::{HeaderMap, header::CONTENT_TYPE};
 use url::{Position, Url};
@@ -56,7 +58,7 @@ fn write_body(text: &mut String, headers: &HeaderMap, content: &Bytes, masks: Ma
     }
     text.push_str(&masks.body(content_type.as_deref().unwrap_or_default(), &shown));
     if beginning.len() < content.len() {
-        text.push_str(&format!("\n… {} bytes more", content.len() - beginning.len()));
+        let _ = write!(text, "\n… {} bytes more", content.len() - beginning.len());
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a server offers in `Set-Cookie`, and whether a jar takes it.
 //! It is separate from the jar because here browsers ask for more than the store below does, and for bytes where that has text.
 
-use cookie_store::{CookieDomain, CookieStore, RawCookie};
+use cookie_store::{CookieDomain, CookieError as Refused, CookieStore, RawCookie};
 use http::HeaderValue;
 use url::{Host, Url};
 
@@ -47,7 +47,6 @@ pub(super) fn put(store: &mut CookieStore, url: &Url, offered: &HeaderValue) -> 
     if !is_trusted(url) && hides_a_secure_one(store, url, &cookie) {
         return Err("one of this name that is `Secure` is there, and the URL is not https");
     }
-    use cookie_store::CookieError as Refused;
     match store.insert_raw(&cookie, url) {
         // One that has expired already is how a cookie is erased, whether there was one or not.
         Ok(_) | Err(Refused::Expired) => Ok(()),

@@ -191,7 +191,9 @@ fn a_jar_is_written_and_read_again() {
     let again: CookieJar = serde_json::from_str(&text).unwrap();
     let without_fractions = |jar: &CookieJar| {
         let mut cookies = jar.all();
-        cookies.iter_mut().for_each(|cookie| cookie.expires = None);
+        for cookie in &mut cookies {
+            cookie.expires = None;
+        }
         cookies
     };
     assert_eq!(without_fractions(&again), without_fractions(&jar));

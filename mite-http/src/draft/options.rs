@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::fields::Fields;
+use crate::{fields::Fields, redirect::Redirects};
 
 /// The longest name, in bytes: names are kept for the whole run.
 pub(crate) const LONGEST_NAME: usize = 200;
@@ -12,8 +12,8 @@ pub(crate) const LONGEST_NAME: usize = 200;
 pub(crate) struct Options {
     pub(crate) name: Option<Name>,
     pub(crate) fields: Fields,
-    /// How many redirects are followed, or none; in the place of what the session says.
-    pub(crate) redirects: Option<Option<u32>>,
+    /// In the place of what the session says.
+    pub(crate) redirects: Option<Redirects>,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) first_byte_timeout: Option<Duration>,
     /// A redirect has led to another origin: what the session says in confidence is not said there.

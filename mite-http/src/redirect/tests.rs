@@ -15,7 +15,7 @@ fn asked<'a>(method: &'a Method, url: &'a Url) -> Asked<'a> {
 fn after(status: u16, method: &Method, from: &str, location: &str) -> Result<Option<Follow>, Fault> {
     let url = from.parse().unwrap();
     let status = StatusCode::from_u16(status).unwrap();
-    decide(status, &headers(location.as_bytes()), asked(method, &url), Some(USUAL))
+    decide(status, &headers(location.as_bytes()), asked(method, &url), USUAL)
 }
 
 fn refused(outcome: Result<Option<Follow>, Fault>) -> String {
@@ -78,7 +78,8 @@ fn a_location_is_resolved_against_the_url() {
         assert_eq!(follow.url.as_str(), to, "{location} from {from}");
     }
     let url = "http://h/".parse().unwrap();
-    let latin1 = decide(StatusCode::FOUND, &headers(b"/caf\xe9"), asked(&Method::GET, &url), Some(1)).unwrap();
+    let latin1 =
+        decide(StatusCode::FOUND, &headers(b"/caf\xe9"), asked(&Method::GET, &url), Redirects::UpTo(1)).unwrap();
     assert_eq!(latin1.unwrap().url.as_str(), "http://h/caf%E9");
 }
 
@@ -104,9 +105,9 @@ fn an_origin_is_scheme_host_and_port() {
 fn without_a_place_to_go_the_response_stays() {
     let url = "http://h/".parse().unwrap();
     for headers in [HeaderMap::new(), headers(b""), headers(b"  ")] {
-        assert_eq!(decide(StatusCode::FOUND, &headers, asked(&Method::GET, &url), Some(10)).unwrap(), None);
+        assert_eq!(decide(StatusCode::FOUND, &headers, asked(&Method::GET, &url), Redirects::UpTo(10)).unwrap(), None);
     }
-    let off = decide(StatusCode::FOUND, &headers(b"/x"), asked(&Method::GET, &url), None);
+    let off = decide(StatusCode::FOUND, &headers(b"/x"), asked(&Method::GET, &url), Redirects::NotFollowed);
     assert_eq!(off.unwrap(), None);
 }
 
@@ -125,23 +126,24 @@ fn what_cannot_be_followed_says_why() {
     let url = "http://h/".parse().unwrap();
     let mut two = headers(b"/x");
     two.append(LOCATION, HeaderValue::from_static("/x"));
-    assert!(decide(StatusCode::FOUND, &two, asked(&Method::GET, &url), Some(1)).unwrap().is_some());
+    assert!(decide(StatusCode::FOUND, &two, asked(&Method::GET, &url), Redirects::UpTo(1)).unwrap().is_some());
     two.append(LOCATION, HeaderValue::from_static("/y"));
-    let several = refused(decide(StatusCode::FOUND, &two, asked(&Method::GET, &url), Some(1)));
+    let several = refused(decide(StatusCode::FOUND, &two, asked(&Method::GET, &url), Redirects::UpTo(1)));
     assert!(several.contains("several places"), "{several}");
 
     let last = Asked { hops: 2, ..asked(&Method::GET, &url) };
     let to = headers(b"http://user:secret@h/x");
     assert_eq!(
-        refused(decide(StatusCode::FOUND, &to, last, Some(2))),
+        refused(decide(StatusCode::FOUND, &to, last, Redirects::UpTo(2))),
         "redirected more than 2 times, at last to `http://h/x`"
     );
     let gone = Asked { replayable: false, ..asked(&Method::POST, &url) };
     assert!(
-        refused(decide(StatusCode::TEMPORARY_REDIRECT, &to, gone, Some(2))).contains("cannot be sent a second time")
+        refused(decide(StatusCode::TEMPORARY_REDIRECT, &to, gone, Redirects::UpTo(2)))
+            .contains("cannot be sent a second time")
     );
     // It becomes a GET, which needs no body.
-    assert!(decide(StatusCode::FOUND, &to, gone, Some(2)).unwrap().is_some());
+    assert!(decide(StatusCode::FOUND, &to, gone, Redirects::UpTo(2)).unwrap().is_some());
 }
 
 prop_compose! {
@@ -167,7 +169,7 @@ proptest! {
         let url: Url = from.parse().unwrap();
         let asked = Asked { method: &method, url: &url, replayable, hops };
         let status = StatusCode::from_u16(status).unwrap();
-        match decide(status, &headers(&location), asked, Some(10)) {
+        match decide(status, &headers(&location), asked, USUAL) {
             Ok(Some(follow)) => {
                 prop_assert!(matches!(follow.url.scheme(), "http" | "https"), "{}", follow.url);
                 prop_assert!(follow.url.host_str().is_some_and(|host| !host.is_empty()), "{}", follow.url);

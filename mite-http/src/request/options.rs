@@ -10,6 +10,7 @@ use crate::{
     draft::options::{LONGEST_NAME, Name, Options},
     fields::Fields,
     metrics,
+    redirect::Redirects,
 };
 
 impl Request {
@@ -50,9 +51,10 @@ impl Request {
         let wanted = metrics::are_wanted(&self.scope);
         self.with(|draft| {
             let options = draft.options();
-            let outcome = match wanted {
-                true => options.fields.try_add(key.into(), &value),
-                false => Fields::new(false).try_add(key.into(), &value),
+            let outcome = if wanted {
+                options.fields.try_add(key.into(), &value)
+            } else {
+                Fields::new(false).try_add(key.into(), &value)
             };
             outcome.map_err(|mistake| draft.mistake(mistake))
         })
@@ -61,12 +63,12 @@ impl Request {
     /// Follows so many redirects and no more, in the place of what the session says. See
     /// [`Settings::redirects`](crate::Settings::redirects).
     pub fn redirects(self, most: u32) -> Self {
-        self.option(|options| options.redirects = Some(Some(most)))
+        self.option(|options| options.redirects = Some(Redirects::UpTo(most)))
     }
 
     /// Follows no redirect: the response is what came first.
     pub fn no_redirects(self) -> Self {
-        self.option(|options| options.redirects = Some(None))
+        self.option(|options| options.redirects = Some(Redirects::NotFollowed))
     }
 
     /// How long a new connection may take, in the place of the session's

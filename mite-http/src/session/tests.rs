@@ -91,7 +91,7 @@ async fn a_redirect_that_is_not_wanted_is_returned_as_it_is() {
     response.error_for_status().unwrap();
 
     let mut draft = draft(Method::GET, &server.url("/"));
-    draft.options().redirects = Some(None);
+    draft.options().redirects = Some(Redirects::NotFollowed);
     assert_eq!(perform(&session(Settings::new()), draft).await.0, ["GET / 302"]);
 }
 
@@ -215,7 +215,7 @@ async fn a_redirect_that_cannot_be_followed_is_an_error_after_its_response() {
     assert_eq!((told, outcome.unwrap_err().class()), (vec!["GET /mail 302".to_owned()], "redirect"));
 
     let mut none = draft(Method::GET, &server.url("/loop?token=1"));
-    none.options().redirects = Some(Some(0));
+    none.options().redirects = Some(Redirects::UpTo(0));
     assert_eq!(perform(&session, none).await.1.unwrap_err().class(), "redirect");
 
     let usual = self::session(Settings::new());

@@ -8,6 +8,7 @@ use crate::{
     cookies::CookieJar,
     fields::Fields,
     hop::{Hop, OnResponse},
+    redirect::Redirects,
 };
 
 impl Settings {
@@ -25,13 +26,13 @@ impl Settings {
     ///
     /// Each hop is a request of its own in the report and in `http_metrics`. The timeout holds for all of them together.
     pub fn redirects(mut self, most: u32) -> Self {
-        self.redirects = Some(most);
+        self.redirects = Redirects::UpTo(most);
         self
     }
 
     /// Follows no redirect: a response is returned as it is.
     pub fn no_redirects(mut self) -> Self {
-        self.redirects = None;
+        self.redirects = Redirects::NotFollowed;
         self
     }
 

@@ -121,7 +121,8 @@ impl HttpError {
     /// - `request`: the request could not be built, and nothing was sent.
     /// - `connect`: the name could not be resolved, or nobody accepted the connection.
     /// - `tls`: the TLS handshake failed, the server's certificate is not trusted, or a TLS record was wrong.
-    /// - `timeout`: the connect timeout or the request timeout ran out.
+    /// - `timeout`: the connect timeout, the one for the head of the response, or the request timeout ran out; the text says
+    ///   which.
     /// - `protocol`: the answer is not HTTP.
     /// - `closed`: the connection was closed before a response came.
     /// - `body`: the response broke off in its body.

@@ -240,11 +240,11 @@ async fn a_hop_that_fails_is_told_as_redirected() {
 
 #[tokio::test(flavor = "local")]
 async fn the_timeout_is_for_all_hops_together() {
-    // Each answer takes a third of it, so that the fourth is not waited for.
-    let limit = Duration::from_millis(60);
+    // Two answers fit into it.
+    let (limit, each) = (Duration::from_millis(60), Duration::from_millis(25));
     let server = Server::start(move |mut peer, _| async move {
         while peer.request().await.is_some() {
-            tokio::time::sleep(limit / 3).await;
+            tokio::time::sleep(each).await;
             peer.write(redirect("302 Found", "/again")).await;
         }
     })
@@ -278,29 +278,44 @@ async fn a_jar_that_is_given_outlives_the_session() {
 
 #[tokio::test(flavor = "local")]
 async fn a_server_may_take_so_long_for_the_head_and_longer_for_the_body() {
-    let slow = Duration::from_millis(300);
+    let limit = Duration::from_millis(200);
     let server = Server::start(move |mut peer, _| async move {
         let received = peer.request().await.unwrap();
-        if received.line().starts_with("GET /head") {
-            tokio::time::sleep(slow).await;
+        if received.line().starts_with("GET /never") {
+            // Until the client has had enough.
+            assert!(peer.request().await.is_none());
+            return;
         }
         peer.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n").await;
-        tokio::time::sleep(slow).await;
+        tokio::time::sleep(limit * 2).await;
         peer.write("body").await;
     })
     .await;
-    let session = session(Settings::new().first_byte_timeout(slow / 2));
-    let error = get(&session, &server.url("/head")).await.unwrap_err();
+    let patient = session(Settings::new().first_byte_timeout(limit));
+    assert_eq!(get(&patient, &server.url("/")).await.unwrap().text().unwrap(), "body");
+    let error = get(&patient, &server.url("/never")).await.unwrap_err();
     assert!(error.is_timeout());
-    assert!(
-        error
-            .to_string()
-            .ends_with("timeout: the head of the response was not there within 150ms of the request's end"),
-        "{error}"
-    );
-    let mut patient = draft(Method::GET, &server.url("/head"));
-    patient.options().first_byte_timeout = Some(Duration::from_mins(1));
-    assert_eq!(perform(&session, patient).await.1.unwrap().text().unwrap(), "body");
+    let what = "timeout: the head of the response was not there within 200ms of the request's end";
+    assert!(error.to_string().ends_with(what), "{error}");
+
+    let mut own = draft(Method::GET, &server.url("/never"));
+    own.options().first_byte_timeout = Some(limit / 10);
+    let error = perform(&patient, own).await.1.unwrap_err();
+    assert!(error.to_string().contains("within 20ms"), "{error}");
+}
+
+#[test]
+fn the_limits_of_a_request_come_before_those_of_its_session() {
+    let seconds = Duration::from_secs;
+    let settings = Settings::new().timeout(seconds(1)).connect_timeout(seconds(2)).first_byte_timeout(seconds(3));
+    let mut own = draft(Method::GET, &"http://h/".parse().unwrap());
+    let shown = |limits: Limits| [Some(limits.request), Some(limits.left), Some(limits.connect), limits.first_byte];
+    assert_eq!(shown(settings.limits(&own)), [1, 1, 2, 3].map(|count| Some(seconds(count))));
+    assert_eq!(Settings::new().limits(&own).first_byte, None);
+    own.timeout = Some(seconds(4));
+    own.options().connect_timeout = Some(seconds(5));
+    own.options().first_byte_timeout = Some(seconds(6));
+    assert_eq!(shown(settings.limits(&own)), [4, 4, 5, 6].map(|count| Some(seconds(count))));
 }
 
 #[tokio::test(flavor = "local")]

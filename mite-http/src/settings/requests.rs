@@ -16,13 +16,13 @@ impl Settings {
     ///
     /// The statuses 301, 302, 303, 307 and 308 with a `Location` are followed, as browsers do: 301 and 302 make a GET of a POST,
     /// 303 makes one of all but HEAD, and with the body go its `Content-` headers. 307 and 308 send the same once more. One
-    /// redirect more than `most` is an error of class `redirect`, and so is a `Location` that is no place of http or https.
+    /// redirect more than `most` (with 0, the first) is an error of class `redirect`, and so is a `Location` that is no place of
+    /// http or https.
     ///
     /// `Authorization`, `Proxy-Authorization` and `Cookie` headers that the journey has set, credentials of the URL, and headers
     /// whose values are marked as [sensitive](http::HeaderValue::set_sensitive) are not sent to another origin: to another
-    /// scheme, host or port, as curl and reqwest have it. So a redirect from http to https of one host loses them too, unlike in
-    /// a browser. What was left out once is not sent again further on. The cookies of the jar go where they belong, and a
-    /// `Referer` is not sent.
+    /// scheme, host or port, as curl and reqwest have it. So a redirect from http to https of one host loses them too. What was
+    /// left out once is not sent again further on. The cookies of the jar go where they belong, and a `Referer` is not sent.
     ///
     /// Each hop is a request of its own in the report and in `http_metrics`. The timeout holds for all of them together.
     pub fn redirects(mut self, most: u32) -> Self {

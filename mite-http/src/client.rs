@@ -87,7 +87,7 @@ impl Client {
     ) -> Result<Exchange, Fault> {
         let origin = self.pool.origin(&url[..Position::BeforePath]);
         while let Some((mut connection, idle_for)) = origin.take() {
-            match send_on(&mut connection, request, limits, timings).await {
+            match send_on(&mut connection, request, limits.first_byte, timings).await {
                 Ok(answer) => return Ok(self.answered(answer, connection, origin)),
                 // The connection was closed between the check and the first byte: this request can go elsewhere.
                 Err(Failure { unsent: Some(unsent), .. }) => request = unsent,
@@ -102,7 +102,7 @@ impl Client {
         }
         // Boxed, because few requests connect, and all would be as large as one that shakes hands.
         let mut connection = Box::pin(self.connector.connect(url, limits.connect, timings)).await?;
-        match send_on(&mut connection, request, limits, timings).await {
+        match send_on(&mut connection, request, limits.first_byte, timings).await {
             Ok(answer) => Ok(self.answered(answer, connection, origin)),
             Err(Failure { fault, .. }) => Err(fault),
         }
@@ -116,11 +116,11 @@ impl Client {
 async fn send_on(
     connection: &mut Connection,
     request: Outgoing,
-    limits: Limits,
+    first_byte: Option<Duration>,
     timings: &mut Timings,
 ) -> Result<Answer, Failure> {
     timings.transferring();
-    let outcome = match limits.first_byte {
+    let outcome = match first_byte {
         None => connection.send(request).await,
         Some(limit) => first_byte::send_within(limit, connection, request).await,
     };

@@ -7,6 +7,7 @@ use std::{
     future::poll_fn,
     path::{Path, PathBuf},
     pin::{Pin, pin},
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
 };
 
@@ -37,7 +38,7 @@ const PIECE: usize = 64 * 1024;
 ///   ends its connection.
 /// - Any other is sent in chunks.
 ///
-/// A stream or a reader can be sent once only.
+/// A stream or a reader can be sent once only, by whichever of its clones is the first.
 ///
 /// # Examples
 ///
@@ -51,16 +52,18 @@ const PIECE: usize = 64 * 1024;
 ///     Ok(())
 /// }
 /// ```
+#[derive(Clone)]
 #[must_use = "a body is sent by the request that has it"]
 pub struct Body(Kind);
 
+#[derive(Clone)]
 enum Kind {
     Whole(Bytes),
     /// Boxed, because most bodies are some bytes or none.
     Special(Box<Special>),
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Special {
     sources: Vec<Source>,
     /// How long its user says that it is, where that can be known without.
@@ -68,12 +71,13 @@ struct Special {
     trailers: Option<HeaderMap>,
 }
 
+#[derive(Clone)]
 enum Source {
     Bytes(Bytes),
     File(PathBuf),
     Once {
-        /// `None` once they have been sent.
-        pieces: Option<Pieces>,
+        /// `None` once they have been sent. What was sent is kept with the response, which may go to another thread.
+        pieces: Arc<Mutex<Option<Pieces>>>,
         length: Option<u64>,
     },
 }
@@ -94,17 +98,17 @@ impl Body {
     /// let body = Body::stream(lines).with_length(8);
     /// # let _ = body;
     /// ```
-    pub fn stream<T, E>(stream: impl Stream<Item = Result<T, E>> + 'static) -> Self
+    pub fn stream<T, E>(stream: impl Stream<Item = Result<T, E>> + Send + 'static) -> Self
     where
         T: Into<Bytes>,
         E: Into<Box<dyn Error + Send + Sync>>,
     {
-        Self::of(Source::Once { pieces: Some(Box::pin(Converted(Box::pin(stream)))), length: None })
+        Self::once(Box::pin(Converted(Box::pin(stream))))
     }
 
     /// All that a reader gives.
-    pub fn reader(reader: impl AsyncRead + 'static) -> Self {
-        Self::of(Source::Once { pieces: Some(Box::pin(Reading::new(reader))), length: None })
+    pub fn reader(reader: impl AsyncRead + Send + 'static) -> Self {
+        Self::once(Box::pin(Reading::new(reader)))
     }
 
     /// What a file contains, as long as it is when the request is sent.
@@ -130,6 +134,10 @@ impl Body {
         let mut special = self.into_special();
         special.trailers = Some(trailers);
         Self(Kind::Special(special))
+    }
+
+    fn once(pieces: Pieces) -> Self {
+        Self::of(Source::Once { pieces: Arc::new(Mutex::new(Some(pieces))), length: None })
     }
 
     fn of(source: Source) -> Self {
@@ -170,8 +178,8 @@ impl Body {
     }
 
     /// Opens what is to be opened. `expects` is whether the server is asked before it is sent.
-    pub(crate) async fn open(&mut self, expects: bool) -> Result<Payload, Fault> {
-        match &mut self.0 {
+    pub(crate) async fn open(&self, expects: bool) -> Result<Payload, Fault> {
+        match &self.0 {
             Kind::Whole(bytes) if bytes.is_empty() || !expects => Ok(Payload::whole(bytes.clone())),
             Kind::Whole(bytes) => Ok(Payload::streamed(vec![Segment::Bytes(bytes.clone())], None, true)),
             Kind::Special(special) => special.open(expects).await,
@@ -180,9 +188,9 @@ impl Body {
 }
 
 impl Special {
-    async fn open(&mut self, expects: bool) -> Result<Payload, Fault> {
+    async fn open(&self, expects: bool) -> Result<Payload, Fault> {
         let mut segments = Vec::with_capacity(self.sources.len());
-        for source in &mut self.sources {
+        for source in &self.sources {
             segments.push(source.open().await?);
         }
         let length: Option<u64> = segments.iter().map(Segment::length).sum();
@@ -208,11 +216,11 @@ async fn nothing(mut payload: Payload) -> Result<Payload, Fault> {
 }
 
 impl Source {
-    async fn open(&mut self) -> Result<Segment, Fault> {
+    async fn open(&self) -> Result<Segment, Fault> {
         match self {
             Self::Bytes(bytes) => Ok(Segment::Bytes(bytes.clone())),
             Self::File(path) => open_file(path).await,
-            Self::Once { pieces, length } => match pieces.take() {
+            Self::Once { pieces, length } => match pieces.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 Some(pieces) => Ok(Segment::Pieces(Measured::new(pieces, *length))),
                 None => Err(Fault::new(Class::Request, SPENT)),
             },

@@ -17,6 +17,7 @@ use crate::{
     connector::Connector,
     error::{Class, Fault},
     exchange::{Exchange, Reply},
+    first_byte,
     origin::{Opening, Way},
     payload::Account,
     policy::{Connections, Policy},
@@ -34,7 +35,11 @@ const MOST_AGAIN: u32 = 4;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) connect: Duration,
+    /// From the end of the request to the head of the response.
+    pub(crate) first_byte: Option<Duration>,
     pub(crate) request: Duration,
+    /// What is left of it, after redirects.
+    pub(crate) left: Duration,
 }
 
 impl Limits {
@@ -84,7 +89,7 @@ impl Client {
             let remote = exchange.remote();
             Ok((exchange.read_whole(wish, account).await?, remote))
         };
-        let outcome = match timeout(limits.request, whole).await {
+        let outcome = match timeout(limits.left, whole).await {
             Ok(outcome) => outcome,
             Err(_elapsed) => Err(limits.elapsed()),
         };
@@ -104,11 +109,11 @@ impl Client {
             return (Timings::starting(Instant::now()), Err(fault));
         }
         let mut timings = Timings::starting(Instant::now());
-        let outcome = match timeout(limits.request, self.open(url, request, limits, &mut timings)).await {
+        let outcome = match timeout(limits.left, self.open(url, request, limits, &mut timings)).await {
             Ok(outcome) => outcome,
             Err(_elapsed) => Err(limits.elapsed()),
         };
-        let left = limits.request.saturating_sub(timings.start().elapsed());
+        let left = limits.left.saturating_sub(timings.start().elapsed());
         (timings, outcome.map(|exchange| (exchange, Box::pin(sleep(left)))))
     }
 
@@ -134,7 +139,7 @@ impl Client {
             if let Some(proxy) = connection.forward_proxy() {
                 proxy.make_over(&mut request, url)?;
             }
-            match send_on(&mut connection, request, timings).await {
+            match send_on(&mut connection, request, limits.first_byte, timings).await {
                 Ok(answer) => return Ok(Exchange::new(answer, connection, origin, Rc::clone(&self.pool))),
                 // The connection was closed between the check and the first byte, or the server has not begun with the
                 // request: it can go elsewhere.
@@ -171,9 +176,17 @@ impl Client {
     }
 }
 
-async fn send_on(connection: &mut Connection, request: Outgoing, timings: &mut Timings) -> Result<Answer, Failure> {
+async fn send_on(
+    connection: &mut Connection,
+    request: Outgoing,
+    first_byte: Option<Duration>,
+    timings: &mut Timings,
+) -> Result<Answer, Failure> {
     timings.transferring();
-    let outcome = connection.send(request).await;
+    let outcome = match first_byte {
+        None => connection.send(request).await,
+        Some(limit) => first_byte::send_within(limit, connection, request).await,
+    };
     timings.transferred(connection.sent(), connection.first_byte());
     outcome
 }

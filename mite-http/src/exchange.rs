@@ -2,13 +2,16 @@
 //! It is separate from the client because a journey may hold one for as long as it reads a stream.
 
 use std::{
+    future::{Future, poll_fn},
     net::SocketAddr,
+    pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, response::Parts};
+use tokio::time::Sleep;
 
 use crate::{
     arriving::{Arriving, Wish},
@@ -109,6 +112,29 @@ impl Coming {
     /// The next bytes, or `None` when the body has ended.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
         self.body.poll_next(&mut self.connection, cx)
+    }
+
+    /// Reads all that is still to come of the response that `head` begins; `None` if it is not there by the `deadline`.
+    pub(crate) async fn read_whole(
+        mut self,
+        head: Parts,
+        wish: &Wish,
+        account: &Account,
+        mut deadline: Pin<Box<Sleep>>,
+    ) -> Option<Result<Reply, Fault>> {
+        let body = {
+            let Self { body, connection, .. } = &mut self;
+            let mut whole = pin!(body.gather(connection, wish));
+            poll_fn(|cx| match whole.as_mut().poll(cx) {
+                Poll::Ready(body) => Poll::Ready(Some(body)),
+                Poll::Pending => deadline.as_mut().poll(cx).map(|()| None),
+            })
+            .await?
+        };
+        Some(body.map(|body| {
+            let (sizes, trailers) = self.finish(account);
+            Reply { head, body, sizes, trailers }
+        }))
     }
 
     /// What has come until now.

@@ -50,7 +50,9 @@
 //! - Before a connection is used again it is checked that the server has not closed it, and connections of about the age
 //!   at which the server was seen to close them are not used. When the server closes one at the very moment all the same,
 //!   the request fails with class `closed`: it may have been received, so it is not sent again.
-//! - Certificates are verified, against the system's roots. A redirect is returned as it is.
+//! - Redirects are followed, up to ten of them; each is a request of its own in the report. Credentials do not leave their
+//!   origin: see [`Settings::redirects`].
+//! - Certificates are verified, against the system's roots.
 //!
 //! # Features
 //!
@@ -71,25 +73,34 @@ mod client;
 mod clients;
 mod connector;
 mod cookies;
+mod curl;
 mod decode;
 mod draft;
+mod ended;
 mod error;
 mod exchange;
 mod expectation;
+mod fields;
+mod first_byte;
 mod handle;
+mod hop;
 mod keep_alive;
+mod mask;
 mod metrics;
 mod multipart;
 mod network;
+mod opened;
 mod origin;
 mod payload;
 #[cfg(test)]
 mod peers;
 mod policy;
 mod pool;
+mod redirect;
 mod request;
 mod response;
 mod room;
+mod sent;
 mod session;
 mod settings;
 mod stream;
@@ -99,6 +110,7 @@ mod timing;
 mod tls;
 #[cfg(all(test, feature = "tls"))]
 mod tls_peers;
+mod transcript;
 mod transport;
 mod wire;
 
@@ -111,9 +123,12 @@ pub use url::Url;
 pub use crate::network::trust::TlsVersion;
 pub use crate::{
     body::Body,
+    cookies::{Cookie, CookieJar, Cookies},
     error::HttpError,
     exchange::Sizes,
+    fields::Fields,
     handle::{Attached, Http, HttpContext},
+    hop::Hop,
     multipart::{Multipart, Part},
     network::{
         HttpVersion,

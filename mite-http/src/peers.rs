@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::Method;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpSocket, TcpStream},
@@ -22,9 +22,9 @@ use url::Url;
 
 use crate::{
     arriving::{Arriving, Wish},
+    body::Body,
     draft::Draft,
     error::Fault,
-    payload::Payload,
     transport::{Connection, Outgoing},
 };
 
@@ -242,8 +242,9 @@ pub(crate) fn url(address: SocketAddr, path: &str) -> Url {
 
 /// A request as the session would hand it down.
 pub(crate) fn outgoing(method: Method, url: &Url, body: impl Into<Bytes>) -> Outgoing {
-    let draft = Draft::new(method, url.as_str(), || unreachable!("the URL is absolute")).unwrap();
-    draft.outgoing(Payload::whole(body.into()), &HeaderMap::new()).unwrap()
+    let mut draft = Draft::new(method, url.as_str(), || unreachable!("the URL is absolute")).unwrap();
+    draft.body(Body::from(body.into()));
+    draft.outgoing(draft.payload().unwrap(), draft.all_headers(None).unwrap()).unwrap()
 }
 
 /// An address that refuses connections, for as long as the socket is held: it is bound, so that no other test gets the

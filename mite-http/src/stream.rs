@@ -7,6 +7,7 @@ use std::{
     mem,
     net::SocketAddr,
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll},
     time::Instant,
 };
@@ -20,10 +21,15 @@ use url::Url;
 
 use crate::{
     client::Limits,
+    ended::{Answered, Ended},
     error::{Class, Fault, HttpError},
     exchange::{Coming, Sizes},
-    metrics::{self, Answered},
+    metrics,
+    opened::Opened,
     payload::Account,
+    response::Response,
+    sent::Sent,
+    session::Session,
     timing::Timings,
 };
 
@@ -38,16 +44,17 @@ use crate::{
 /// - The request's timeout holds from its start to the end of the body. What has no end wants a longer one.
 #[must_use = "a response that is dropped closes its connection"]
 pub struct ResponseStream {
+    session: Rc<Session>,
     scope: Scope,
-    method: Method,
+    sent: Sent,
     timings: Timings,
-    url: Url,
     head: Parts,
     remote: Option<SocketAddr>,
     limits: Limits,
     account: Account,
     sizes: Sizes,
     trailers: Option<Box<HeaderMap>>,
+    history: Vec<Response>,
     /// `None` once it has ended and is counted.
     coming: Option<Box<Awaited>>,
 }
@@ -58,30 +65,13 @@ struct Awaited {
     deadline: Pin<Box<Sleep>>,
 }
 
-/// A request that was sent, and the head of its response.
-pub(crate) struct Begun {
-    pub(crate) method: Method,
-    pub(crate) timings: Timings,
-    pub(crate) outcome: Result<Opened, HttpError>,
-}
-
-/// A response whose head has come.
-pub(crate) struct Opened {
-    pub(crate) url: Url,
-    pub(crate) head: Parts,
-    pub(crate) remote: Option<SocketAddr>,
-    pub(crate) limits: Limits,
-    pub(crate) account: Account,
-    pub(crate) coming: Coming,
-    pub(crate) deadline: Pin<Box<Sleep>>,
-}
-
 impl ResponseStream {
-    pub(crate) fn new(scope: Scope, method: Method, timings: Timings, opened: Opened) -> Self {
-        let Opened { url, head, remote, limits, account, coming, deadline } = opened;
+    pub(crate) fn new(session: Rc<Session>, scope: Scope, opened: Opened) -> Self {
+        let Opened { sent, timings, head, remote, limits, account, coming, deadline, history } = opened;
         let sizes = coming.sizes(&account);
         let coming = Some(Box::new(Awaited { body: coming, deadline }));
-        Self { scope, method, timings, url, head, remote, limits, account, sizes, trailers: None, coming }
+        let trailers = None;
+        Self { session, scope, sent, timings, head, remote, limits, account, sizes, trailers, history, coming }
     }
 
     /// The status.
@@ -99,17 +89,22 @@ impl ResponseStream {
         self.head.version
     }
 
-    /// The URL that was asked for, without credentials.
+    /// The URL that answered, without credentials: where the last redirect led, if there was one.
     pub fn url(&self) -> &Url {
-        &self.url
+        self.sent.url()
     }
 
-    /// The method of the request.
+    /// The method of the request that was answered; after a redirect it may not be the first one's.
     pub fn method(&self) -> &Method {
-        &self.method
+        self.sent.method()
     }
 
-    /// The address that answered.
+    /// The redirects on the way, the first one first; mostly there are none.
+    pub fn history(&self) -> &[Response] {
+        &self.history
+    }
+
+    /// The address that answered: the proxy's, if there is one, and `None` for a Unix socket.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.remote
     }
@@ -180,7 +175,7 @@ impl ResponseStream {
         self.sizes = self.sizes();
         self.coming = None;
         self.timings.ended(Instant::now());
-        metrics::report(&self.scope, self.method.as_str(), &self.timings, Err(&error));
+        self.report(Err(&error));
         error
     }
 
@@ -194,12 +189,23 @@ impl ResponseStream {
 
     fn count(&mut self) {
         self.timings.ended(Instant::now());
-        let answered = Answered { url: &self.url, status: self.head.status, remote: self.remote, sizes: self.sizes };
-        metrics::report(&self.scope, self.method.as_str(), &self.timings, Ok(answered));
+        self.report(Ok(Answered {
+            status: self.head.status,
+            version: self.head.version,
+            headers: &self.head.headers,
+            remote: self.remote,
+            sizes: self.sizes,
+            body: None,
+        }));
+    }
+
+    fn report(&self, outcome: Result<Answered<'_>, &HttpError>) {
+        let ended = Ended { sent: &self.sent, timings: &self.timings, outcome };
+        metrics::report(&self.scope, self.session.settings(), &ended);
     }
 
     fn error(&self, fault: Fault) -> HttpError {
-        fault.of(&self.method, &self.url)
+        self.sent.error(fault)
     }
 }
 
@@ -224,7 +230,7 @@ impl fmt::Debug for ResponseStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseStream")
             .field("status", &self.status())
-            .field("url", &self.url.as_str())
+            .field("url", &self.url().as_str())
             .field("sizes", &self.sizes())
             .finish_non_exhaustive()
     }

@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use crate::{
     HttpError, Response, Settings,
     client::Client,
-    draft::{Draft, Wishes},
+    draft::{Draft, options::Options},
     peers::{Server, ok},
     session::Session,
 };
@@ -16,14 +16,14 @@ fn session(settings: Settings) -> Session {
     Session::new(settings, Rc::new(Client::default()))
 }
 
-async fn get(session: &Session, server: &Server, wishes: Wishes) -> Result<Response, HttpError> {
-    send(session, server, Method::GET, wishes).await
+async fn get(session: &Session, server: &Server, options: Options) -> Result<Response, HttpError> {
+    send(session, server, Method::GET, options).await
 }
 
-async fn send(session: &Session, server: &Server, method: Method, wishes: Wishes) -> Result<Response, HttpError> {
+async fn send(session: &Session, server: &Server, method: Method, options: Options) -> Result<Response, HttpError> {
     let mut draft = Draft::new(method, server.url("/").as_str(), || unreachable!("the URL is absolute"))?;
-    *draft.wishes_mut() = wishes;
-    session.perform(draft).await?.outcome
+    *draft.options() = options;
+    session.perform(Box::new(draft), |_| {}).await
 }
 
 const CHUNKS: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n";
@@ -45,7 +45,7 @@ async fn a_body_that_is_discarded_is_counted_and_its_connection_used_again() {
     .await;
     let session = session(Settings::new().max_body(1));
     for trailers in [false, true, false, true] {
-        let response = get(&session, &server, Wishes { discard: true, ..Wishes::default() }).await.unwrap();
+        let response = get(&session, &server, Options { discard: true, ..Options::default() }).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.bytes(), "");
         let sizes = response.sizes();
@@ -63,7 +63,7 @@ async fn a_body_above_the_limit_is_refused_by_its_length_and_by_its_bytes() {
     for answer in [announced, chunks] {
         let server = Server::answering(move |_| answer.clone()).await;
         let session = session(Settings::new().max_body(10));
-        let error = get(&session, &server, Wishes::default()).await.unwrap_err();
+        let error = get(&session, &server, Options::default()).await.unwrap_err();
         assert_eq!(error.class(), "body");
         assert_eq!(
             error.to_string(),
@@ -90,12 +90,12 @@ async fn the_limit_is_the_requests_or_the_sessions() {
     ];
     for (settings, request, fits) in table {
         let session = session(settings.map_or_else(Settings::new, |max| Settings::new().max_body(max)));
-        let outcome = get(&session, &server, Wishes { max_body: request, ..Wishes::default() }).await;
+        let outcome = get(&session, &server, Options { max_body: request, ..Options::default() }).await;
         assert_eq!(outcome.is_ok(), fits, "{settings:?} {request:?}");
     }
     // A HEAD has no body, however long it says that it would be.
     let head = Server::answering(|_| "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n".to_owned()).await;
-    send(&session(Settings::new().max_body(1)), &head, Method::HEAD, Wishes::default()).await.unwrap();
+    send(&session(Settings::new().max_body(1)), &head, Method::HEAD, Options::default()).await.unwrap();
 }
 
 #[tokio::test(flavor = "local")]
@@ -105,7 +105,7 @@ async fn a_coding_that_was_not_asked_for_stays() {
         "HTTP/1.1 200 OK\r\nContent-Encoding: klingon\r\nContent-Length: 5\r\n\r\nbytes".to_owned()
     })
     .await;
-    let response = get(&session(Settings::new()), &server, Wishes::default()).await.unwrap();
+    let response = get(&session(Settings::new()), &server, Options::default()).await.unwrap();
     assert_eq!(response.bytes(), "bytes");
     assert_eq!(response.headers()["content-encoding"], "klingon");
 }
@@ -150,11 +150,11 @@ mod compressed {
         for (settings, request, header, asked) in table {
             let session = session(Settings::new().compression(settings));
             let mut draft = Draft::new(Method::GET, server.url("/").as_str(), || unreachable!()).unwrap();
-            draft.wishes_mut().compression = request;
+            draft.options().compression = request;
             if let Some(header) = header {
                 draft.header("accept-encoding", header).unwrap();
             }
-            let response = session.perform(draft).await.unwrap().outcome.unwrap();
+            let response = session.perform(Box::new(draft), |_| {}).await.unwrap();
             assert_eq!(response.text().unwrap(), asked, "{settings} {request:?} {header:?}");
         }
     }
@@ -174,7 +174,7 @@ mod compressed {
             let server = serving(head, encoded).await;
             let session = asking();
             for discard in [false, true] {
-                let response = get(&session, &server, Wishes { discard, ..Wishes::default() }).await.unwrap();
+                let response = get(&session, &server, Options { discard, ..Options::default() }).await.unwrap();
                 let sizes = response.sizes();
                 assert_eq!((sizes.received, sizes.decoded), (received, text.len() as u64), "{coding}");
                 assert!(response.text().unwrap() == if discard { "" } else { &text }, "{coding}");
@@ -194,7 +194,7 @@ mod compressed {
             let server = serving(head, "").await;
             let session = asking();
             for _ in 0..2 {
-                let response = send(&session, &server, method.clone(), Wishes::default()).await.unwrap();
+                let response = send(&session, &server, method.clone(), Options::default()).await.unwrap();
                 assert_eq!(response.bytes(), "", "{head}");
             }
             assert_eq!(server.accepted(), 1, "{head}");
@@ -211,7 +211,7 @@ mod compressed {
             ("200 OK\r\nContent-Encoding: gzip", "no gzip".into(), "failed to decode the body as gzip"),
         ];
         for (head, body, what) in table {
-            let error = get(&asking(), &serving(head, body).await, Wishes::default()).await.unwrap_err();
+            let error = get(&asking(), &serving(head, body).await, Options::default()).await.unwrap_err();
             assert_eq!(error.class(), "decode");
             assert!(error.to_string().contains(what), "{error}");
         }
@@ -225,7 +225,7 @@ mod compressed {
             }
         })
         .await;
-        let error = get(&asking(), &broken, Wishes::default()).await.unwrap_err();
+        let error = get(&asking(), &broken, Options::default()).await.unwrap_err();
         assert_eq!(error.class(), "body", "{error}");
     }
 
@@ -239,9 +239,9 @@ mod compressed {
         ] {
             let server = serving(head, encode(coding, &vec![0; LENGTH])).await;
             let session = session(Settings::new().compression(true).max_body(1_000_000));
-            let error = get(&session, &server, Wishes::default()).await.unwrap_err();
+            let error = get(&session, &server, Options::default()).await.unwrap_err();
             assert!(error.class() == "body" && error.to_string().contains("the limit of 1000000 bytes"), "{error}");
-            let response = get(&session, &server, Wishes { discard: true, ..Wishes::default() }).await.unwrap();
+            let response = get(&session, &server, Options { discard: true, ..Options::default() }).await.unwrap();
             assert_eq!(response.sizes().decoded, LENGTH as u64);
         }
     }

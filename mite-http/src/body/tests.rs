@@ -1,6 +1,15 @@
 //! Bodies of requests against a server: what arrives, what is refused, and which connections are used again.
 
-use std::{cell::Cell, io, rc::Rc, time::Duration};
+use std::{
+    cell::Cell,
+    io,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use http::{HeaderName, HeaderValue, Method, header::CONTENT_LENGTH};
 use tokio::sync::oneshot;
@@ -49,7 +58,7 @@ async fn send(
 ) -> Result<Response, HttpError> {
     let mut draft = draft(method, server);
     draft.body(body.into());
-    session.perform(draft).await?.outcome
+    session.perform(Box::new(draft), |_| {}).await
 }
 
 /// Answers with how the body was framed, the body, and its trailers.
@@ -192,8 +201,8 @@ async fn an_error_of_the_stream_is_the_cause_though_the_answer_has_begun() {
     let (fail, failed) = oneshot::channel::<&str>();
     let mut draft = draft(Method::POST, &server);
     draft.body(Body::stream(Later(failed)));
-    let Ok(opened) = session.begin(draft).await.unwrap().outcome else { panic!("there is an answer") };
-    let crate::stream::Opened { mut coming, account, .. } = opened;
+    let Ok(opened) = session.begin(Box::new(draft), |_| {}).await else { panic!("there is an answer") };
+    let crate::opened::Opened { mut coming, account, .. } = opened;
     let first = poll_fn(|cx| coming.poll_next(cx)).await.unwrap().unwrap();
     assert_eq!(first, "half");
     fail.send("the tape is torn").unwrap();
@@ -275,10 +284,10 @@ async fn what_can_be_sent_twice_says_so() {
         let shown = format!("{body:?}");
         let mut draft = draft(Method::POST, &server);
         draft.body(body);
-        assert_eq!(draft.can_be_replayed(), replayed, "{shown}");
+        assert_eq!(draft.is_replayable(), replayed, "{shown}");
         if draft.payload().is_none() {
             draft.open().await.unwrap();
-            assert_eq!(draft.can_be_replayed(), replayed, "{shown}, once sent");
+            assert_eq!(draft.is_replayable(), replayed, "{shown}, once sent");
             match draft.open().await {
                 Ok(_) => assert!(replayed, "{shown}"),
                 Err(error) => assert!(!replayed && error.to_string().contains("sent already"), "{shown}: {error}"),
@@ -300,8 +309,8 @@ async fn a_content_length_is_the_bodys_or_refused() {
         let mut draft = draft(Method::POST, &server);
         draft.header(CONTENT_LENGTH, length).unwrap();
         draft.body(body);
-        let sent = match session.perform(draft).await {
-            Ok(performed) => Ok(performed.outcome.unwrap().text().unwrap()),
+        let sent = match session.perform(Box::new(draft), |_| {}).await {
+            Ok(response) => Ok(response.text().unwrap()),
             Err(error) => Err(error.to_string()),
         };
         match (sent, outcome) {
@@ -315,7 +324,7 @@ async fn a_content_length_is_the_bodys_or_refused() {
 /// Pieces of 64 KiB, as many as are wanted, each counted when it is taken.
 struct Counted {
     left: usize,
-    taken: Rc<Cell<usize>>,
+    taken: Arc<AtomicUsize>,
 }
 
 impl Stream for Counted {
@@ -326,7 +335,7 @@ impl Stream for Counted {
             return Poll::Ready(None);
         }
         self.left -= 1;
-        self.taken.set(self.taken.get() + 1);
+        self.taken.fetch_add(1, Ordering::Relaxed);
         Poll::Ready(Some(Ok(Bytes::from(vec![b'x'; PIECE]))))
     }
 }
@@ -334,25 +343,25 @@ impl Stream for Counted {
 #[tokio::test(flavor = "local")]
 async fn a_stream_is_not_read_faster_than_the_server_takes_it() {
     const PIECES: usize = 2_000;
-    let taken = Rc::new(Cell::new(0));
-    let seen = Rc::clone(&taken);
+    let taken = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&taken);
     let server = Server::start(move |mut peer, _| {
-        let seen = Rc::clone(&seen);
+        let seen = Arc::clone(&seen);
         async move {
             let mut received = peer.head().await.unwrap();
             // Whatever the sockets hold, it is not 125 MiB.
             tokio::time::sleep(Duration::from_millis(50)).await;
-            assert!(seen.get() < PIECES, "all of it was read at once");
+            assert!(seen.load(Ordering::Relaxed) < PIECES, "all of it was read at once");
             peer.body(&mut received).await.unwrap();
             peer.ok(&received.body.len().to_string()).await;
         }
     })
     .await;
-    let body = Body::stream(Counted { left: PIECES, taken: Rc::clone(&taken) });
+    let body = Body::stream(Counted { left: PIECES, taken: Arc::clone(&taken) });
     let response = send(&session(), &server, Method::POST, body).await.unwrap();
     assert_eq!(response.text().unwrap(), (PIECES * PIECE).to_string());
     assert_eq!(response.sizes().sent, (PIECES * PIECE) as u64);
-    assert_eq!(taken.get(), PIECES);
+    assert_eq!(taken.load(Ordering::Relaxed), PIECES);
     server.ended().await;
 }
 

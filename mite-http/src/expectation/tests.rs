@@ -23,8 +23,8 @@ fn session() -> Session {
 async fn send(session: &Session, server: &Server, body: impl Into<Body>) -> Result<Response, HttpError> {
     let mut draft = Draft::new(Method::PUT, server.url("/").as_str(), || unreachable!("the URL is absolute"))?;
     draft.body(body.into());
-    draft.wishes_mut().expect_continue = true;
-    session.perform(draft).await?.outcome
+    draft.options().expect_continue = true;
+    session.perform(Box::new(draft), |_| {}).await
 }
 
 /// Asserts that no byte of body has come, and that the connection is closed.

@@ -43,7 +43,7 @@ async fn bytes_of(mut payload: Payload) -> Vec<u8> {
 
 /// What a server makes of `form`.
 async fn read(form: Multipart) -> Vec<Read> {
-    let (content_type, mut body) = form.into_body().unwrap();
+    let (content_type, body) = form.into_body().unwrap();
     let bytes = bytes_of(body.open(false).await.unwrap()).await;
     let boundary = multer::parse_boundary(content_type.to_str().unwrap()).unwrap();
     let mut once = Some(Ok::<_, Infallible>(Bytes::from(bytes)));
@@ -111,7 +111,7 @@ async fn names_are_escaped_as_browsers_do() {
     ];
     for (name, written) in table {
         let form = Multipart::new().bytes(name, name, "a/b", "");
-        let (_, mut body) = form.into_body().unwrap();
+        let (_, body) = form.into_body().unwrap();
         let bytes = bytes_of(body.open(false).await.unwrap()).await;
         let text = String::from_utf8(bytes).unwrap();
         let line = text.lines().nth(1).unwrap();
@@ -141,7 +141,7 @@ async fn a_form_has_a_length_if_its_parts_have() {
         let mut draft = Draft::new(Method::POST, server.url("/").as_str(), || unreachable!()).unwrap();
         draft.header("content-type", "text/plain").unwrap();
         draft.multipart(form).unwrap();
-        let response = session.perform(draft).await.unwrap().outcome.unwrap();
+        let response = session.perform(Box::new(draft), |_| {}).await.unwrap();
         assert_eq!(response.text().unwrap(), framing);
     }
     assert_eq!(server.accepted(), 1);
@@ -149,7 +149,7 @@ async fn a_form_has_a_length_if_its_parts_have() {
 
 #[tokio::test]
 async fn a_part_that_is_not_as_long_as_it_says_fails_the_form() {
-    let (_, mut body) = Multipart::new()
+    let (_, body) = Multipart::new()
         .part("a", Part::new(Body::reader(&b"read"[..]).with_length(5)))
         .text("b", "x")
         .into_body()

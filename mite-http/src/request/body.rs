@@ -2,15 +2,7 @@
 //! It is a file of its own because bodies are half of what a request can be told.
 
 use super::Request;
-use crate::{
-    body::Body,
-    draft::Wishes,
-    error::HttpError,
-    metrics,
-    multipart::Multipart,
-    response::Response,
-    stream::{Begun, ResponseStream},
-};
+use crate::{body::Body, error::HttpError, metrics, multipart::Multipart, response::Response, stream::ResponseStream};
 
 impl Request {
     /// Sends this as it is: bytes, text, or what [`Body`] makes of files and streams. `Content-Type` is the caller's to set.
@@ -31,27 +23,20 @@ impl Request {
     /// The body follows when the server says so, or when it has said nothing for a second. A server that answers at once,
     /// such as with 401, 413 or 417, gets no body; the connection is closed then.
     pub fn expect_continue(self) -> Self {
-        self.wishing(|wishes| wishes.expect_continue = true)
+        self.option(|options| options.expect_continue = true)
     }
 
     /// How many bytes the response's body may have, in the place of the session's
     /// [`max_body`](crate::Settings::max_body).
     pub fn max_body(self, bytes: u64) -> Self {
-        self.wishing(|wishes| wishes.max_body = Some(bytes))
+        self.option(|options| options.max_body = Some(bytes))
     }
 
     /// Whether the response may come compressed and is decoded, in the place of what the session's
     /// [`compression`](crate::Settings::compression) says.
     #[cfg(feature = "compression")]
     pub fn compression(self, compression: bool) -> Self {
-        self.wishing(|wishes| wishes.compression = Some(compression))
-    }
-
-    fn wishing(self, wish: impl FnOnce(&mut Wishes)) -> Self {
-        self.with(|draft| {
-            wish(draft.wishes_mut());
-            Ok(())
-        })
+        self.option(|options| options.compression = Some(compression))
     }
 
     /// Sends the request, and reads and forgets the response's body, of whatever size, in constant memory.
@@ -62,7 +47,7 @@ impl Request {
     ///
     /// As [`send`](Request::send).
     pub async fn discard(self) -> Result<Response, HttpError> {
-        self.wishing(|wishes| wishes.discard = true).send().await
+        self.option(|options| options.discard = true).send().await
     }
 
     /// Sends the request and waits for the head of the response, whose body then comes piece by piece.
@@ -91,13 +76,8 @@ impl Request {
     /// }
     /// ```
     pub async fn stream(self) -> Result<ResponseStream, HttpError> {
-        let Begun { method, timings, outcome } = self.session.begin(self.draft?).await?;
-        match outcome {
-            Ok(opened) => Ok(ResponseStream::new(self.scope, method, timings, opened)),
-            Err(error) => {
-                metrics::report(&self.scope, method.as_str(), &timings, Err(&error));
-                Err(error)
-            }
-        }
+        let Self { session, scope, draft } = self;
+        let opened = session.begin(draft?, |ended| metrics::report(&scope, session.settings(), ended)).await?;
+        Ok(ResponseStream::new(session, scope, opened))
     }
 }

@@ -2,7 +2,7 @@
 //! They are a file of their own because they are decided together, by what the session and the request say.
 
 use super::Settings;
-use crate::{arriving::Wish, draft::Wishes};
+use crate::{arriving::Wish, draft::options::Options};
 
 /// What a response's body may have, unless told otherwise: 64 MiB.
 pub(super) const MAX_BODY: u64 = 64 << 20;
@@ -27,18 +27,18 @@ impl Settings {
         self
     }
 
-    /// What is to become of the response's body, where the request itself wants `wishes`.
-    pub(crate) fn wish(&self, wishes: Option<&Wishes>) -> Wish {
-        let decode = self.decodes(wishes);
-        match wishes {
+    /// What is to become of the response's body, where the request itself says `said`.
+    pub(crate) fn wish(&self, said: Option<&Options>) -> Wish {
+        let decode = self.decodes(said);
+        match said {
             None => Wish { max: self.max_body, discard: false, decode },
-            Some(wishes) if wishes.discard => Wish { max: u64::MAX, discard: true, decode },
-            Some(wishes) => Wish { max: wishes.max_body.unwrap_or(self.max_body), discard: false, decode },
+            Some(options) if options.discard => Wish { max: u64::MAX, discard: true, decode },
+            Some(options) => Wish { max: options.max_body.unwrap_or(self.max_body), discard: false, decode },
         }
     }
 
     /// Whether compressed bodies are asked for and decoded.
-    pub(crate) fn decodes(&self, wishes: Option<&Wishes>) -> bool {
-        wishes.and_then(|wishes| wishes.compression).unwrap_or(self.compression)
+    pub(crate) fn decodes(&self, said: Option<&Options>) -> bool {
+        said.and_then(|options| options.compression).unwrap_or(self.compression)
     }
 }

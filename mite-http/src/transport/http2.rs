@@ -31,7 +31,7 @@ use crate::{
     expectation::Expectation,
     payload::Payload,
     room::Seat,
-    wire::Wire,
+    wire::{Marks, Wire},
 };
 
 /// What a server may send without having been told that it was read: the windows of hyper and of browsers.
@@ -97,8 +97,8 @@ pub(crate) struct Stream {
     shared: Shared,
     /// Sends what is left of the request's body, which may go on while the response is read.
     pump: Option<Pump>,
-    sent: Option<Instant>,
-    first_byte: Option<Instant>,
+    /// The connection's own are those of all its streams.
+    marks: Rc<Marks>,
 }
 
 impl Drop for Stream {
@@ -143,7 +143,7 @@ impl Stream {
     fn new(shared: Shared) -> Self {
         shared.0.streams.set(shared.0.streams.get() + 1);
         shared.0.served.set(shared.0.served.get().saturating_add(1));
-        Self { shared, pump: None, sent: None, first_byte: None }
+        Self { shared, pump: None, marks: Rc::default() }
     }
 
     pub(crate) fn shared(&self) -> Shared {
@@ -158,14 +158,9 @@ impl Stream {
         self.shared.is_open()
     }
 
-    /// When the last byte of the request was handed to the connection.
-    pub(crate) fn sent(&self) -> Option<Instant> {
-        self.sent
-    }
-
-    /// When the head of the response came.
-    pub(crate) fn first_byte(&self) -> Option<Instant> {
-        self.first_byte
+    /// When the request was handed to the connection, and when the head of the response came.
+    pub(crate) fn marks(&self) -> &Rc<Marks> {
+        &self.marks
     }
 
     pub(crate) async fn send(&mut self, request: Outgoing) -> Result<Answer, Failure> {
@@ -211,9 +206,7 @@ impl Stream {
             let pumped = self.pump(cx);
             // The server's own word on why it takes no more of the body comes first.
             if let Poll::Ready(answer) = Pin::new(&mut response).poll(cx) {
-                let now = Instant::now();
-                self.first_byte = Some(now);
-                self.sent.get_or_insert(now);
+                self.marks.answered(Instant::now());
                 return Poll::Ready(answer.map_err(Unanswered::Broken));
             }
             match pumped {
@@ -228,7 +221,7 @@ impl Stream {
         let Some(pump) = &mut self.pump else { return Poll::Ready(Ok(())) };
         let pumped = ready!(pump.poll(cx));
         self.pump = None;
-        self.sent.get_or_insert_with(Instant::now);
+        self.marks.written(Instant::now());
         Poll::Ready(pumped)
     }
 

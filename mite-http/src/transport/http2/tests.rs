@@ -27,7 +27,12 @@ use crate::{
     timing::Timings,
 };
 
-const LIMITS: Limits = Limits { connect: Duration::from_mins(1), request: Duration::from_mins(1) };
+const LIMITS: Limits = Limits {
+    connect: Duration::from_mins(1),
+    first_byte: None,
+    request: Duration::from_mins(1),
+    left: Duration::from_mins(1),
+};
 
 /// A request as the server got it, and the way to answer it.
 struct Got {
@@ -369,7 +374,7 @@ async fn a_request_that_is_given_up_resets_its_stream_and_holds_nobody_up() {
     .await;
     let client = client(Policy::default());
     get(&client, &server.url).await.unwrap();
-    let limits = Limits { request: Duration::from_millis(20), ..LIMITS };
+    let limits = Limits { left: Duration::from_millis(20), ..LIMITS };
     let (_, outcome) = client.exchange(&server.url, outgoing(Method::POST, &server.url, ""), limits).await;
     assert_eq!(outcome.unwrap_err().class, Class::Timeout);
     reset.notified().await;

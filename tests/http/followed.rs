@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Redirect};
 use axum::routing::{get, post};
 use mite::http::{CookieJar, Settings};
@@ -18,7 +18,7 @@ use crate::server::Server;
 
 /// Signs in and sends on to the user's own page, which is not always there.
 fn app() -> Router {
-    let page = async |headers: HeaderMap| match headers.get("cookie").map(|cookie| cookie.as_bytes()) {
+    let page = async |headers: HeaderMap| match headers.get("cookie").map(HeaderValue::as_bytes) {
         Some(b"session=s3cret") => (StatusCode::OK, [("x-cache", "hit")], "welcome".to_owned()),
         _ => (StatusCode::FORBIDDEN, [("x-cache", "miss")], "{\"token\":\"s3cret\",\"why\":\"nobody\"}".to_owned()),
     };
@@ -44,7 +44,7 @@ fn counting(seen: Arc<AtomicU64>) -> Settings {
         if let Some(cache) = hop.headers().get("x-cache") {
             fields.add("cache", cache.to_str().unwrap());
         }
-        fields.add("read", hop.body().map(|body| body.len()));
+        fields.add("read", hop.body().map(mite::http::Bytes::len));
         assert_eq!(hop.name(), Some("sign in"));
     })
 }

@@ -80,6 +80,10 @@ mod guide {
     mod volume {}
 
     #[cfg(feature = "testing")]
+    #[doc = include_str!("../docs/src/http-bodies.md")]
+    mod http_bodies {}
+
+    #[cfg(feature = "testing")]
     #[doc = include_str!("../docs/src/testing-journeys.md")]
     mod testing_journeys {}
 

@@ -118,19 +118,21 @@ struct Inner {
 impl HttpError {
     /// The class under which a report counts this error.
     ///
-    /// - `request`: the request could not be built, and nothing was sent.
+    /// - `request`: the request could not be built, and nothing was sent; or its body failed, or was not as long as
+    ///   announced, while it was sent.
     /// - `connect`: the name could not be resolved, or nobody accepted the connection.
     /// - `tls`: the TLS handshake failed, the server's certificate is not trusted, or a TLS record was wrong.
     /// - `timeout`: the connect timeout, the one for the head of the response, or the request timeout ran out; the text says
     ///   which.
     /// - `protocol`: the answer is not HTTP.
     /// - `closed`: the connection was closed before a response came.
-    /// - `body`: the response broke off in its body.
+    /// - `body`: the response broke off in its body, or its body is larger than
+    ///   [`max_body`](crate::Settings::max_body).
     /// - `redirect`: a response sends the request on once too often, to what is no place of http or https, or with a body that
     ///   cannot be sent again. The response itself is counted as any other.
     /// - `status`: the response's status is an error, from [`error_for_status`](crate::Response::error_for_status).
     /// - `decode`: the body is not what was asked for, from [`json`](crate::Response::json) and
-    ///   [`text`](crate::Response::text).
+    ///   [`text`](crate::Response::text); or it is not in the coding that its `Content-Encoding` names.
     pub fn class(&self) -> &'static str {
         self.inner.fault.class.as_str()
     }

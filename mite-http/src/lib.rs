@@ -44,7 +44,8 @@
 //!
 //! - A session belongs to one visit of a journey, and so do its cookies. The connections below it belong to the worker,
 //!   and are kept open between journeys.
-//! - `.await` reads the whole body, so that times and sizes are true and the connection can be used again.
+//! - `.await` reads the whole body, so that times and sizes are true and the connection can be used again. What is too
+//!   large for that is asked for with [`discard`](Request::discard) or [`stream`](Request::stream).
 //! - Every request counts in the report, under its method and its status, or the class of its error; each response is
 //!   sent as an `http_metrics` message besides. A request that is cancelled counts nowhere.
 //! - Before a connection is used again it is checked that the server has not closed it, and connections of about the age
@@ -58,6 +59,8 @@
 //!
 //! - `tls` (default): https.
 //! - `http2` (default): HTTP/2, where a server chooses it over https, or by [`Settings`].
+//! - `compression`: bodies that the server sends compressed, by gzip, brotli, zstd or deflate, for sessions that ask for
+//!   it with `Settings::compression`.
 //! - `testing`: a module `testing` with a stub server, and what mite-core has for tests.
 
 #[expect(

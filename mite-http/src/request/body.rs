@@ -27,7 +27,7 @@ impl Request {
     }
 
     /// How many bytes the response's body may have, in the place of the session's
-    /// [`max_body`](crate::Settings::max_body).
+    /// [`max_body`](crate::Settings::max_body). A body that is streamed or discarded has no limit.
     pub fn max_body(self, bytes: u64) -> Self {
         self.option(|options| options.max_body = Some(bytes))
     }

@@ -79,6 +79,12 @@ mod guide {
     #[doc = include_str!("../docs/src/volume.md")]
     mod volume {}
 
+    #[doc = include_str!("../docs/src/http.md")]
+    mod http {}
+
+    #[doc = include_str!("../docs/src/http-bodies.md")]
+    mod http_bodies {}
+
     #[cfg(feature = "testing")]
     #[doc = include_str!("../docs/src/testing-journeys.md")]
     mod testing_journeys {}

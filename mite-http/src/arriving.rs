@@ -4,41 +4,79 @@
 
 use std::{
     future::poll_fn,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 
+use tokio::task::coop::poll_proceed;
+
 use crate::{
-    error::Fault,
+    decode::{Decoded, Decoder},
+    error::{Class, Fault},
     transport::{Connection, Incoming},
 };
 
 /// What is set aside for a body at most before its bytes have come: a server's `Content-Length` is only a claim.
 const MAX_RESERVED: u64 = 1 << 20;
 
+/// What is to become of a body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wish {
+    /// The most bytes that it may have, as they come and decoded.
+    pub(crate) max: u64,
+    /// Whether it is read and forgotten.
+    pub(crate) discard: bool,
+    /// Whether its codings are undone.
+    pub(crate) decode: bool,
+}
+
 /// A body of which some may have come, and some is still to come.
 #[derive(Debug)]
 pub(crate) struct Arriving {
+    raw: Raw,
+    decoding: Option<Box<Decoding>>,
+}
+
+/// A body as it comes over the network.
+#[derive(Debug)]
+struct Raw {
     incoming: Incoming,
     received: u64,
     trailers: Option<Box<HeaderMap>>,
 }
 
+/// What undoes the codings of a body.
+#[derive(Debug)]
+struct Decoding {
+    decoder: Decoder,
+    decoded: u64,
+}
+
 impl Arriving {
     pub(crate) fn new(incoming: Incoming) -> Self {
-        Self { incoming, received: 0, trailers: None }
+        Self { raw: Raw { incoming, received: 0, trailers: None }, decoding: None }
+    }
+
+    /// Undoes the codings that `headers` name, from here on.
+    pub(crate) fn decode(&mut self, headers: &HeaderMap) {
+        self.decoding = Decoder::of(headers).map(|decoder| Box::new(Decoding { decoder, decoded: 0 }));
     }
 
     /// Bytes that have come.
     pub(crate) fn received(&self) -> u64 {
-        self.received
+        self.raw.received
+    }
+
+    /// Bytes that have come, after decoding.
+    pub(crate) fn decoded(&self) -> u64 {
+        self.decoding.as_ref().map_or(self.raw.received, |decoding| decoding.decoded)
     }
 
     /// What followed the body, once it has ended.
     pub(crate) fn take_trailers(&mut self) -> Option<Box<HeaderMap>> {
-        self.trailers.take()
+        self.raw.trailers.take()
     }
 
     /// The next bytes, or `None` when the body has ended.
@@ -47,6 +85,46 @@ impl Arriving {
         connection: &mut Connection,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Fault>>> {
+        match &mut self.decoding {
+            None => self.raw.poll_next(connection, cx),
+            Some(decoding) => decoding.poll_next(&mut self.raw, connection, cx),
+        }
+    }
+
+    /// All of the body, unless it is more than the `wish` says; or nothing, if that is the wish.
+    pub(crate) async fn gather(&mut self, connection: &mut Connection, wish: &Wish) -> Result<Bytes, Fault> {
+        let announced = self.raw.incoming.announced();
+        if announced > wish.max {
+            return Err(too_large(wish.max));
+        }
+        let announced = announced.min(MAX_RESERVED) as usize;
+        let mut whole = Gathered::Nothing;
+        let mut length = 0;
+        poll_fn(|cx| {
+            loop {
+                match self.poll_next(connection, cx) {
+                    Poll::Ready(Some(Ok(data))) => {
+                        length += data.len() as u64;
+                        if length > wish.max || self.raw.received > wish.max {
+                            return Poll::Ready(Err(too_large(wish.max)));
+                        }
+                        if !wish.discard {
+                            whole.push(data, announced);
+                        }
+                    }
+                    Poll::Ready(Some(Err(fault))) => return Poll::Ready(Err(fault)),
+                    Poll::Ready(None) => return Poll::Ready(Ok(())),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await?;
+        Ok(whole.into_bytes())
+    }
+}
+
+impl Raw {
+    fn poll_next(&mut self, connection: &mut Connection, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
         loop {
             let frame = match connection.poll_frame(&mut self.incoming, self.received, cx) {
                 Poll::Ready(Some(Ok(frame))) => frame,
@@ -63,24 +141,43 @@ impl Arriving {
             }
         }
     }
+}
 
-    /// All of the body.
-    pub(crate) async fn gather(&mut self, connection: &mut Connection) -> Result<Bytes, Fault> {
-        let announced = self.incoming.announced().min(MAX_RESERVED) as usize;
-        let mut whole = Gathered::Nothing;
-        poll_fn(|cx| {
-            loop {
-                match self.poll_next(connection, cx) {
-                    Poll::Ready(Some(Ok(data))) => whole.push(data, announced),
-                    Poll::Ready(Some(Err(fault))) => return Poll::Ready(Err(fault)),
-                    Poll::Ready(None) => return Poll::Ready(Ok(())),
-                    Poll::Pending => return Poll::Pending,
+impl Decoding {
+    fn poll_next(
+        &mut self,
+        raw: &mut Raw,
+        connection: &mut Connection,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Fault>>> {
+        // A few bytes may become gigabytes, which must not keep the worker from everything else.
+        let turn = ready!(poll_proceed(cx));
+        loop {
+            match self.decoder.next() {
+                Ok(Decoded::Bytes(bytes)) => {
+                    self.decoded += bytes.len() as u64;
+                    turn.made_progress();
+                    return Poll::Ready(Some(Ok(bytes)));
                 }
+                Ok(Decoded::End) => return Poll::Ready(None),
+                Err(fault) => return Poll::Ready(Some(Err(fault))),
+                Ok(Decoded::Hungry) => {}
             }
-        })
-        .await?;
-        Ok(whole.into_bytes())
+            match ready!(raw.poll_next(connection, cx)) {
+                Some(Ok(bytes)) => self.decoder.feed(bytes),
+                Some(Err(fault)) => return Poll::Ready(Some(Err(fault))),
+                None => self.decoder.end(),
+            }
+        }
     }
+}
+
+fn too_large(max: u64) -> Fault {
+    let what = format!(
+        "the response's body is larger than the limit of {max} bytes: raise that with `.max_body(bytes)`, or read the \
+         body with `.stream()` or `.discard()`, which have none"
+    );
+    Fault::new(Class::Body, what)
 }
 
 /// Pieces of a body. Most bodies come in one piece, which is not copied.
@@ -115,3 +212,6 @@ impl Gathered {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,19 +3,23 @@
 
 use std::{
     net::SocketAddr,
+    pin::Pin,
     rc::Rc,
     time::{Duration, Instant},
 };
 
 use http::{HeaderValue, header::CONNECTION};
-use tokio::time::timeout;
+use tokio::time::{Sleep, sleep, timeout};
 use url::{Position, Url};
 
 use crate::{
+    arriving::Wish,
     connector::Connector,
     error::{Class, Fault},
     exchange::{Exchange, Reply},
+    first_byte,
     origin::{Opening, Way},
+    payload::Account,
     policy::{Connections, Policy},
     pool::Pool,
     timing::Timings,
@@ -31,7 +35,18 @@ const MOST_AGAIN: u32 = 4;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) connect: Duration,
+    /// From the end of the request to the head of the response.
+    pub(crate) first_byte: Option<Duration>,
     pub(crate) request: Duration,
+    /// What is left of it, after redirects.
+    pub(crate) left: Duration,
+}
+
+impl Limits {
+    /// The time of a request has run out.
+    pub(crate) fn elapsed(&self) -> Fault {
+        Fault::new(Class::Timeout, format!("timeout: the request was not done within {:?}", self.request))
+    }
 }
 
 /// The connections of one worker, or of one journey.
@@ -54,14 +69,16 @@ impl Client {
         Self { pool: Pool::new(policy), connector, closes_each: policy.connections == Connections::PerRequest }
     }
 
-    /// Sends `request` to the server of `url` and reads the whole response.
+    /// Sends `request` to the server of `url` and reads the whole response; `account` is that of its body.
     ///
     /// If this is dropped before its end, its connection is closed.
-    pub(crate) async fn exchange(
+    pub(crate) async fn carry_out(
         &self,
         url: &Url,
         request: Outgoing,
+        account: &Account,
         limits: Limits,
+        wish: &Wish,
     ) -> (Timings, Result<(Reply, Option<SocketAddr>), Fault>) {
         if let Err(fault) = self.connector.prepare(url).await {
             return (Timings::starting(Instant::now()), Err(fault));
@@ -70,17 +87,34 @@ impl Client {
         let whole = async {
             let exchange = self.open(url, request, limits, &mut timings).await?;
             let remote = exchange.remote();
-            Ok((exchange.read_whole().await?, remote))
+            Ok((exchange.read_whole(wish, account).await?, remote))
         };
-        let outcome = match timeout(limits.request, whole).await {
+        let outcome = match timeout(limits.left, whole).await {
             Ok(outcome) => outcome,
-            Err(_elapsed) => Err(Fault::new(
-                Class::Timeout,
-                format!("timeout: the request was not done within {:?}", limits.request),
-            )),
+            Err(_elapsed) => Err(limits.elapsed()),
         };
         timings.ended(Instant::now());
         (timings, outcome)
+    }
+
+    /// Sends `request` to the server of `url` and waits for the head of the response. With it comes when the request must
+    /// be done. The end is for the caller to note.
+    pub(crate) async fn begin(
+        &self,
+        url: &Url,
+        request: Outgoing,
+        limits: Limits,
+    ) -> (Timings, Result<(Exchange, Pin<Box<Sleep>>), Fault>) {
+        if let Err(fault) = self.connector.prepare(url).await {
+            return (Timings::starting(Instant::now()), Err(fault));
+        }
+        let mut timings = Timings::starting(Instant::now());
+        let outcome = match timeout(limits.left, self.open(url, request, limits, &mut timings)).await {
+            Ok(outcome) => outcome,
+            Err(_elapsed) => Err(limits.elapsed()),
+        };
+        let left = limits.left.saturating_sub(timings.start().elapsed());
+        (timings, outcome.map(|exchange| (exchange, Box::pin(sleep(left)))))
     }
 
     /// Sends `request` to the server of `url` and waits for the head of the response.
@@ -105,7 +139,7 @@ impl Client {
             if let Some(proxy) = connection.forward_proxy() {
                 proxy.make_over(&mut request, url)?;
             }
-            match send_on(&mut connection, request, timings).await {
+            match send_on(&mut connection, request, limits.first_byte, timings).await {
                 Ok(answer) => return Ok(Exchange::new(answer, connection, origin, Rc::clone(&self.pool))),
                 // The connection was closed between the check and the first byte, or the server has not begun with the
                 // request: it can go elsewhere.
@@ -142,9 +176,17 @@ impl Client {
     }
 }
 
-async fn send_on(connection: &mut Connection, request: Outgoing, timings: &mut Timings) -> Result<Answer, Failure> {
+async fn send_on(
+    connection: &mut Connection,
+    request: Outgoing,
+    first_byte: Option<Duration>,
+    timings: &mut Timings,
+) -> Result<Answer, Failure> {
     timings.transferring();
-    let outcome = connection.send(request).await;
+    let outcome = match first_byte {
+        None => connection.send(request).await,
+        Some(limit) => first_byte::send_within(limit, connection, request).await,
+    };
     timings.transferred(connection.sent(), connection.first_byte());
     outcome
 }

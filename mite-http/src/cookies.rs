@@ -1,124 +1,304 @@
-//! The cookies of one journey.
-//! The jar is separate from the session because it costs nothing until a server sets the first cookie.
+//! Cookies: the jar that a session keeps them in, and what a journey sees of it.
+//! The jar is separate from the session because it may outlive one, and costs nothing until the first cookie is set.
 
-use std::cell::RefCell;
+mod handle;
+mod offered;
 
-use cookie_store::{CookieStore, RawCookie};
-use http::{
-    HeaderMap, HeaderValue,
-    header::{COOKIE, SET_COOKIE},
+use std::{
+    cmp::Reverse,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
 };
+
+use cookie_store::{CookieDomain, CookieExpiration, CookieStore};
+use http::{HeaderMap, HeaderValue, header::SET_COOKIE};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
 
-/// Remembers what `Set-Cookie` says, and gives it back where it belongs.
-#[derive(Debug, Default)]
-pub(crate) struct Jar {
-    store: RefCell<Option<Box<CookieStore>>>,
+pub use self::handle::Cookies;
+use crate::{
+    draft,
+    error::{Class, Fault, HttpError},
+};
+
+/// Cookies that are kept for as long as somebody has the jar.
+///
+/// A session has a jar of its own, which ends with its journey. One that is given to the session by
+/// [`Settings::cookie_jar`](crate::Settings::cookie_jar) stays: it is shared by all of its clones, on whatever thread, so
+/// that it may be an element of a data pool, and be the same returning user at each visit. With serde it becomes a list of
+/// the cookies in it, those without an expiry among them, and can be recorded and read again.
+///
+/// What is kept, and where it is sent, goes by RFC 6265, and by what browsers have added to it: a cookie that is `Secure` is
+/// neither taken from plain HTTP nor sent over it (a loopback address counts as secure), and the prefixes `__Host-` and
+/// `__Secure-` mean what they say. A `Domain` must have a dot in it, unless it is the host's own name; beyond that, public
+/// suffixes such as `co.uk` are not known. `SameSite` is not looked at, since no page is there that a request could come
+/// from. A cookie that is refused is left out silently, as in a browser.
+///
+/// # Examples
+///
+/// ```
+/// use mite_http::CookieJar;
+///
+/// let jar = CookieJar::new();
+/// jar.set("http://localhost:8080/", "session=s3cret; Path=/; HttpOnly")?;
+/// jar.set("http://localhost:8080/", "theme=dark; Max-Age=3600")?;
+/// assert_eq!(jar.get("http://localhost:8080/account", "session")?.unwrap().value(), "s3cret");
+///
+/// jar.clear_session();
+/// let left: Vec<_> = jar.all().into_iter().map(|cookie| cookie.name().to_owned()).collect();
+/// assert_eq!(left, ["theme"]);
+/// # Ok::<(), mite_http::HttpError>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct CookieJar {
+    store: Arc<Mutex<Store>>,
 }
 
-impl Jar {
-    /// Keeps the cookies that a response from `url` sets. As in a browser, a cookie that makes no sense, or that is for
-    /// somebody else's domain, is left out.
-    pub(crate) fn keep(&self, url: &Url, headers: &HeaderMap) {
-        let mut values = headers.get_all(SET_COOKIE).iter().peekable();
-        if values.peek().is_none() {
-            return;
-        }
-        let cookies = values.filter_map(|value| RawCookie::parse(value.to_str().ok()?.to_owned()).ok());
-        self.store.borrow_mut().get_or_insert_default().store_response_cookies(cookies, url);
+/// `None` until the first cookie is set.
+type Store = Option<Box<CookieStore>>;
+
+impl CookieJar {
+    /// An empty jar.
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// Adds the cookies that belong to a request to `url`, unless it says itself which it sends.
-    pub(crate) fn add_to(&self, url: &Url, headers: &mut HeaderMap) {
-        let store = self.store.borrow();
-        let Some(store) = store.as_deref() else {
-            return;
-        };
-        if headers.contains_key(COOKIE) {
-            return;
+    /// The cookie of this name that a request to `url` would send; of several, the one with the longest path.
+    ///
+    /// # Errors
+    ///
+    /// Class `request`, if `url` is not an absolute URL of http or https.
+    pub fn get(&self, url: impl AsRef<str>, name: &str) -> Result<Option<Cookie>, HttpError> {
+        Ok(self.get_at(&absolute(url.as_ref())?, name))
+    }
+
+    /// Sets a cookie as a response from `url` would: `"session=1; Path=/"`.
+    ///
+    /// # Errors
+    ///
+    /// Class `request`, if `url` is not an absolute URL of http or https, or if the cookie would be refused.
+    pub fn set(&self, url: impl AsRef<str>, cookie: impl AsRef<[u8]>) -> Result<(), HttpError> {
+        self.set_at(&absolute(url.as_ref())?, cookie.as_ref())
+    }
+
+    /// Removes what [`get`](Self::get) would find; whether it was there.
+    ///
+    /// # Errors
+    ///
+    /// Class `request`, if `url` is not an absolute URL of http or https.
+    pub fn remove(&self, url: impl AsRef<str>, name: &str) -> Result<bool, HttpError> {
+        Ok(self.remove_at(&absolute(url.as_ref())?, name))
+    }
+
+    /// All cookies that have not expired.
+    pub fn all(&self) -> Vec<Cookie> {
+        self.lock().as_deref().map(|store| store.iter_unexpired().map(Cookie::new).collect()).unwrap_or_default()
+    }
+
+    /// Removes all cookies.
+    pub fn clear(&self) {
+        *self.lock() = None;
+    }
+
+    /// Removes the cookies without an expiry, as closing a browser does.
+    pub fn clear_session(&self) {
+        let mut store = self.lock();
+        if let Some(cookies) = store.take() {
+            let persistent = cookies.iter_unexpired().filter(|cookie| cookie.is_persistent()).cloned();
+            *store = stored(persistent);
         }
-        let mut line = String::new();
-        for (name, value) in store.get_request_values(url) {
+    }
+
+    fn get_at(&self, url: &Url, name: &str) -> Option<Cookie> {
+        let name = offered::as_text(name.as_bytes());
+        let store = self.lock();
+        matching(store.as_deref()?, url).into_iter().find(|cookie| cookie.name() == name).map(Cookie::new)
+    }
+
+    fn set_at(&self, url: &Url, cookie: &[u8]) -> Result<(), HttpError> {
+        let refused = |why| Fault::new(Class::Request, format!("the cookie for {url} is refused: {why}")).of_none();
+        // What would not come through in a header cannot be sent in one either.
+        let cookie = HeaderValue::from_bytes(cookie).map_err(|_| refused("it has a control character"))?;
+        offered::put(self.lock().get_or_insert_default(), url, &cookie).map_err(refused)
+    }
+
+    fn remove_at(&self, url: &Url, name: &str) -> bool {
+        let name = offered::as_text(name.as_bytes());
+        let mut store = self.lock();
+        let Some(store) = store.as_deref_mut() else {
+            return false;
+        };
+        let found = matching(store, url).into_iter().find(|cookie| cookie.name() == name).map(place);
+        found.is_some_and(|(domain, path)| store.remove(&domain, &path, &name).is_some())
+    }
+
+    /// Keeps the cookies that a response from `url` sets, without those that are refused.
+    pub(crate) fn keep(&self, url: &Url, headers: &HeaderMap) {
+        let mut store = self.lock();
+        for offered in headers.get_all(SET_COOKIE) {
+            // As in a browser, nobody is told of a cookie that is left out.
+            let _ = offered::put(store.get_or_insert_default(), url, offered);
+        }
+    }
+
+    /// The `Cookie` header of a request to `url`: longer paths first, as RFC 6265 asks for.
+    pub(crate) fn header(&self, url: &Url) -> Option<HeaderValue> {
+        let store = self.lock();
+        let mut line = Vec::new();
+        for cookie in matching(store.as_deref()?, url) {
             if !line.is_empty() {
-                line.push_str("; ");
+                line.extend_from_slice(b"; ");
             }
-            line.push_str(name);
-            line.push('=');
-            line.push_str(value);
+            line.extend(offered::as_bytes(cookie.name()));
+            line.push(b'=');
+            line.extend(offered::as_bytes(cookie.value()));
         }
         if line.is_empty() {
-            return;
+            return None;
         }
-        // What came in a header fits into one.
-        if let Ok(value) = HeaderValue::try_from(line) {
-            headers.insert(COOKIE, value);
+        // What came in a header fits into one; a jar that was read from a file may hold anything.
+        HeaderValue::from_bytes(&line).ok()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Store> {
+        // Nobody else's code runs while it is locked, so that a panic leaves no half of a change.
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn absolute(url: &str) -> Result<Url, HttpError> {
+    let no_base = || Err(Fault::new(Class::Request, format!("a jar alone needs an absolute URL, and `{url}` is none")));
+    draft::parse_url(url, no_base)
+}
+
+/// The cookies for `url`, in the order in which they are sent.
+fn matching<'a>(store: &'a CookieStore, url: &Url) -> Vec<&'a cookie_store::Cookie<'static>> {
+    let mut cookies = store.matches(url);
+    cookies.sort_by_key(|cookie| Reverse(cookie.path.len()));
+    cookies
+}
+
+/// By what the store finds it, beside its name.
+fn place(cookie: &cookie_store::Cookie<'_>) -> (String, String) {
+    (String::from(&cookie.domain), String::from(&cookie.path))
+}
+
+fn stored(cookies: impl Iterator<Item = cookie_store::Cookie<'static>>) -> Store {
+    let mut cookies = cookies.peekable();
+    cookies.peek()?;
+    CookieStore::from_cookies(cookies.map(Ok::<_, std::convert::Infallible>), false).ok().map(Box::new)
+}
+
+/// Whether both are the same jar.
+impl PartialEq for CookieJar {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.store, &other.store)
+    }
+}
+
+/// How many there are: what they say is nobody's business.
+impl fmt::Debug for CookieJar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CookieJar").field("cookies", &self.all().len()).finish_non_exhaustive()
+    }
+}
+
+impl Serialize for CookieJar {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.lock().as_deref() {
+            Some(store) => serializer.collect_seq(store.iter_unexpired().collect::<Vec<_>>()),
+            None => serializer.collect_seq([(); 0]),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for CookieJar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let cookies = Vec::<cookie_store::Cookie<'static>>::deserialize(deserializer)?;
+        Ok(Self { store: Arc::new(Mutex::new(stored(cookies.into_iter()))) })
+    }
+}
+
+/// A cookie as it was when it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cookie {
+    name: String,
+    value: Vec<u8>,
+    text: String,
+    domain: String,
+    host_only: bool,
+    path: String,
+    expires: Option<SystemTime>,
+    secure: bool,
+    http_only: bool,
+}
+
+impl Cookie {
+    fn new(cookie: &cookie_store::Cookie<'_>) -> Self {
+        let (domain, path) = place(cookie);
+        let value: Vec<u8> = offered::as_bytes(cookie.value()).collect();
+        Self {
+            name: String::from_utf8_lossy(&offered::as_bytes(cookie.name()).collect::<Vec<_>>()).into_owned(),
+            text: String::from_utf8_lossy(&value).into_owned(),
+            value,
+            domain,
+            host_only: matches!(cookie.domain, CookieDomain::HostOnly(_)),
+            path,
+            expires: match cookie.expires {
+                CookieExpiration::AtUtc(at) => Some(at.into()),
+                CookieExpiration::SessionEnd => None,
+            },
+            secure: cookie.secure().unwrap_or(false),
+            http_only: cookie.http_only().unwrap_or(false),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its value as the server wrote it, without decoding anything. What is not UTF-8 is replaced by `�`.
+    pub fn value(&self) -> &str {
+        &self.text
+    }
+
+    /// The bytes of its value.
+    pub fn value_bytes(&self) -> &[u8] {
+        &self.value
+    }
+
+    /// The host that set it, or the domain that it was set for.
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// Whether it is sent to that host alone, and not to those below its domain.
+    pub fn host_only(&self) -> bool {
+        self.host_only
+    }
+
+    /// The path that a request's begins with.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// When it expires; `None` for one that lasts as long as its session.
+    pub fn expires(&self) -> Option<SystemTime> {
+        self.expires
+    }
+
+    /// Whether it is sent over https alone.
+    pub fn secure(&self) -> bool {
+        self.secure
+    }
+
+    /// Whether a page's scripts would not see it. A journey does.
+    pub fn http_only(&self) -> bool {
+        self.http_only
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sent(jar: &Jar, url: &str) -> Option<String> {
-        let mut headers = HeaderMap::new();
-        jar.add_to(&url.parse().unwrap(), &mut headers);
-        headers.get(COOKIE).map(|value| value.to_str().unwrap().to_owned())
-    }
-
-    fn set(jar: &Jar, url: &str, cookies: &[&'static str]) {
-        let headers = cookies.iter().map(|cookie| (SET_COOKIE, HeaderValue::from_static(cookie))).collect();
-        jar.keep(&url.parse().unwrap(), &headers);
-    }
-
-    #[test]
-    fn a_jar_is_nothing_until_a_cookie_is_set() {
-        let jar = Jar::default();
-        set(&jar, "http://app/", &[]);
-        assert!(jar.store.borrow().is_none());
-        assert_eq!(sent(&jar, "http://app/"), None);
-    }
-
-    #[test]
-    fn cookies_go_back_where_they_belong() {
-        let jar = Jar::default();
-        set(
-            &jar,
-            "http://app.test/login",
-            &["session=1; Path=/; HttpOnly", "admin=2; Path=/admin", "tls=3; Path=/; Secure"],
-        );
-
-        assert_eq!(sent(&jar, "http://app.test/users").as_deref(), Some("session=1"));
-        assert_eq!(sent(&jar, "http://other.test/users"), None);
-        let admin = sent(&jar, "http://app.test/admin/x").unwrap();
-        assert!(admin == "session=1; admin=2" || admin == "admin=2; session=1", "{admin}");
-        assert!(sent(&jar, "https://app.test/").unwrap().contains("tls=3"));
-    }
-
-    #[test]
-    fn a_cookie_is_replaced_and_expired() {
-        let jar = Jar::default();
-        set(&jar, "http://127.0.0.1:8080/", &["a=1; Path=/"]);
-        set(&jar, "http://127.0.0.1:8080/", &["a=2; Path=/"]);
-        assert_eq!(sent(&jar, "http://127.0.0.1:8080/").as_deref(), Some("a=2"));
-        set(&jar, "http://127.0.0.1:8080/", &["a=; Path=/; Max-Age=0"]);
-        assert_eq!(sent(&jar, "http://127.0.0.1:8080/"), None);
-    }
-
-    #[test]
-    fn nonsense_and_other_peoples_cookies_are_left_out() {
-        let jar = Jar::default();
-        set(&jar, "http://app.test/", &["", "=", "a=1; Domain=bank.test"]);
-        assert_eq!(sent(&jar, "http://app.test/"), None);
-        assert_eq!(sent(&jar, "http://bank.test/"), None);
-    }
-
-    #[test]
-    fn a_request_that_brings_its_own_cookies_sends_those() {
-        let jar = Jar::default();
-        set(&jar, "http://app.test/", &["a=1"]);
-        let mut headers = HeaderMap::from_iter([(COOKIE, HeaderValue::from_static("mine=1"))]);
-        jar.add_to(&"http://app.test/".parse().unwrap(), &mut headers);
-        assert_eq!(headers[COOKIE], "mine=1");
-    }
-}
+mod tests;

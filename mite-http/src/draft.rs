@@ -1,6 +1,8 @@
 //! A request before it is sent: plain data, built without a session or a network.
 //! It is separate from the builder that users hold so that URLs, headers and bodies are tested as values.
 
+pub(crate) mod options;
+
 use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -12,9 +14,13 @@ use http::{
 use serde::Serialize;
 use url::{ParseError, Position, Url};
 
+use self::options::{Name, Options};
 use crate::{
+    body::Body,
     error::{Class, Fault, HttpError},
+    multipart::Multipart,
     payload::Payload,
+    redirect::{self, Follow},
     transport::Outgoing,
 };
 
@@ -24,13 +30,14 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
 /// What is to be sent, as far as the request itself says it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Draft {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) timeout: Option<Duration>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
+    options: Option<Box<Options>>,
 }
 
 impl Draft {
@@ -39,20 +46,75 @@ impl Draft {
         if method == Method::CONNECT {
             return Err(Fault::new(Class::Request, "a CONNECT request has no place in a session").of_none());
         }
-        let url = match Url::parse(url) {
-            Ok(url) => url,
-            Err(ParseError::RelativeUrlWithoutBase) => append(&base().map_err(Fault::of_none)?, url)?,
-            Err(error) => return Err(bad_url(url, error)),
+        let url = parse_url(url, base)?;
+        Self { method, url, timeout: None, headers: HeaderMap::new(), body: Body::default(), options: None }
+            .without_credentials()
+    }
+
+    /// The request that a redirect makes of this one.
+    ///
+    /// # Errors
+    ///
+    /// Class `request`, if the credentials that the server has put into the URL cannot be sent.
+    pub(crate) fn redirected(&self, follow: Follow) -> Result<Self, HttpError> {
+        let Follow { method, url, keeps_body, same_origin } = follow;
+        let mut next = Self {
+            method,
+            url,
+            timeout: self.timeout,
+            headers: self.headers.clone(),
+            body: if keeps_body { self.body.clone() } else { Body::default() },
+            options: self.options.clone(),
         };
-        Self { method, url, timeout: None, headers: HeaderMap::new(), body: Bytes::new() }.without_credentials()
+        if !keeps_body {
+            remove(&mut next.headers, |name, _| redirect::is_of_body(name));
+        }
+        if !same_origin {
+            remove(&mut next.headers, |name, value| *name == HOST || redirect::is_confidential(name, value));
+            next.options().left_origin = true;
+        }
+        if let Some(name) = next.options.as_mut().and_then(|options| options.name.as_mut()) {
+            name.redirected = true;
+        }
+        next.without_credentials()
+    }
+
+    /// What this request says that few others do, to be changed.
+    pub(crate) fn options(&mut self) -> &mut Options {
+        self.options.get_or_insert_default()
+    }
+
+    /// What this request says that few others do.
+    pub(crate) fn said(&self) -> Option<&Options> {
+        self.options.as_deref()
+    }
+
+    /// What the journey calls this request.
+    pub(crate) fn name(&self) -> Option<&Name> {
+        self.said()?.name.as_ref()
+    }
+
+    /// Whether this request can be sent a second time.
+    pub(crate) fn is_replayable(&self) -> bool {
+        self.body.can_be_replayed()
+    }
+
+    /// The body, if it is bytes and nothing else.
+    pub(crate) fn content(&self) -> Option<&Bytes> {
+        self.body.as_whole()
+    }
+
+    /// The error of this request.
+    pub(crate) fn error(&self, fault: Fault) -> HttpError {
+        let error = fault.of(&self.method, &self.url);
+        match self.name() {
+            Some(name) => error.named(name),
+            None => error,
+        }
     }
 
     /// Moves `user:password@` from the URL, which is shown in reports, to the header that it stands for.
     fn without_credentials(mut self) -> Result<Self, HttpError> {
-        if !matches!(self.url.scheme(), "http" | "https") || !self.url.has_host() {
-            let what = format!("`{}` is not a URL of http:// or https://", self.url);
-            return Err(Fault::new(Class::Request, what).of_none());
-        }
         if self.url.username().is_empty() && self.url.password().is_none() {
             return Ok(self);
         }
@@ -66,8 +128,8 @@ impl Draft {
         Ok(self)
     }
 
-    fn mistake(&self, what: impl Into<String>) -> HttpError {
-        Fault::new(Class::Request, what.into()).of(&self.method, &self.url)
+    pub(crate) fn mistake(&self, what: impl Into<String>) -> HttpError {
+        self.error(Fault::new(Class::Request, what.into()))
     }
 
     /// Adds a header beside those of the same name that the request has already.
@@ -84,12 +146,16 @@ impl Draft {
 
     /// Puts these headers in the place of those of the same names.
     pub(crate) fn headers(&mut self, headers: HeaderMap) {
-        replace(&mut self.headers, headers);
+        if self.headers.is_empty() {
+            self.headers = headers;
+        } else {
+            replace(&mut self.headers, &headers);
+        }
     }
 
     pub(crate) fn query(&mut self, query: &impl Serialize) -> Result<(), HttpError> {
         let added = serde_urlencoded::to_string(query)
-            .map_err(|error| Fault::new(Class::Request, "its query").because(error).of(&self.method, &self.url))?;
+            .map_err(|error| self.error(Fault::new(Class::Request, "its query").because(error)))?;
         if added.is_empty() {
             return Ok(());
         }
@@ -115,13 +181,21 @@ impl Draft {
         Ok(())
     }
 
-    fn typed(&mut self, content_type: HeaderValue, body: Bytes) {
+    fn typed(&mut self, content_type: HeaderValue, body: Body) {
         self.headers.entry(CONTENT_TYPE).or_insert(content_type);
         self.body = body;
     }
 
-    pub(crate) fn body(&mut self, body: Bytes) {
+    pub(crate) fn body(&mut self, body: Body) {
         self.body = body;
+    }
+
+    /// Sends `form`, whose boundary takes the place of any other type.
+    pub(crate) fn multipart(&mut self, form: Multipart) -> Result<(), HttpError> {
+        let (content_type, body) = form.into_body().map_err(|mistake| self.mistake(mistake))?;
+        self.headers.insert(CONTENT_TYPE, content_type);
+        self.body = body;
+        Ok(())
     }
 
     pub(crate) fn basic_auth(&mut self, username: &str, password: &str) -> Result<(), HttpError> {
@@ -143,54 +217,113 @@ impl Draft {
         Ok(())
     }
 
-    /// The request as it goes out, with the session's headers where it has none of its own.
-    pub(crate) fn outgoing(&self, defaults: &HeaderMap) -> Result<Outgoing, HttpError> {
-        let uri = Uri::try_from(&self.url[Position::BeforePath..Position::AfterQuery])
-            .map_err(|error| Fault::new(Class::Request, "its URL").because(error).of(&self.method, &self.url))?;
-        let host = HeaderValue::try_from(&self.url[Position::BeforeHost..Position::AfterPort])
-            .map_err(|error| Fault::new(Class::Request, "its host").because(error).of(&self.method, &self.url))?;
+    /// The body to send, if there is nothing to open for it.
+    pub(crate) fn payload(&self) -> Option<Payload> {
+        self.content().filter(|_| !self.expects()).map(|bytes| Payload::whole(bytes.clone()))
+    }
 
+    /// The body to send, opened.
+    pub(crate) async fn open(&self) -> Result<Payload, HttpError> {
+        let expects = self.expects();
+        let opened = self.body.open(expects).await;
+        opened.map_err(|fault| self.error(fault))
+    }
+
+    fn expects(&self) -> bool {
+        self.said().is_some_and(|options| options.expect_continue)
+    }
+
+    /// The request as it goes out with `payload` and `headers`, which are [`all_headers`](Self::all_headers) and perhaps more.
+    pub(crate) fn outgoing(&self, payload: Payload, mut headers: HeaderMap) -> Result<Outgoing, HttpError> {
+        let uri = Uri::try_from(&self.url[Position::BeforePath..Position::AfterQuery])
+            .map_err(|error| self.error(Fault::new(Class::Request, "its URL").because(error)))?;
+        match &payload {
+            Payload::Streamed(streamed) => streamed.describe(&mut headers).map_err(|mistake| self.mistake(mistake))?,
+            // A stream that turned out to be empty.
+            Payload::Whole(bytes) if self.content().is_none() => self.check_length(bytes.len(), &mut headers)?,
+            Payload::Whole(_) => {}
+        }
+        let mut request = http::Request::new(payload);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        if let Some(expectation) = request.body().expectation() {
+            expectation.listen(&mut request);
+        }
+        Ok(request)
+    }
+
+    /// The headers that the request has by itself, with `defaults` where it has none of its own.
+    pub(crate) fn all_headers(&self, defaults: Option<&HeaderMap>) -> Result<HeaderMap, HttpError> {
+        let host = HeaderValue::try_from(&self.url[Position::BeforeHost..Position::AfterPort])
+            .map_err(|error| self.error(Fault::new(Class::Request, "its host").because(error)))?;
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(HOST, host);
         headers.insert(USER_AGENT, MITE);
         headers.insert(ACCEPT, ANYTHING);
-        replace(&mut headers, defaults.clone());
-        replace(&mut headers, self.headers.clone());
-        self.check_length(&mut headers)?;
-
-        let mut request = http::Request::new(Payload::whole(self.body.clone()));
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = uri;
-        *request.headers_mut() = headers;
-        Ok(request)
+        if let Some(defaults) = defaults {
+            replace(&mut headers, defaults);
+        }
+        if self.said().is_some_and(|options| options.left_origin) {
+            // The journey has these from the session; what the request says itself was left out when it was redirected.
+            remove(&mut headers, redirect::is_confidential);
+        }
+        replace(&mut headers, &self.headers);
+        if let Some(content) = self.content() {
+            self.check_length(content.len(), &mut headers)?;
+        }
+        Ok(headers)
     }
 
     /// A length that is not the body's would make the next request part of this one.
-    fn check_length(&self, headers: &mut HeaderMap) -> Result<(), HttpError> {
-        let length = HeaderValue::from(self.body.len());
-        if headers.get_all(CONTENT_LENGTH).iter().any(|given| given != length) {
-            return Err(self.mistake(format!("its Content-Length is not that of its body, {} bytes", self.body.len())));
+    fn check_length(&self, length: usize, headers: &mut HeaderMap) -> Result<(), HttpError> {
+        let value = HeaderValue::from(length);
+        if headers.get_all(CONTENT_LENGTH).iter().any(|given| given != value) {
+            return Err(self.mistake(format!("its Content-Length is not that of its body, {length} bytes")));
         }
         let expects_body = matches!(self.method, Method::POST | Method::PUT | Method::PATCH);
-        if expects_body && self.body.is_empty() {
-            headers.insert(CONTENT_LENGTH, length);
+        if expects_body && length == 0 {
+            headers.insert(CONTENT_LENGTH, value);
         }
         Ok(())
     }
 }
 
 /// Puts the headers of `new` in the place of those in `old` that have their names.
-fn replace(old: &mut HeaderMap, new: HeaderMap) {
+fn replace(old: &mut HeaderMap, new: &HeaderMap) {
     let mut current = None;
+    // The values of one name come one after the other.
     for (name, value) in new {
-        // A name is given once, and stands for all values that follow it.
-        if let Some(name) = name {
-            old.insert(name.clone(), value);
+        if current == Some(name) {
+            old.append(name.clone(), value.clone());
+        } else {
+            old.insert(name.clone(), value.clone());
             current = Some(name);
-        } else if let Some(name) = &current {
-            old.append(name.clone(), value);
         }
     }
+}
+
+/// Takes out the names of which a value is `unwanted`.
+fn remove(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName, &HeaderValue) -> bool) {
+    let names: Vec<_> =
+        headers.iter().filter(|(name, value)| unwanted(name, value)).map(|(name, _)| name.clone()).collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
+
+/// A URL of http or https, which may be relative if `base` finds what it stands on. Credentials may be in it.
+pub(crate) fn parse_url(url: &str, base: impl FnOnce() -> Result<Url, Fault>) -> Result<Url, HttpError> {
+    let url = match Url::parse(url) {
+        Ok(url) => url,
+        Err(ParseError::RelativeUrlWithoutBase) => append(&base().map_err(Fault::of_none)?, url)?,
+        Err(error) => return Err(bad_url(url, error)),
+    };
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        let what = format!("`{url}` is not a URL of http:// or https://");
+        return Err(Fault::new(Class::Request, what).of_none());
+    }
+    Ok(url)
 }
 
 /// `relative` at the end of `base`: unlike a link in a page, it does not replace what the base's path ends with.
@@ -207,7 +340,7 @@ fn bad_url(url: &str, error: ParseError) -> HttpError {
     Fault::new(Class::Request, format!("`{shown}` is not a URL")).because(error).of_none()
 }
 
-fn percent_decoded(text: &str) -> Vec<u8> {
+pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
     let hex = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -5,7 +5,9 @@
 use std::{borrow::Cow, error::Error, fmt};
 
 use http::{Method, StatusCode};
-use url::Url;
+use url::{Position, Url};
+
+use crate::draft::options::Name;
 
 type Source = Box<dyn Error + Send + Sync>;
 
@@ -19,6 +21,7 @@ pub(crate) enum Class {
     Protocol,
     Closed,
     Body,
+    Redirect,
     Status,
     Decode,
 }
@@ -33,6 +36,7 @@ impl Class {
             Self::Protocol => "protocol",
             Self::Closed => "closed",
             Self::Body => "body",
+            Self::Redirect => "redirect",
             Self::Status => "status",
             Self::Decode => "decode",
         }
@@ -65,12 +69,19 @@ impl Fault {
 
     /// The error of a request to `url`, whose credentials have been taken out before.
     pub(crate) fn of(self, method: &Method, url: &Url) -> HttpError {
-        HttpError { inner: Box::new(Inner { fault: self, request: Some((method.clone(), url.clone())), status: None }) }
+        HttpError {
+            inner: Box::new(Inner {
+                fault: self,
+                request: Some((method.clone(), url.clone())),
+                name: None,
+                status: None,
+            }),
+        }
     }
 
     /// The error of a request whose URL is not known, or not fit to be shown.
     pub(crate) fn of_none(self) -> HttpError {
-        HttpError { inner: Box::new(Inner { fault: self, request: None, status: None }) }
+        HttpError { inner: Box::new(Inner { fault: self, request: None, name: None, status: None }) }
     }
 }
 
@@ -100,27 +111,33 @@ pub struct HttpError {
 struct Inner {
     fault: Fault,
     request: Option<(Method, Url)>,
+    name: Option<Name>,
     status: Option<StatusCode>,
 }
 
 impl HttpError {
     /// The class under which a report counts this error.
     ///
-    /// - `request`: the request could not be built, and nothing was sent.
+    /// - `request`: the request could not be built, and nothing was sent; or its body failed, or was not as long as
+    ///   announced, while it was sent.
     /// - `connect`: the name could not be resolved, or nobody accepted the connection.
     /// - `tls`: the TLS handshake failed, the server's certificate is not trusted, or a TLS record was wrong.
-    /// - `timeout`: the connect timeout or the request timeout ran out.
+    /// - `timeout`: the connect timeout, the one for the head of the response, or the request timeout ran out; the text says
+    ///   which.
     /// - `protocol`: the answer is not HTTP.
     /// - `closed`: the connection was closed before a response came.
-    /// - `body`: the response broke off in its body.
+    /// - `body`: the response broke off in its body, or its body is larger than
+    ///   [`max_body`](crate::Settings::max_body).
+    /// - `redirect`: a response sends the request on once too often, to what is no place of http or https, or with a body that
+    ///   cannot be sent again. The response itself is counted as any other.
     /// - `status`: the response's status is an error, from [`error_for_status`](crate::Response::error_for_status).
     /// - `decode`: the body is not what was asked for, from [`json`](crate::Response::json) and
-    ///   [`text`](crate::Response::text).
+    ///   [`text`](crate::Response::text); or it is not in the coding that its `Content-Encoding` names.
     pub fn class(&self) -> &'static str {
         self.inner.fault.class.as_str()
     }
 
-    /// The URL of the request, without credentials, if the error has one.
+    /// The URL of the request, without credentials, if the error has one: after a redirect, where that led.
     pub fn url(&self) -> Option<&Url> {
         self.inner.request.as_ref().map(|(_, url)| url)
     }
@@ -140,6 +157,24 @@ impl HttpError {
         self.inner.fault.class == Class::Connect
     }
 
+    /// The same error, told under the name of its request.
+    pub(crate) fn named(mut self, name: &Name) -> Self {
+        self.inner.name = Some(name.clone());
+        self
+    }
+
+    /// What went wrong and why, without the request.
+    pub(crate) fn what(&self) -> String {
+        let mut text = self.inner.fault.what.clone().into_owned();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+
     pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
         self.inner.status = Some(status);
         self
@@ -149,7 +184,13 @@ impl HttpError {
 impl fmt::Display for HttpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some((method, url)) = &self.inner.request {
-            write!(f, "{method} {url}: ")?;
+            let origin = &url[..Position::BeforePath];
+            match &self.inner.name {
+                None => write!(f, "{method} {url}: ")?,
+                Some(Name { text, redirected: true }) => write!(f, "{method} {origin} (redirected from {text}): ")?,
+                Some(Name { text, .. }) if text.starts_with('/') => write!(f, "{method} {origin}{text}: ")?,
+                Some(Name { text, .. }) => write!(f, "{method} {origin} {text}: ")?,
+            }
         }
         f.write_str(&self.inner.fault.what)
     }
@@ -192,5 +233,22 @@ mod tests {
         assert_eq!(error.source().unwrap().to_string(), "connection refused");
         assert_eq!(error.class(), "connect");
         assert_eq!(error.url(), Some(&url));
+        assert_eq!(error.what(), "failed to connect to 127.0.0.1:1: connection refused");
+    }
+
+    #[test]
+    fn a_name_stands_in_the_place_of_the_path() {
+        let url = Url::parse("http://app:1/users/7?page=2").unwrap();
+        let table = [
+            ("/users/{id}", false, "GET http://app:1/users/{id}: no"),
+            ("a user", false, "GET http://app:1 a user: no"),
+            ("/users/{id}", true, "GET http://app:1 (redirected from /users/{id}): no"),
+        ];
+        for (text, redirected, expected) in table {
+            let error = Fault::new(Class::Closed, "no").of(&Method::GET, &url);
+            let error = error.named(&Name { text: text.into(), redirected });
+            assert_eq!(error.to_string(), expected);
+            assert_eq!(error.url(), Some(&url));
+        }
     }
 }

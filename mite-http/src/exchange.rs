@@ -1,34 +1,72 @@
 //! One request whose answer has begun: its head is here, its body is on the way.
 //! It is separate from the client because a journey may hold one for as long as it reads a stream.
 
-use std::{net::SocketAddr, rc::Rc};
+use std::{
+    future::{Future, poll_fn},
+    net::SocketAddr,
+    pin::{Pin, pin},
+    rc::Rc,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, response::Parts};
+use tokio::time::Sleep;
 
 use crate::{
-    arriving::Arriving,
+    arriving::{Arriving, Wish},
     error::Fault,
     origin::Origin,
+    payload::Account,
     pool::Pool,
     transport::{Answer, Connection},
 };
+
+/// How many bytes the bodies of a request and its response had.
+///
+/// # Examples
+///
+/// ```no_run
+/// use mite_core::{Context, Result};
+/// use mite_http::HttpContext;
+///
+/// async fn download(ctx: &mut Context) -> Result {
+///     let response = ctx.http().get("http://localhost:8080/film.mp4").discard().await?.error_for_status()?;
+///     assert!(response.sizes().received > 1_000_000);
+///     Ok(())
+/// }
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sizes {
+    /// Given to the connection, of the request's body.
+    pub sent: u64,
+    /// Received of the response's body, as it came over the network.
+    pub received: u64,
+    /// Received of the response's body, once its compression was undone; the same as `received` where none was.
+    pub decoded: u64,
+}
 
 /// A whole response.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) head: Parts,
     pub(crate) body: Bytes,
-    /// Bytes of body as they came over the network.
-    pub(crate) received: u64,
+    pub(crate) sizes: Sizes,
     pub(crate) trailers: Option<Box<HeaderMap>>,
 }
 
-/// A response of which the head has come. Its connection goes back to the pool with the end of the body; if this is
-/// dropped before that, the connection is closed.
+/// A response of which the head has come.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) head: Parts,
+    coming: Coming,
+}
+
+/// The body of a response, on its way. Its connection goes back to the pool with its end; if this is dropped before that,
+/// the connection is closed.
+#[derive(Debug)]
+pub(crate) struct Coming {
     body: Arriving,
     connection: Connection,
     origin: Rc<Origin>,
@@ -38,22 +76,79 @@ pub(crate) struct Exchange {
 impl Exchange {
     pub(crate) fn new(answer: Answer, connection: Connection, origin: Rc<Origin>, pool: Rc<Pool>) -> Self {
         let (head, incoming) = answer.into_parts();
-        Self { head, body: Arriving::new(incoming), connection, origin, pool }
+        Self { head, coming: Coming { body: Arriving::new(incoming), connection, origin, pool } }
     }
 
     /// The server's address.
     pub(crate) fn remote(&self) -> Option<SocketAddr> {
-        self.connection.remote()
+        self.coming.connection.remote()
     }
 
     /// Reads all that is still to come.
-    pub(crate) async fn read_whole(mut self) -> Result<Reply, Fault> {
-        let body = self.body.gather(&mut self.connection).await?;
-        let received = self.body.received();
+    pub(crate) async fn read_whole(mut self, wish: &Wish, account: &Account) -> Result<Reply, Fault> {
+        self.begin(wish.decode, account);
+        let Coming { body, connection, .. } = &mut self.coming;
+        let body = body.gather(connection, wish).await?;
+        let (sizes, trailers) = self.coming.finish(account);
+        Ok(Reply { head: self.head, body, sizes, trailers })
+    }
+
+    /// The head by itself, and what reads the body.
+    pub(crate) fn split(mut self, decode: bool, account: &Account) -> (Parts, Coming) {
+        self.begin(decode, account);
+        (self.head, self.coming)
+    }
+
+    /// A body of the request that still waits for the server's word stays where it is.
+    fn begin(&mut self, decode: bool, account: &Account) {
+        account.answered();
+        if decode {
+            self.coming.body.decode(&self.head.headers);
+        }
+    }
+}
+
+impl Coming {
+    /// The next bytes, or `None` when the body has ended.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
+        self.body.poll_next(&mut self.connection, cx)
+    }
+
+    /// Reads all that is still to come of the response that `head` begins; `None` if it is not there by the `deadline`.
+    pub(crate) async fn read_whole(
+        mut self,
+        head: Parts,
+        wish: &Wish,
+        account: &Account,
+        mut deadline: Pin<Box<Sleep>>,
+    ) -> Option<Result<Reply, Fault>> {
+        let body = {
+            let Self { body, connection, .. } = &mut self;
+            let mut whole = pin!(body.gather(connection, wish));
+            poll_fn(|cx| match whole.as_mut().poll(cx) {
+                Poll::Ready(body) => Poll::Ready(Some(body)),
+                Poll::Pending => deadline.as_mut().poll(cx).map(|()| None),
+            })
+            .await?
+        };
+        Some(body.map(|body| {
+            let (sizes, trailers) = self.finish(account);
+            Reply { head, body, sizes, trailers }
+        }))
+    }
+
+    /// What has come until now.
+    pub(crate) fn sizes(&self, account: &Account) -> Sizes {
+        Sizes { sent: account.sent(), received: self.body.received(), decoded: self.body.decoded() }
+    }
+
+    /// Gives the connection back, now that the body has ended, and tells what there was.
+    pub(crate) fn finish(mut self, account: &Account) -> (Sizes, Option<Box<HeaderMap>>) {
+        let sizes = self.sizes(account);
         let trailers = self.body.take_trailers();
         if self.connection.is_reusable() {
             self.pool.put(&self.origin, self.connection);
         }
-        Ok(Reply { head: self.head, body, received, trailers })
+        (sizes, trailers)
     }
 }

@@ -9,8 +9,17 @@ use std::{
 
 use http::Method;
 use mite_core::{Context, Scope};
+use url::Url;
 
-use crate::{clients::Clients, draft::Draft, request::Request, session::Session, settings::Settings};
+use crate::{
+    clients::Clients,
+    cookies::Cookies,
+    draft::{self, Draft},
+    error::{Fault, HttpError},
+    request::Request,
+    session::Session,
+    settings::Settings,
+};
 
 /// Gives a journey's context its HTTP session.
 pub trait HttpContext {
@@ -196,9 +205,22 @@ impl Http {
 
     /// A request of any method.
     pub fn request(&self, method: Method, url: impl AsRef<str>) -> Request {
-        let config = |key: &str| self.scope.config().get::<String>(key).map_err(|error| error.to_string());
-        let draft = Draft::new(method, url.as_ref(), || self.session.base(config));
+        let draft = Draft::new(method, url.as_ref(), || self.base());
         Request::new(Rc::clone(&self.session), self.scope.clone(), draft)
+    }
+
+    /// The cookies of the session, to be read, set and erased.
+    pub fn cookies(&self) -> Cookies {
+        Cookies::new(self.clone(), self.session.jar())
+    }
+
+    /// `url`, on the session's base if it is relative.
+    pub(crate) fn url(&self, url: &str) -> Result<Url, HttpError> {
+        draft::parse_url(url, || self.base())
+    }
+
+    fn base(&self) -> Result<Url, Fault> {
+        self.session.base(|key| self.scope.config().get::<String>(key).map_err(|error| error.to_string()))
     }
 }
 

@@ -44,18 +44,23 @@
 //!
 //! - A session belongs to one visit of a journey, and so do its cookies. The connections below it belong to the worker,
 //!   and are kept open between journeys.
-//! - `.await` reads the whole body, so that times and sizes are true and the connection can be used again.
+//! - `.await` reads the whole body, so that times and sizes are true and the connection can be used again. What is too
+//!   large for that is asked for with [`discard`](Request::discard) or [`stream`](Request::stream).
 //! - Every request counts in the report, under its method and its status, or the class of its error; each response is
 //!   sent as an `http_metrics` message besides. A request that is cancelled counts nowhere.
 //! - Before a connection is used again it is checked that the server has not closed it, and connections of about the age
 //!   at which the server was seen to close them are not used. When the server closes one at the very moment all the same,
 //!   the request fails with class `closed`: it may have been received, so it is not sent again.
-//! - Certificates are verified, against the system's roots. A redirect is returned as it is.
+//! - Redirects are followed, up to ten of them; each is a request of its own in the report. Credentials do not leave their
+//!   origin: see [`Settings::redirects`].
+//! - Certificates are verified, against the system's roots.
 //!
 //! # Features
 //!
 //! - `tls` (default): https.
 //! - `http2` (default): HTTP/2, where a server chooses it over https, or by [`Settings`].
+//! - `compression`: bodies that the server sends compressed, by gzip, brotli, zstd or deflate, for sessions that ask for
+//!   it with `Settings::compression`.
 //! - `testing`: a module `testing` with a stub server, and what mite-core has for tests.
 
 #[expect(
@@ -65,34 +70,50 @@
 extern crate self as mite_http;
 
 mod arriving;
+mod body;
+mod charset;
 mod client;
 mod clients;
 mod connector;
 mod cookies;
+mod curl;
+mod decode;
 mod draft;
+mod ended;
 mod error;
 mod exchange;
+mod expectation;
+mod fields;
+mod first_byte;
 mod handle;
+mod hop;
 mod keep_alive;
+mod mask;
 mod metrics;
+mod multipart;
 mod network;
+mod opened;
 mod origin;
 mod payload;
 #[cfg(test)]
 mod peers;
 mod policy;
 mod pool;
+mod redirect;
 mod request;
 mod response;
 mod room;
+mod sent;
 mod session;
 mod settings;
+mod stream;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod timing;
 mod tls;
 #[cfg(all(test, feature = "tls"))]
 mod tls_peers;
+mod transcript;
 mod transport;
 mod wire;
 
@@ -104,8 +125,14 @@ pub use url::Url;
 #[cfg(feature = "tls")]
 pub use crate::network::trust::TlsVersion;
 pub use crate::{
+    body::Body,
+    cookies::{Cookie, CookieJar, Cookies},
     error::HttpError,
+    exchange::Sizes,
+    fields::Fields,
     handle::{Attached, Http, HttpContext},
+    hop::Hop,
+    multipart::{Multipart, Part},
     network::{
         HttpVersion,
         address::{AddressSelection, Dns, IpPreference},
@@ -114,6 +141,7 @@ pub use crate::{
     request::Request,
     response::Response,
     settings::Settings,
+    stream::ResponseStream,
     timing::Timings,
 };
 

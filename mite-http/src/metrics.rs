@@ -3,17 +3,34 @@
 
 use std::net::IpAddr;
 
-use mite_core::{RequestSample, Scope};
-use serde::{Serialize, Serializer};
+use mite_core::{ExchangeText, RequestSample, Scope};
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
-use crate::{error::HttpError, response::Response, timing::Timings};
+use crate::{
+    ended::{Answered, Ended},
+    error::HttpError,
+    fields::Fields,
+    hop::Hop,
+    mask::Masks,
+    sent::Sent,
+    settings::Settings,
+    timing::Timings,
+    transcript,
+};
 
 const HTTP_METRICS: &str = "http_metrics";
 
-/// Counts a request that came to an end, and sends its message if there was a response.
-pub(crate) fn report(scope: &Scope, method: &str, timings: &Timings, outcome: &Result<Response, HttpError>) {
+/// Whether anybody reads what requests leave behind.
+pub(crate) fn are_wanted(scope: &Scope) -> bool {
+    scope.wants(HTTP_METRICS)
+}
+
+/// Counts a request that came to an end; if there was a response, calls who wants to see it, and sends its message.
+pub(crate) fn report(scope: &Scope, settings: &Settings, ended: &Ended<'_>) {
+    let Ended { sent, timings, outcome } = *ended;
     let mut sample = RequestSample {
-        method,
+        method: sent.method().as_str(),
+        name: sent.name(),
         total: timings.total(),
         dns: timings.dns(),
         connect: timings.connect(),
@@ -22,65 +39,102 @@ pub(crate) fn report(scope: &Scope, method: &str, timings: &Timings, outcome: &R
         ..RequestSample::default()
     };
     match outcome {
-        Ok(response) => {
-            sample.code = response.status().as_u16();
-            sample.bytes = response.received();
-            if scope.wants(HTTP_METRICS) {
-                let start_time = scope.unix_time(timings.start());
-                scope.emit(HTTP_METRICS, &HttpMetrics::new(start_time, response));
-            }
+        Ok(answered) => {
+            sample.code = answered.status.as_u16();
+            sample.bytes = answered.sizes.received;
         }
         Err(error) => sample.error = Some(error.class()),
     }
     scope.request(&sample);
+    if matches!(sample.code, 0 | 400..600) {
+        scope.failed_exchange(&sample, || written_out(sent, outcome, Masks::new(&settings.masked)));
+    }
+    if let Ok(answered) = outcome {
+        tell(scope, settings, sent, timings, &answered);
+    }
+}
+
+fn written_out(sent: &Sent, outcome: Result<Answered<'_>, &HttpError>, masks: Masks<'_>) -> ExchangeText {
+    let request = match sent.headers() {
+        Ok(headers) => {
+            let content = sent.draft.content();
+            transcript::request(sent.method().as_str(), sent.url(), &headers, content, masks)
+        }
+        // It was sent, and so it can be written out.
+        Err(mistake) => mistake.what(),
+    };
+    let response = outcome.map(|answered| {
+        let line = format!("{:?} {}", answered.version, answered.status);
+        transcript::response(&line, answered.headers, answered.body, masks)
+    });
+    ExchangeText {
+        url: masks.url(sent.url()),
+        message: outcome.err().map(HttpError::what),
+        request,
+        response: response.unwrap_or_default(),
+    }
+}
+
+fn tell(scope: &Scope, settings: &Settings, sent: &Sent, timings: &Timings, answered: &Answered<'_>) {
+    let wanted = are_wanted(scope);
+    let mut fields = Fields::new(wanted);
+    if let Some(callback) = &settings.on_response {
+        callback.call(&Hop::of(sent, timings, answered), &mut fields);
+    }
+    if wanted {
+        if let Some(said) = sent.draft.said() {
+            fields.begin_with(&said.fields);
+        }
+        let start_time = scope.unix_time(timings.start());
+        scope.emit(HTTP_METRICS, &HttpMetrics { start_time, sent, timings, answered, added: &fields });
+    }
 }
 
 /// The fields of an `http_metrics` message, in the order of the format. The times are seconds from the start of the
 /// request, as curl gives them: each includes those before it.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 struct HttpMetrics<'a> {
+    /// Unix seconds.
     start_time: f64,
-    effective_url: &'a str,
-    response_code: u16,
-    dns_time: f64,
-    connect_time: f64,
-    tls_time: f64,
-    transfer_start_time: f64,
-    first_byte_time: f64,
-    total_time: f64,
-    /// Empty for a Unix socket.
-    primary_ip: Address,
-    method: &'a str,
-    download_size: u64,
+    sent: &'a Sent,
+    timings: &'a Timings,
+    answered: &'a Answered<'a>,
+    added: &'a Fields,
 }
 
-impl<'a> HttpMetrics<'a> {
-    /// The metrics of `response`, whose request began at `start_time` (Unix seconds).
-    fn new(start_time: f64, response: &'a Response) -> Self {
-        let timings = response.timings();
+impl Serialize for HttpMetrics<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { start_time, sent, timings, answered, added } = self;
         let ends = timings.ends();
-        Self {
-            start_time,
-            effective_url: response.url().as_str(),
-            response_code: response.status().as_u16(),
-            dns_time: ends.dns,
-            connect_time: ends.connect,
-            tls_time: ends.tls,
-            transfer_start_time: ends.transfer_start,
-            first_byte_time: ends.first_byte,
-            total_time: timings.total().as_secs_f64(),
-            primary_ip: Address(response.remote_addr().map(|remote| remote.ip())),
-            method: response.method().as_str(),
-            download_size: response.received(),
+        let name = sent.name();
+        let mut map = serializer.serialize_map(Some(12 + usize::from(name.is_some()) + added.iter().count()))?;
+        map.serialize_entry("start_time", start_time)?;
+        map.serialize_entry("effective_url", sent.url().as_str())?;
+        map.serialize_entry("response_code", &answered.status.as_u16())?;
+        map.serialize_entry("dns_time", &ends.dns)?;
+        map.serialize_entry("connect_time", &ends.connect)?;
+        map.serialize_entry("tls_time", &ends.tls)?;
+        map.serialize_entry("transfer_start_time", &ends.transfer_start)?;
+        map.serialize_entry("first_byte_time", &ends.first_byte)?;
+        map.serialize_entry("total_time", &timings.total().as_secs_f64())?;
+        map.serialize_entry("primary_ip", &AsText(answered.remote.map(|remote| remote.ip())))?;
+        map.serialize_entry("method", sent.method().as_str())?;
+        map.serialize_entry("download_size", &answered.sizes.received)?;
+        if let Some(name) = name {
+            map.serialize_entry("name", name)?;
         }
+        for (key, value) in added.iter() {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
     }
 }
 
-/// A binary format would take the bytes of the address, where readers of the message expect its text.
-#[derive(Debug)]
-struct Address(Option<IpAddr>);
+/// A binary format would take the bytes of the address, where readers of the message expect its text. It is empty for a Unix
+/// socket.
+struct AsText(Option<IpAddr>);
 
-impl Serialize for Address {
+impl Serialize for AsText {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.0 {
             Some(ip) => serializer.collect_str(ip),
@@ -97,7 +151,13 @@ mod tests {
     #[test]
     fn http_metrics_have_the_fields_of_the_format_in_its_order() {
         let response = response(201, "12345");
-        let metrics = HttpMetrics::new(1.5, &response);
+        let metrics = HttpMetrics {
+            start_time: 1.5,
+            sent: response.sent(),
+            timings: response.timings(),
+            answered: &Answered::from(&response),
+            added: &Fields::new(true),
+        };
         let text = serde_json::to_string(&metrics).unwrap();
         assert_eq!(
             text,

@@ -1,6 +1,9 @@
 //! The builder of one request, which a journey awaits.
 //! It is separate from the draft that it fills because it belongs to a journey's place: what it measures is reported there.
 
+mod body;
+mod options;
+
 use std::{
     fmt,
     future::{Future, IntoFuture},
@@ -9,18 +12,11 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mite_core::Scope;
 use serde::Serialize;
 
-use crate::{
-    draft::Draft,
-    error::HttpError,
-    metrics,
-    response::Response,
-    session::{Performed, Session},
-};
+use crate::{draft::Draft, error::HttpError, metrics, response::Response, session::Session};
 
 /// A request that is sent when it is awaited.
 ///
@@ -48,12 +44,13 @@ use crate::{
 pub struct Request {
     session: Rc<Session>,
     scope: Scope,
-    draft: Result<Draft, HttpError>,
+    /// Boxed, because each method moves it on.
+    draft: Result<Box<Draft>, HttpError>,
 }
 
 impl Request {
     pub(crate) fn new(session: Rc<Session>, scope: Scope, draft: Result<Draft, HttpError>) -> Self {
-        Self { session, scope, draft }
+        Self { session, scope, draft: draft.map(Box::new) }
     }
 
     fn with(mut self, change: impl FnOnce(&mut Draft) -> Result<(), HttpError>) -> Self {
@@ -97,15 +94,7 @@ impl Request {
         self.with(|draft| draft.form(&value))
     }
 
-    /// Sends these bytes as they are. `Content-Type` is the caller's to set.
-    pub fn body(self, body: impl Into<Bytes>) -> Self {
-        self.with(|draft| {
-            draft.body(body.into());
-            Ok(())
-        })
-    }
-
-    /// How long this request may take, in the place of the session's timeout.
+    /// How long this request may take, redirects included, in the place of the session's timeout.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.with(|draft| {
             draft.timeout = Some(timeout);
@@ -131,9 +120,8 @@ impl Request {
     ///
     /// When there is no whole response, whatever its status; [`HttpError::class`] lists the reasons.
     pub async fn send(self) -> Result<Response, HttpError> {
-        let Performed { method, timings, outcome } = self.session.perform(self.draft?).await?;
-        metrics::report(&self.scope, method.as_str(), &timings, &outcome);
-        outcome
+        let Self { session, scope, draft } = self;
+        session.perform(draft?, |ended| metrics::report(&scope, session.settings(), ended)).await
     }
 }
 

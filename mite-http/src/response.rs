@@ -4,13 +4,15 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header::CONTENT_TYPE};
 use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::{
+    charset,
     error::{Class, Fault, HttpError},
-    exchange::Reply,
+    exchange::{Reply, Sizes},
+    sent::Sent,
     timing::Timings,
 };
 
@@ -39,95 +41,114 @@ const EXCERPT: usize = 200;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Response {
-    method: Method,
-    url: Url,
-    head: Head,
-    body: Bytes,
-    received: u64,
-    trailers: Option<Box<HeaderMap>>,
-    remote: Option<SocketAddr>,
-    timings: Timings,
+    /// Boxed, because a response is moved through each future that has waited for it.
+    inner: Box<Inner>,
 }
 
 #[derive(Debug, Clone)]
-struct Head {
+struct Inner {
+    sent: Sent,
     status: StatusCode,
     version: Version,
     headers: HeaderMap,
+    body: Bytes,
+    sizes: Sizes,
+    trailers: Option<Box<HeaderMap>>,
+    remote: Option<SocketAddr>,
+    timings: Timings,
+    history: Vec<Response>,
 }
 
 impl Response {
-    pub(crate) fn new(method: Method, url: Url, reply: Reply, remote: Option<SocketAddr>, timings: Timings) -> Self {
-        let head = Head { status: reply.head.status, version: reply.head.version, headers: reply.head.headers };
-        Self {
-            method,
-            url,
-            head,
-            body: reply.body,
-            received: reply.received,
-            trailers: reply.trailers,
+    pub(crate) fn new(sent: Sent, reply: Reply, remote: Option<SocketAddr>, timings: Timings) -> Self {
+        let Reply { head, body, sizes, trailers } = reply;
+        let inner = Inner {
+            sent,
+            status: head.status,
+            version: head.version,
+            headers: head.headers,
+            body,
+            sizes,
+            trailers,
             remote,
             timings,
-        }
+            history: Vec::new(),
+        };
+        Self { inner: Box::new(inner) }
+    }
+
+    /// The last of a chain of redirects.
+    pub(crate) fn after(mut self, history: Vec<Self>) -> Self {
+        self.inner.history = history;
+        self
     }
 
     /// The status.
     pub fn status(&self) -> StatusCode {
-        self.head.status
+        self.inner.status
     }
 
     /// The headers.
     pub fn headers(&self) -> &HeaderMap {
-        &self.head.headers
+        &self.inner.headers
     }
 
     /// What the server sent after the body of a chunked response, as if it were headers.
     pub fn trailers(&self) -> Option<&HeaderMap> {
-        self.trailers.as_deref()
+        self.inner.trailers.as_deref()
     }
 
     /// The version of HTTP in which the server answered.
     pub fn version(&self) -> Version {
-        self.head.version
+        self.inner.version
     }
 
-    /// The URL that was asked for, without credentials.
+    /// The URL that answered, without credentials: where the last redirect led, if there was one.
     pub fn url(&self) -> &Url {
-        &self.url
+        self.inner.sent.url()
     }
 
-    /// The method of the request.
+    /// The method of the request that was answered; after a redirect it may not be the first one's.
     pub fn method(&self) -> &Method {
-        &self.method
+        self.inner.sent.method()
+    }
+
+    /// The redirects on the way, the first one first, each with its status, headers and timings; mostly there are none.
+    pub fn history(&self) -> &[Response] {
+        &self.inner.history
+    }
+
+    /// What was sent, as a command line of curl for `sh`: with the headers and cookies of the session, and the body. Redirects
+    /// on the way are in [`history`](Self::history).
+    ///
+    /// **Its secrets are in it**, passwords, tokens and cookies, as they were sent: it is not for logs that others read.
+    pub fn to_curl(&self) -> String {
+        self.inner.sent.to_curl(if self.version() == Version::HTTP_2 { &["--http2"] } else { &[] })
     }
 
     /// The address that answered: the proxy's, if there is one, and `None` for a Unix socket.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
-        self.remote
+        self.inner.remote
     }
 
-    /// How long each phase of the request took.
+    /// How long each phase of the request took; without the redirects on the way, which have timings of their own.
     pub fn timings(&self) -> &Timings {
-        &self.timings
+        &self.inner.timings
     }
 
     /// The body. The bytes are shared, not copied.
     pub fn bytes(&self) -> Bytes {
-        self.body.clone()
+        self.inner.body.clone()
     }
 
-    /// The body as text, which is taken to be UTF-8 whatever `Content-Type` says.
+    /// The body as text, by its byte order mark, by the charset that `Content-Type` names, or else as UTF-8.
     ///
     /// # Errors
     ///
-    /// Class `decode`, if the body is not UTF-8.
+    /// Class `decode`, if the charset is not known, or the body is not in it.
     pub fn text(&self) -> Result<String, HttpError> {
-        match std::str::from_utf8(&self.body) {
-            Ok(text) => Ok(text.to_owned()),
-            Err(error) => {
-                Err(self.error(Fault::new(Class::Decode, "failed to decode the body as UTF-8").because(error)))
-            }
-        }
+        let content_type = self.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        charset::decode(content_type, &self.inner.body).map_err(|fault| self.error(fault))
     }
 
     /// The body, read as JSON.
@@ -136,7 +157,7 @@ impl Response {
     ///
     /// Class `decode`, if the body is not JSON or not a `T`; the error names the place in the document, `users[3].name`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, HttpError> {
-        let mut document = serde_json::Deserializer::from_slice(&self.body);
+        let mut document = serde_json::Deserializer::from_slice(&self.inner.body);
         let value = serde_path_to_error::deserialize(&mut document).map_err(|error| {
             let place = error.path().to_string();
             // The path of an error in the outermost value is a dot, which says nothing.
@@ -166,23 +187,34 @@ impl Response {
         Ok(self)
     }
 
-    /// Bytes of body that came over the network.
-    pub(crate) fn received(&self) -> u64 {
-        self.received
+    /// How many bytes of bodies there were, both ways.
+    pub fn sizes(&self) -> Sizes {
+        self.inner.sizes
     }
 
-    fn error(&self, fault: Fault) -> HttpError {
-        fault.of(&self.method, &self.url).with_status(self.status())
+    /// The request that this answers.
+    pub(crate) fn sent(&self) -> &Sent {
+        &self.inner.sent
+    }
+
+    /// The body, unless it was read and forgotten.
+    pub(crate) fn content(&self) -> Option<&Bytes> {
+        let is_discarded = self.inner.sent.draft.said().is_some_and(|options| options.discard);
+        (!is_discarded).then_some(&self.inner.body)
+    }
+
+    pub(crate) fn error(&self, fault: Fault) -> HttpError {
+        self.inner.sent.error(fault).with_status(self.status())
     }
 
     /// `what`, followed by the beginning of the body on one line.
     fn with_excerpt(&self, what: String) -> String {
-        let beginning = &self.body[..self.body.len().min(EXCERPT)];
+        let beginning = &self.inner.body[..self.inner.body.len().min(EXCERPT)];
         let words: Vec<_> = String::from_utf8_lossy(beginning).split_whitespace().map(str::to_owned).collect();
         if words.is_empty() {
             return what;
         }
-        let rest = if self.body.len() > EXCERPT { "…" } else { "" };
+        let rest = if self.inner.body.len() > EXCERPT { "…" } else { "" };
         // A character cut in two is none.
         let shown = words.join(" ");
         let shown = shown.trim_end_matches(char::REPLACEMENT_CHARACTER);

@@ -4,19 +4,24 @@
 use std::{
     cell::{Cell, OnceCell},
     rc::Rc,
+    time::Instant,
 };
 
-use http::Method;
+use http::{HeaderMap, StatusCode, header::SET_COOKIE};
 use url::Url;
 
 use crate::{
-    client::Client,
-    cookies::Jar,
+    client::{Client, Limits},
+    cookies::CookieJar,
     draft::Draft,
+    ended::{Answered, Ended},
     error::{Class, Fault, HttpError},
+    opened::Opened,
+    payload::Payload,
+    redirect::{self, Asked, Redirects},
     response::Response,
+    sent::Sent,
     settings::Settings,
-    timing::Timings,
 };
 
 /// The session of a visit.
@@ -24,22 +29,25 @@ use crate::{
 pub(crate) struct Session {
     settings: Settings,
     client: Rc<Client>,
-    jar: Jar,
+    /// Made when it is first needed.
+    jar: OnceCell<CookieJar>,
     base: OnceCell<Url>,
     closed: Cell<bool>,
 }
 
-/// One request that was sent, and what came of it.
-#[derive(Debug)]
-pub(crate) struct Performed {
-    pub(crate) method: Method,
-    pub(crate) timings: Timings,
-    pub(crate) outcome: Result<Response, HttpError>,
-}
-
 impl Session {
     pub(crate) fn new(settings: Settings, client: Rc<Client>) -> Self {
-        Self { settings, client, jar: Jar::default(), base: OnceCell::new(), closed: Cell::new(false) }
+        let jar = settings.jar.clone().map_or_else(OnceCell::new, OnceCell::from);
+        Self { settings, client, jar, base: OnceCell::new(), closed: Cell::new(false) }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The cookies.
+    pub(crate) fn jar(&self) -> CookieJar {
+        self.jar.get_or_init(CookieJar::new).clone()
     }
 
     /// Ends the session: handles that are still about send nothing more.
@@ -69,31 +77,179 @@ impl Session {
         Ok(self.base.get_or_init(|| base).clone())
     }
 
-    /// Sends `draft` and waits for the whole response.
+    /// Sends `draft`, goes where redirects lead, and waits for the whole response. `ended` is called for each request that was
+    /// sent: those that were redirected, and the last.
     ///
     /// # Errors
     ///
-    /// If nothing was sent, because the request makes no sense; what happens to one that was sent is in the answer.
-    pub(crate) async fn perform(&self, draft: Draft) -> Result<Performed, HttpError> {
-        if self.closed.get() {
-            return Err(Fault::new(Class::Request, CLOSED).of(&draft.method, &draft.url));
+    /// If there is no whole response, or it leads to where nobody can follow. Where nothing was sent, because the request makes
+    /// no sense, `ended` is not called.
+    pub(crate) async fn perform(
+        &self,
+        draft: Box<Draft>,
+        mut ended: impl FnMut(&Ended<'_>),
+    ) -> Result<Response, HttpError> {
+        self.check(&draft)?;
+        let mut limits = self.settings.limits(&draft);
+        let redirects = self.settings.redirects_of(&draft);
+        let mut response = self.exchange(draft, limits, &mut ended).await?;
+        if !response.status().is_redirection() {
+            return Ok(response);
         }
-        if let Some(mistake) = &self.settings.mistake {
-            return Err(Fault::new(Class::Request, mistake.clone()).of(&draft.method, &draft.url));
+        let start = response.timings().start();
+        let mut history = Vec::new();
+        while let Some(next) = next(response.sent(), response.status(), response.headers(), history.len(), redirects)? {
+            history.push(response);
+            limits.left = limits.request.saturating_sub(start.elapsed());
+            response = self.exchange(next, limits, &mut ended).await?;
         }
-        let mut request = draft.outgoing(&self.settings.headers)?;
-        let Draft { method, url, timeout, .. } = draft;
-        self.jar.add_to(&url, request.headers_mut());
+        Ok(response.after(history))
+    }
 
-        let (timings, outcome) = self.client.exchange(&url, request, self.settings.limits(timeout)).await;
-        let outcome = match outcome {
-            Ok((reply, remote)) => {
-                self.jar.keep(&url, &reply.head.headers);
-                Ok(Response::new(method.clone(), url, reply, remote, timings))
+    /// As [`perform`](Self::perform), but the body of the last response is still to come, and `ended` is called for the redirected
+    /// requests and for those that fail only.
+    pub(crate) async fn begin(
+        &self,
+        draft: Box<Draft>,
+        mut ended: impl FnMut(&Ended<'_>),
+    ) -> Result<Opened, HttpError> {
+        self.check(&draft)?;
+        let mut limits = self.settings.limits(&draft);
+        let redirects = self.settings.redirects_of(&draft);
+        let start = Instant::now();
+        let mut history = Vec::new();
+        let mut draft = draft;
+        loop {
+            let opened = self.open(draft, limits, &mut ended).await?;
+            let next = next(&opened.sent, opened.head.status, &opened.head.headers, history.len(), redirects);
+            if let Ok(None) = next {
+                return Ok(Opened { history, ..opened });
             }
-            Err(fault) => Err(fault.of(&method, &url)),
+            // What a redirect says besides is of no interest, but its end is that of the request.
+            let wish = self.settings.wish(opened.sent.draft.said());
+            let response = opened.read(&wish, &mut ended).await?;
+            let Some(target) = next? else {
+                return Err(response.error(Fault::new(Class::Redirect, "it leads nowhere")));
+            };
+            draft = target;
+            history.push(response);
+            limits.left = limits.request.saturating_sub(start.elapsed());
+        }
+    }
+
+    /// One request and its response.
+    async fn exchange(
+        &self,
+        draft: Box<Draft>,
+        limits: Limits,
+        ended: &mut impl FnMut(&Ended<'_>),
+    ) -> Result<Response, HttpError> {
+        let (sent, payload) = self.prepared(draft).await?;
+        let account = payload.account();
+        let request = sent.outgoing(payload)?;
+        let wish = self.settings.wish(sent.draft.said());
+        let (timings, outcome) = self.client.carry_out(sent.url(), request, &account, limits, &wish).await;
+        match outcome {
+            Ok((reply, remote)) => {
+                self.keep_cookies(sent.url(), &reply.head.headers);
+                let response = Response::new(sent, reply, remote, timings);
+                let answered = Answered::from(&response);
+                ended(&Ended { sent: response.sent(), timings: &timings, outcome: Ok(answered) });
+                Ok(response)
+            }
+            Err(fault) => {
+                let error = sent.error(account.cause(fault));
+                ended(&Ended { sent: &sent, timings: &timings, outcome: Err(&error) });
+                Err(error)
+            }
+        }
+    }
+
+    /// One request, and the head of its response.
+    async fn open(
+        &self,
+        draft: Box<Draft>,
+        limits: Limits,
+        ended: &mut impl FnMut(&Ended<'_>),
+    ) -> Result<Opened, HttpError> {
+        let (sent, payload) = self.prepared(draft).await?;
+        let account = payload.account();
+        let request = sent.outgoing(payload)?;
+        let decode = self.settings.decodes(sent.draft.said());
+        let (mut timings, outcome) = self.client.begin(sent.url(), request, limits).await;
+        match outcome {
+            Ok((exchange, deadline)) => {
+                let remote = exchange.remote();
+                let (head, coming) = exchange.split(decode, &account);
+                self.keep_cookies(sent.url(), &head.headers);
+                Ok(Opened { sent, timings, head, remote, limits, account, coming, deadline, history: Vec::new() })
+            }
+            Err(fault) => {
+                timings.ended(Instant::now());
+                let error = sent.error(account.cause(fault));
+                ended(&Ended { sent: &sent, timings: &timings, outcome: Err(&error) });
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether `draft` may be sent from here.
+    fn check(&self, draft: &Draft) -> Result<(), HttpError> {
+        if self.closed.get() {
+            return Err(draft.mistake(CLOSED));
+        }
+        match &self.settings.mistake {
+            Some(mistake) => Err(draft.mistake(mistake.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// What would be sent for `draft`, as a command line.
+    pub(crate) fn to_curl(&self, draft: &Draft) -> String {
+        self.sent(Box::new(draft.clone())).to_curl(&[])
+    }
+
+    /// `draft` as it is sent from here, and its body.
+    async fn prepared(&self, draft: Box<Draft>) -> Result<(Sent, Payload), HttpError> {
+        let payload = match draft.payload() {
+            Some(payload) => payload,
+            None => Box::pin(draft.open()).await?,
         };
-        Ok(Performed { method, timings, outcome })
+        Ok((self.sent(draft), payload))
+    }
+
+    fn sent(&self, draft: Box<Draft>) -> Sent {
+        let cookie = self.jar.get().and_then(|jar| jar.header(&draft.url));
+        let accepts_codings = self.settings.decodes(draft.said());
+        Sent::new(draft, self.settings.headers.clone(), cookie, accepts_codings)
+    }
+
+    fn keep_cookies(&self, url: &Url, headers: &HeaderMap) {
+        if headers.contains_key(SET_COOKIE) {
+            self.jar.get_or_init(CookieJar::new).keep(url, headers);
+        }
+    }
+}
+
+/// Where a response leads, if it leads anywhere.
+fn next(
+    sent: &Sent,
+    status: StatusCode,
+    headers: &HeaderMap,
+    hops: usize,
+    redirects: Redirects,
+) -> Result<Option<Box<Draft>>, HttpError> {
+    let draft = &sent.draft;
+    let asked = Asked {
+        method: &draft.method,
+        url: &draft.url,
+        replayable: draft.is_replayable(),
+        hops: u32::try_from(hops).unwrap_or(u32::MAX),
+    };
+    let follow = redirect::decide(status, headers, asked, redirects);
+    match follow.map_err(|fault| sent.error(fault).with_status(status))? {
+        Some(follow) => Ok(Some(Box::new(draft.redirected(follow)?))),
+        None => Ok(None),
     }
 }
 

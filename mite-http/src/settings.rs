@@ -1,8 +1,10 @@
 //! How the requests of a session behave unless one of them says otherwise.
 //! It is separate from the session because the user writes it, by `#[mite_http(…)]` or by hand.
 
+mod body;
 mod connections;
 mod network;
+mod requests;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -10,7 +12,15 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::{client::Limits, network::Network, policy::Policy};
+use crate::{
+    client::Limits,
+    cookies::CookieJar,
+    draft::Draft,
+    hop::OnResponse,
+    network::Network,
+    policy::Policy,
+    redirect::{self, Redirects},
+};
 
 /// Both timeouts, unless told otherwise.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -36,13 +46,22 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 #[must_use = "settings do nothing until a session has them"]
 pub struct Settings {
     pub(crate) base: Option<Cow<'static, str>>,
-    pub(crate) headers: HeaderMap,
+    /// Shared with the responses, which can tell what was sent.
+    pub(crate) headers: Option<Arc<HeaderMap>>,
     pub(crate) mistake: Option<String>,
     pub(crate) policy: Policy,
     timeout: Duration,
     connect_timeout: Duration,
     /// `None` for the default one.
     network: Option<Arc<Network>>,
+    max_body: u64,
+    compression: bool,
+    first_byte_timeout: Option<Duration>,
+    redirects: Redirects,
+    pub(crate) jar: Option<CookieJar>,
+    pub(crate) on_response: Option<OnResponse>,
+    /// The names of secrets, beside the usual ones.
+    pub(crate) masked: Vec<String>,
 }
 
 impl Default for Settings {
@@ -52,16 +71,24 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// No base, no headers of one's own, and 60 s for each of the timeouts.
+    /// No base, no headers of one's own, 60 s for a request and for a connection, 64 MiB for a response's body, and at most
+    /// 10 redirects.
     pub fn new() -> Self {
         Self {
             base: None,
-            headers: HeaderMap::new(),
+            headers: None,
             mistake: None,
             policy: Policy::default(),
             timeout: TIMEOUT,
             connect_timeout: TIMEOUT,
             network: None,
+            max_body: body::MAX_BODY,
+            compression: false,
+            first_byte_timeout: None,
+            redirects: redirect::USUAL,
+            jar: None,
+            on_response: None,
+            masked: Vec::new(),
         }
     }
 
@@ -74,7 +101,8 @@ impl Settings {
         self
     }
 
-    /// How long a request may take, from its start to the last byte of the response. 60 s unless told otherwise.
+    /// How long a request may take, from its start to the last byte of the response, redirects included. 60 s unless told
+    /// otherwise.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -95,7 +123,7 @@ impl Settings {
     ) -> Self {
         match parse_header(name, value) {
             Ok((name, value)) => {
-                self.headers.insert(name, value);
+                Arc::make_mut(self.headers.get_or_insert_default()).insert(name, value);
             }
             Err(error) => {
                 self.mistake.get_or_insert_with(|| format!("the session's headers: {error}"));
@@ -109,8 +137,21 @@ impl Settings {
         self.header(header::USER_AGENT, value)
     }
 
-    pub(crate) fn limits(&self, request: Option<Duration>) -> Limits {
-        Limits { connect: self.connect_timeout, request: request.unwrap_or(self.timeout) }
+    /// How long `draft` may take.
+    pub(crate) fn limits(&self, draft: &Draft) -> Limits {
+        let said = draft.said();
+        let request = draft.timeout.unwrap_or(self.timeout);
+        Limits {
+            connect: said.and_then(|options| options.connect_timeout).unwrap_or(self.connect_timeout),
+            first_byte: said.and_then(|options| options.first_byte_timeout).or(self.first_byte_timeout),
+            request,
+            left: request,
+        }
+    }
+
+    /// What is done about the redirects of `draft`.
+    pub(crate) fn redirects_of(&self, draft: &Draft) -> Redirects {
+        draft.said().and_then(|options| options.redirects).unwrap_or(self.redirects)
     }
 }
 

@@ -8,6 +8,7 @@ mod http2;
 
 use std::{
     net::SocketAddr,
+    rc::Rc,
     task::{Context, Poll},
     time::Instant,
 };
@@ -23,6 +24,7 @@ use crate::{
     error::Fault,
     payload::Payload,
     room::Seat,
+    wire::Marks,
 };
 
 /// A request as it goes out: the URI in origin form, and every header that is to be sent but `Content-Length`.
@@ -154,7 +156,7 @@ impl Connection {
         match (&mut self.protocol, body) {
             (Protocol::Http1(connection), Incoming::Http1(body)) => connection.poll_frame(body, received, cx),
             #[cfg(feature = "http2")]
-            (Protocol::Http2(_), Incoming::Http2(body, _)) => http2::poll_frame(body, received, cx),
+            (Protocol::Http2(stream), Incoming::Http2(body, _)) => stream.poll_frame(body, received, cx),
             #[cfg(feature = "http2")]
             _ => unreachable!("a body is read from the connection which answered"),
         }
@@ -188,14 +190,19 @@ impl Connection {
         }
     }
 
+    /// What the wire tells while something is being sent on it.
+    pub(crate) fn marks(&self) -> &Rc<Marks> {
+        on_protocol!(&self.protocol, connection => connection.marks())
+    }
+
     /// When the last byte of the request was written.
     pub(crate) fn sent(&self) -> Option<Instant> {
-        on_protocol!(&self.protocol, connection => connection.sent())
+        self.marks().sent()
     }
 
     /// When the first byte of the response came.
     pub(crate) fn first_byte(&self) -> Option<Instant> {
-        on_protocol!(&self.protocol, connection => connection.first_byte())
+        self.marks().first_byte()
     }
 
     pub(crate) fn remote(&self) -> Option<SocketAddr> {

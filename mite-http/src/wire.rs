@@ -51,6 +51,24 @@ impl Marks {
         self.first_byte.get()
     }
 
+    /// Some of the request has been written.
+    #[cfg(feature = "http2")]
+    pub(crate) fn written(&self, at: Instant) {
+        self.sent.set(Some(at));
+    }
+
+    /// Some of the response has been read.
+    #[cfg(feature = "http2")]
+    pub(crate) fn answered(&self, at: Instant) {
+        if self.first_byte.get().is_none() {
+            self.first_byte.set(Some(at));
+        }
+        // Before the end of the request, perhaps.
+        if self.sent.get().is_none() {
+            self.sent.set(Some(at));
+        }
+    }
+
     /// Runs `poll`, in which reads ask the socket itself where the runtime knows of nothing to read.
     pub(crate) fn probing<T>(&self, poll: impl FnOnce() -> T) -> T {
         self.probing.set(true);

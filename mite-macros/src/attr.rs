@@ -11,6 +11,7 @@ use crate::duration;
 
 #[derive(Default)]
 pub(crate) struct Options {
+    pub(crate) settings: Option<Expr>,
     pub(crate) base: Option<LitStr>,
     /// In nanoseconds, at the place of the text that says so.
     pub(crate) timeout: Option<LitInt>,
@@ -33,16 +34,19 @@ impl Parse for Options {
 impl Options {
     fn parse_one(&mut self, input: ParseStream<'_>) -> Result<()> {
         if !input.peek(Ident::peek_any) {
-            return Err(input.error("expected an option: `base = \"app_url\"`, `timeout = \"5s\"` or `crate = path`"));
+            return Err(input.error(
+                "expected an option: `base = \"app_url\"`, `timeout = \"5s\"`, `settings = expression` or `crate = path`",
+            ));
         }
         let name = input.call(Ident::parse_any)?;
         match name.to_string().as_str() {
             "base" => set(&mut self.base, &name, || base(value(&name, "\"app_url\"", input)?)),
             "timeout" => set(&mut self.timeout, &name, || timeout(value(&name, "\"5s\"", input)?)),
+            "settings" => set(&mut self.settings, &name, || settings(value(&name, "my_settings()", input)?)),
             "crate" => set(&mut self.library, &name, || library(value(&name, "mite", input)?)),
             other => Err(Error::new_spanned(
                 &name,
-                format!("unknown option `{other}`: `#[mite_http]` knows `base`, `timeout` and `crate`"),
+                format!("unknown option `{other}`: `#[mite_http]` knows `base`, `timeout`, `settings` and `crate`"),
             )),
         }
     }
@@ -86,6 +90,17 @@ fn timeout(input: ParseStream<'_>) -> Result<LitInt> {
     }
 }
 
+fn settings(input: ParseStream<'_>) -> Result<Expr> {
+    let value: Expr = input.parse()?;
+    match value {
+        Expr::Lit(literal) => Err(Error::new_spanned(
+            literal,
+            "`settings` is an expression that makes `Settings`: `settings = my_settings()`",
+        )),
+        value => Ok(value),
+    }
+}
+
 fn library(input: ParseStream<'_>) -> Result<Path> {
     if input.peek(Lit) {
         return Err(input.error("`crate` is a path and stands without quotes: `crate = mite`"));
@@ -115,11 +130,20 @@ mod tests {
     fn without_options_nothing_is_set() {
         let options: Options = syn::parse2(quote!()).unwrap();
         assert!(options.base.is_none() && options.timeout.is_none() && options.library.is_none());
+        assert!(options.settings.is_none());
     }
 
     #[test]
     fn options_come_in_any_order() {
-        let options: Options = syn::parse2(quote!(crate = ::load::mite, timeout = "1.5s", base = "app_url",)).unwrap();
+        let options: Options = syn::parse2(quote!(
+            crate = ::load::mite,
+            timeout = "1.5s",
+            settings = Settings::new().redirects(a + b, c),
+            base = "app_url",
+        ))
+        .unwrap();
+        let settings = options.settings.to_token_stream().to_string();
+        assert_eq!(settings, "Settings :: new () . redirects (a + b , c)");
         assert_eq!(options.base.unwrap().value(), "app_url");
         assert_eq!(options.timeout.unwrap().base10_parse::<u64>().unwrap(), 1_500_000_000);
         assert_eq!(options.library.to_token_stream().to_string(), ":: load :: mite");
@@ -140,6 +164,9 @@ mod tests {
             (quote!(timeout = 5), "with its unit"),
             (quote!(timeout = "5"), "is no duration"),
             (quote!(timeout = "0s"), "timeout of zero"),
+            (quote!(settings), "write `settings = my_settings()`"),
+            (quote!(settings = "strict"), "an expression that makes `Settings`"),
+            (quote!(settings = a(), settings = b()), "`settings` is given twice"),
             (quote!(crate = "mite"), "without quotes"),
             (quote!(base = "a", timeout = "5s", base = "b"), "`base` is given twice"),
             (quote!(base = "a" timeout = "5s"), "expected `,`"),

@@ -2,7 +2,7 @@
 //! function, and the guard that it answers closes the session on whichever way the body is left.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens as _, quote, quote_spanned};
 use syn::{FnArg, Ident, Lifetime, Pat, PatIdent, PatType, Path, Result, parse_quote, spanned::Spanned};
 
 use crate::{
@@ -62,9 +62,20 @@ fn session(context: &PatType, argument: &Ident, options: &Options, library: &Pat
         .timeout
         .as_ref()
         .map(|nanoseconds| quote! { .timeout(::core::time::Duration::from_nanos(#nanoseconds)) });
+    let place = added_at(options.settings.as_ref().map_or_else(|| pat.span(), Spanned::span));
+    let own = Ident::new("__mite_settings", place);
+    // In a statement of its own, so that an expression of another type is told where it stands.
+    let given = options.settings.as_ref().map(|expression| {
+        quote_spanned! {place=> let #own: #library::__private::Settings = #expression; }
+    });
+    let settings = if given.is_some() {
+        own.to_token_stream()
+    } else {
+        quote_spanned! {place=> #library::__private::Settings::new() }
+    };
     quote_spanned! {added_at(pat.span())=>
-        let mut __mite_session =
-            #library::__private::attach(#argument, #library::__private::Settings::new() #base #timeout);
+        #given
+        let mut __mite_session = #library::__private::attach(#argument, #settings #base #timeout);
         #(#attrs)*
         let #pat = &mut *__mite_session;
     }
@@ -101,6 +112,26 @@ mod tests {
                 );
                 let ctx = &mut *__mite_session;
                 '__mite_body: { ctx.http().get("/").await?; Ok(()) }
+            }
+        };
+        assert_eq!(expansion, expected.to_string());
+    }
+
+    #[test]
+    fn settings_are_made_before_the_guard_and_the_other_options_put_on_top() {
+        let expansion = expanded(
+            quote!(settings = strict(name), timeout = "1s", crate = mite),
+            quote! { async fn visit(ctx: &mut Context, name: &str) -> Result { Ok(()) } },
+        );
+        let expected = quote! {
+            async fn visit(ctx: &mut Context, name: &str) -> Result {
+                let __mite_settings: mite::__private::Settings = strict(name);
+                let mut __mite_session = mite::__private::attach(
+                    ctx,
+                    __mite_settings.timeout(::core::time::Duration::from_nanos(1000000000))
+                );
+                let ctx = &mut *__mite_session;
+                '__mite_body: { Ok(()) }
             }
         };
         assert_eq!(expansion, expected.to_string());

@@ -20,7 +20,10 @@ use proc_macro::TokenStream;
 /// |---|---|---|
 /// | `base = "app_url"` | the **config key** of the URL that relative URLs stand on | a relative URL is an error |
 /// | `timeout = "5s"` | the time that one request may take; units are `us`, `ms`, `s`, `m` and `h` | the session's default |
+/// | `settings = expression` | all else: `Settings`, made for each visit; `base` and `timeout` are put on top | the defaults |
 /// | `crate = path` | where mite is, when the macro cannot find it by itself | `mite-load`, else `mite-http`, renamed or not |
+///
+/// The expression of `settings` sees the function's other arguments, such as a jar from a data pool, and not the context.
 ///
 /// The function is an `async fn` whose first argument is a `&mut Context`, under any name. Its other arguments, its
 /// attributes and its body are left as they are.

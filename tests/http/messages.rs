@@ -17,7 +17,7 @@ use crate::server::Server;
 
 /// Keeps whole messages, as a collector would write them.
 #[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Captured(pub(crate) Arc<Mutex<Vec<u8>>>);
 
 impl Sink for Captured {
     fn name(&self) -> &'static str {
@@ -34,10 +34,10 @@ impl Sink for Captured {
     }
 }
 
-type Fields = Vec<(Value, Value)>;
+pub(crate) type Fields = Vec<(Value, Value)>;
 
 /// The messages in `packed`, one after another.
-fn read(mut packed: &[u8]) -> Vec<Fields> {
+pub(crate) fn read(mut packed: &[u8]) -> Vec<Fields> {
     let mut messages = Vec::new();
     while !packed.is_empty() {
         match rmpv::decode::read_value(&mut packed).unwrap() {
@@ -48,12 +48,12 @@ fn read(mut packed: &[u8]) -> Vec<Fields> {
     messages
 }
 
-fn field<'a>(message: &'a Fields, name: &str) -> Option<&'a Value> {
+pub(crate) fn field<'a>(message: &'a Fields, name: &str) -> Option<&'a Value> {
     message.iter().find(|(key, _)| key.as_str() == Some(name)).map(|(_, value)| value)
 }
 
 #[track_caller]
-fn text<'a>(message: &'a Fields, name: &str) -> &'a str {
+pub(crate) fn text<'a>(message: &'a Fields, name: &str) -> &'a str {
     field(message, name).and_then(Value::as_str).unwrap_or_else(|| panic!("no text {name} in {message:?}"))
 }
 
@@ -63,15 +63,15 @@ fn number(message: &Fields, name: &str) -> f64 {
 }
 
 #[track_caller]
-fn whole(message: &Fields, name: &str) -> u64 {
+pub(crate) fn whole(message: &Fields, name: &str) -> u64 {
     field(message, name).and_then(Value::as_u64).unwrap_or_else(|| panic!("no whole number {name} in {message:?}"))
 }
 
-fn names(message: &Fields) -> Vec<&str> {
+pub(crate) fn names(message: &Fields) -> Vec<&str> {
     message.iter().filter_map(|(key, _)| key.as_str()).collect()
 }
 
-fn of_type<'a>(messages: &'a [Fields], kind: &str) -> Vec<&'a Fields> {
+pub(crate) fn of_type<'a>(messages: &'a [Fields], kind: &str) -> Vec<&'a Fields> {
     messages.iter().filter(|message| field(message, "type").and_then(Value::as_str) == Some(kind)).collect()
 }
 

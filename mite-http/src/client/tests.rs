@@ -20,7 +20,28 @@ use tokio::{
 use super::*;
 use crate::peers::{Peer, Server, nobody, ok, outgoing, url};
 
-const LIMITS: Limits = Limits { connect: Duration::from_mins(1), request: Duration::from_mins(1) };
+const LIMITS: Limits = Limits {
+    connect: Duration::from_mins(1),
+    first_byte: None,
+    request: Duration::from_mins(1),
+    left: Duration::from_mins(1),
+};
+
+/// Bodies have tests of their own.
+const WISH: Wish = Wish { max: u64::MAX, discard: false, decode: false };
+
+impl Client {
+    /// Sends a request for its whole answer.
+    pub(crate) async fn exchange(
+        &self,
+        url: &Url,
+        request: Outgoing,
+        limits: Limits,
+    ) -> (Timings, Result<(Reply, Option<SocketAddr>), Fault>) {
+        let account = request.body().account();
+        self.carry_out(url, request, &account, limits, &WISH).await
+    }
+}
 
 async fn send(client: &Client, method: Method, url: &Url) -> Result<Reply, Fault> {
     client.exchange(url, outgoing(method, url, ""), LIMITS).await.1.map(|(reply, _)| reply)
@@ -192,10 +213,10 @@ async fn the_request_timeout_ends_a_stall_in_the_head_and_in_the_body() {
         })
         .await;
         let (client, url) = (Client::default(), server.url("/"));
-        let limits = Limits { request: Duration::from_millis(20), ..LIMITS };
+        let limits = Limits { left: Duration::from_millis(20), ..LIMITS };
         let (timings, outcome) = client.exchange(&url, outgoing(Method::GET, &url, ""), limits).await;
         assert_eq!(outcome.unwrap_err().class, Class::Timeout);
-        assert!(timings.total() >= limits.request);
+        assert!(timings.total() >= limits.left);
         client_closed.await.unwrap();
         assert_eq!(client.pool.len(), 0);
     }
@@ -511,7 +532,7 @@ async fn a_request_that_fails_or_is_given_up_makes_room_for_the_next() {
     .await;
     let client = Rc::new(policy(|policy| policy.most_per_origin = NonZeroU32::new(1)));
     let url = server.url("/");
-    let given_up = Limits { request: Duration::from_millis(50), ..LIMITS };
+    let given_up = Limits { left: Duration::from_millis(50), ..LIMITS };
     let (first, second, third) = tokio::join!(
         get(&client, &url),
         client.exchange(&url, outgoing(Method::GET, &url, ""), given_up),

@@ -2,12 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
 
 fn draft(method: Method, url: &str) -> Draft {
     Draft::new(method, url, || panic!("{url} is absolute")).unwrap()
+}
+
+impl Draft {
+    /// As it goes out, of one whose body is bytes.
+    fn whole(&self, defaults: &HeaderMap) -> Result<Outgoing, HttpError> {
+        self.outgoing(self.payload().unwrap(), self.all_headers(Some(defaults))?)
+    }
 }
 
 fn mistake(outcome: Result<impl std::fmt::Debug, HttpError>) -> String {
@@ -20,7 +28,7 @@ fn mistake(outcome: Result<impl std::fmt::Debug, HttpError>) -> String {
 }
 
 fn header(draft: &Draft, name: HeaderName) -> Option<String> {
-    let request = draft.outgoing(&HeaderMap::new()).unwrap();
+    let request = draft.whole(&HeaderMap::new()).unwrap();
     request.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
 }
 
@@ -107,7 +115,7 @@ fn what_goes_out_is_in_origin_form_with_a_host() {
         ("http://b\u{fc}cher.test/\u{fc}", "/%C3%BC", "xn--bcher-kva.test"),
     ];
     for (url, target, host) in table {
-        let request = draft(Method::GET, url).outgoing(&HeaderMap::new()).unwrap();
+        let request = draft(Method::GET, url).whole(&HeaderMap::new()).unwrap();
         assert_eq!(request.uri(), target, "{url}");
         assert_eq!(request.headers()[HOST], host, "{url}");
     }
@@ -117,12 +125,12 @@ fn what_goes_out_is_in_origin_form_with_a_host() {
 fn bodies_say_what_they_are_unless_told() {
     let mut with_json = draft(Method::POST, "http://h/");
     with_json.json(&json!({"a": [1, null]})).unwrap();
-    assert_eq!(with_json.body, r#"{"a":[1,null]}"#);
+    assert_eq!(with_json.body.as_whole().unwrap(), r#"{"a":[1,null]}"#);
     assert_eq!(header(&with_json, CONTENT_TYPE).unwrap(), "application/json");
 
     let mut form = draft(Method::POST, "http://h/");
     form.form(&[("a", "1 2"), ("b", "\u{e9}")]).unwrap();
-    assert_eq!(form.body, "a=1+2&b=%C3%A9");
+    assert_eq!(form.body.as_whole().unwrap(), "a=1+2&b=%C3%A9");
     assert_eq!(header(&form, CONTENT_TYPE).unwrap(), "application/x-www-form-urlencoded");
 
     let mut own = draft(Method::POST, "http://h/");
@@ -147,7 +155,7 @@ fn headers_of_the_request_come_before_those_of_the_session() {
     draft.header("X-A", "two").unwrap();
     draft.header(HOST, "virtual.test").unwrap();
 
-    let request = draft.outgoing(&session).unwrap();
+    let request = draft.whole(&session).unwrap();
     let all = |name: &str| request.headers().get_all(name).iter().map(|v| v.to_str().unwrap()).collect::<Vec<_>>();
     assert_eq!(all("x-a"), ["one", "two"]);
     assert_eq!(all("x-b"), ["session"]);
@@ -172,9 +180,104 @@ fn a_length_is_the_bodys_or_refused() {
     assert_eq!(header(&draft(Method::GET, "http://h/"), CONTENT_LENGTH), None);
 
     let mut lying = draft(Method::POST, "http://h/");
-    lying.body(Bytes::from_static(b"abc"));
+    lying.body("abc".into());
     lying.header(CONTENT_LENGTH, "3").unwrap();
-    lying.outgoing(&HeaderMap::new()).unwrap();
-    lying.body(Bytes::from_static(b"abcd"));
-    assert!(mistake(lying.outgoing(&HeaderMap::new())).contains("Content-Length is not that of its body, 4 bytes"));
+    lying.whole(&HeaderMap::new()).unwrap();
+    lying.body("abcd".into());
+    assert!(mistake(lying.whole(&HeaderMap::new())).contains("Content-Length is not that of its body, 4 bytes"));
+}
+
+#[test]
+fn a_name_stands_in_the_errors_of_its_request() {
+    let mut named = draft(Method::GET, "http://h:1/users/7");
+    named.options().name = Some(Name { text: "/users/{id}".into(), redirected: false });
+    let error = named.header("no name", "x").unwrap_err();
+    assert!(error.to_string().starts_with("GET http://h:1/users/{id}: its header: "), "{error}");
+}
+
+#[test]
+fn a_redirect_takes_along_what_may_go() {
+    let mut first = draft(Method::POST, "http://ann:pw@h/a");
+    first.json(&1).unwrap();
+    first.timeout = Some(Duration::from_secs(7));
+    for (name, value) in [("content-language", "cy"), ("trailer", "x"), ("host", "virtual.test"), ("x-own", "1")] {
+        first.header(name, value).unwrap();
+    }
+    first.options().name = Some(Name { text: "a".into(), redirected: false });
+    let follow = |url: &str, method: Method, keeps_body, same_origin| {
+        let follow = Follow { method, url: url.parse().unwrap(), keeps_body, same_origin };
+        let next = first.redirected(follow).unwrap();
+        assert_eq!(next.timeout, first.timeout);
+        assert!(next.name().unwrap().redirected);
+        let mut names: Vec<_> = next.headers.keys().map(HeaderName::as_str).map(str::to_owned).collect();
+        names.sort();
+        (next, names.join(" "))
+    };
+    let (next, names) = follow("http://h/b", Method::GET, false, true);
+    assert_eq!((names.as_str(), next.content().unwrap().len()), ("authorization host x-own", 0));
+    let (next, names) = follow("http://h/b", Method::POST, true, true);
+    assert_eq!(names, "authorization content-language content-type host trailer x-own");
+    assert_eq!(next.content().unwrap(), "1");
+    let (_, names) = follow("https://h/b", Method::POST, true, false);
+    assert_eq!(names, "content-language content-type trailer x-own");
+    // What the server puts into the URL is its own affair.
+    let (next, names) = follow("http://bob:x@other/b", Method::GET, false, false);
+    assert_eq!((names.as_str(), next.url.as_str()), ("authorization x-own", "http://other/b"));
+    assert_eq!(header(&next, AUTHORIZATION).unwrap(), "Basic Ym9iOng=");
+
+    let session = HeaderMap::from_iter([
+        (AUTHORIZATION, HeaderValue::from_static("Bearer s")),
+        (HeaderName::from_static("x-plain"), HeaderValue::from_static("1")),
+    ]);
+    let (away, _) = follow("http://other/b", Method::GET, false, false);
+    let headers = away.all_headers(Some(&session)).unwrap();
+    assert!(!headers.contains_key(AUTHORIZATION) && headers.contains_key("x-plain"));
+    let back = away.redirected(Follow { same_origin: true, ..back() }).unwrap();
+    assert!(!back.all_headers(Some(&session)).unwrap().contains_key(AUTHORIZATION));
+}
+
+fn back() -> Follow {
+    Follow { method: Method::GET, url: "http://h/c".parse().unwrap(), keeps_body: false, same_origin: true }
+}
+
+proptest! {
+    #[test]
+    fn what_is_relative_stays_at_its_base(
+        base in prop::sample::select(vec!["http://app.test", "https://app.test:8443/api/", "http://[::1]:8080/a/b"]),
+        relative in prop_oneof!["[/?#@:\\\\.a-z%\t ]{0,20}", "\\PC{0,20}"],
+    ) {
+        let base: Url = base.parse().unwrap();
+        let asked = std::cell::Cell::new(false);
+        let outcome = Draft::new(Method::GET, &relative, || {
+            asked.set(true);
+            Ok(base.clone())
+        });
+        match outcome {
+            Ok(draft) if asked.get() => {
+                prop_assert_eq!(draft.url.origin(), base.origin());
+                // What goes out goes there.
+                let request = draft.whole(&HeaderMap::new()).unwrap();
+                prop_assert_eq!(request.headers()[HOST].as_bytes(), base[Position::BeforeHost..Position::AfterPort].as_bytes());
+                prop_assert!(request.uri().to_string().starts_with('/'));
+            }
+            Ok(draft) => prop_assert!(matches!(draft.url.scheme(), "http" | "https") && draft.url.has_host()),
+            Err(error) => prop_assert_eq!(error.class(), "request"),
+        }
+    }
+
+    #[test]
+    fn headers_go_out_as_they_are_or_are_refused(name in "[!-~]{0,12}", value in prop::collection::vec(any::<u8>(), 0..24)) {
+        let mut draft = draft(Method::POST, "http://h/");
+        match draft.header(name.as_str(), value.as_slice()) {
+            Ok(()) => {
+                prop_assert!(!value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)));
+                if let Ok(request) = draft.whole(&HeaderMap::new()) {
+                    prop_assert_eq!(request.headers()[name.as_str()].as_bytes(), &value[..]);
+                } else {
+                    prop_assert_eq!(name.to_ascii_lowercase(), "content-length");
+                }
+            }
+            Err(error) => prop_assert_eq!(error.class(), "request"),
+        }
+    }
 }

@@ -3,14 +3,18 @@
 use std::{error::Error, time::Instant};
 
 use super::*;
+use crate::draft::Draft;
 
 pub(crate) fn response(status: u16, body: impl Into<Bytes>) -> Response {
     let (mut head, ()) = http::Response::new(()).into_parts();
     head.status = StatusCode::from_u16(status).unwrap();
     let body = body.into();
-    let reply = Reply { head, received: body.len() as u64, body, trailers: None };
-    let url = "http://h:1/users".parse().unwrap();
-    Response::new(Method::POST, url, reply, "127.0.0.1:1".parse().ok(), Timings::starting(Instant::now()))
+    let length = body.len() as u64;
+    let sizes = Sizes { sent: 0, received: length, decoded: length };
+    let reply = Reply { head, body, sizes, trailers: None };
+    let draft = Draft::new(Method::POST, "http://h:1/users", || unreachable!("the URL is absolute")).unwrap();
+    let sent = Sent::new(Box::new(draft), None, None, false);
+    Response::new(sent, reply, "127.0.0.1:1".parse().ok(), Timings::starting(Instant::now()))
 }
 
 #[derive(Debug, PartialEq, serde::Deserialize)]

@@ -8,7 +8,6 @@ use std::{
     pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll, Waker},
-    time::Instant,
 };
 
 use bytes::Bytes;
@@ -100,12 +99,8 @@ impl Http1 {
         marks.probing(|| self.is_ready())
     }
 
-    pub(crate) fn sent(&self) -> Option<Instant> {
-        self.marks.sent()
-    }
-
-    pub(crate) fn first_byte(&self) -> Option<Instant> {
-        self.marks.first_byte()
+    pub(crate) fn marks(&self) -> &Rc<Marks> {
+        &self.marks
     }
 }
 

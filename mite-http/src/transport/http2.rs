@@ -8,7 +8,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
     time::{Duration, Instant},
 };
 
@@ -28,9 +28,10 @@ use tokio::{sync::oneshot, time::timeout};
 use super::{Answer, CLOSED, Connection, Failure, Incoming, Outgoing, Protocol, broken_off, is_tls};
 use crate::{
     error::{Class, Fault},
+    expectation::Expectation,
     payload::Payload,
     room::Seat,
-    wire::Wire,
+    wire::{Marks, Wire},
 };
 
 /// What a server may send without having been told that it was read: the windows of hyper and of browsers.
@@ -94,8 +95,10 @@ impl fmt::Debug for Shared {
 #[derive(Debug)]
 pub(crate) struct Stream {
     shared: Shared,
-    sent: Option<Instant>,
-    first_byte: Option<Instant>,
+    /// Sends what is left of the request's body, which may go on while the response is read.
+    pump: Option<Pump>,
+    /// The connection's own are those of all its streams.
+    marks: Rc<Marks>,
 }
 
 impl Drop for Stream {
@@ -140,7 +143,7 @@ impl Stream {
     fn new(shared: Shared) -> Self {
         shared.0.streams.set(shared.0.streams.get() + 1);
         shared.0.served.set(shared.0.served.get().saturating_add(1));
-        Self { shared, sent: None, first_byte: None }
+        Self { shared, pump: None, marks: Rc::default() }
     }
 
     pub(crate) fn shared(&self) -> Shared {
@@ -155,20 +158,15 @@ impl Stream {
         self.shared.is_open()
     }
 
-    /// When the last byte of the request was handed to the connection.
-    pub(crate) fn sent(&self) -> Option<Instant> {
-        self.sent
-    }
-
-    /// When the head of the response came.
-    pub(crate) fn first_byte(&self) -> Option<Instant> {
-        self.first_byte
+    /// When the request was handed to the connection, and when the head of the response came.
+    pub(crate) fn marks(&self) -> &Rc<Marks> {
+        &self.marks
     }
 
     pub(crate) async fn send(&mut self, request: Outgoing) -> Result<Answer, Failure> {
         let copy = copy_of(&request);
         let refused = |error: h2::Error| {
-            let unsent = is_unprocessed(&error).then_some(copy);
+            let unsent = is_unprocessed(&error).then_some(copy).flatten();
             Failure { fault: fault_of(error, None), unsent }
         };
         let (parts, payload) = request.into_parts();
@@ -182,8 +180,8 @@ impl Stream {
             Ok(begun) => begun,
             Err(error) => return Err(refused(error)),
         };
-        let answer = self.answer(response, Pump::new(stream, payload)).await;
-        match answer {
+        self.pump = Some(Pump::new(stream, payload));
+        match self.answer(response).await {
             Ok(answer) => {
                 let announced = announced(answer.headers());
                 Ok(answer.map(|body| Incoming::Http2(body, announced)))
@@ -194,19 +192,21 @@ impl Stream {
     }
 
     /// Waits for the head of the response, while the body of the request is sent.
-    async fn answer(
-        &mut self,
-        mut response: ResponseFuture,
-        mut pump: Pump,
-    ) -> Result<http::Response<RecvStream>, Unanswered> {
+    async fn answer(&mut self, mut response: ResponseFuture) -> Result<http::Response<RecvStream>, Unanswered> {
+        let mut expectation = self.pump.as_ref().and_then(Pump::expectation);
         poll_fn(|cx| {
-            let pumped = pump.poll(cx);
-            if pumped.is_ready() && self.sent.is_none() {
-                self.sent = Some(Instant::now());
+            while let Some(expected) = &expectation
+                && let Poll::Ready(said) = response.poll_informational(cx)
+            {
+                match said {
+                    Some(Ok(said)) => expected.said(said.status()),
+                    _ => expectation = None,
+                }
             }
+            let pumped = self.pump(cx);
             // The server's own word on why it takes no more of the body comes first.
             if let Poll::Ready(answer) = Pin::new(&mut response).poll(cx) {
-                self.first_byte = Some(Instant::now());
+                self.marks.answered(Instant::now());
                 return Poll::Ready(answer.map_err(Unanswered::Broken));
             }
             match pumped {
@@ -215,6 +215,28 @@ impl Stream {
             }
         })
         .await
+    }
+
+    fn pump(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unanswered>> {
+        let Some(pump) = &mut self.pump else { return Poll::Ready(Ok(())) };
+        let pumped = ready!(pump.poll(cx));
+        self.pump = None;
+        self.marks.written(Instant::now());
+        Poll::Ready(pumped)
+    }
+
+    /// See [`Connection::poll_frame`].
+    pub(crate) fn poll_frame(
+        &mut self,
+        body: &mut RecvStream,
+        received: u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        // That the server takes no more of the request does not make its answer worth less.
+        if let Poll::Ready(Err(Unanswered::Unsendable(fault))) = self.pump(cx) {
+            return Poll::Ready(Some(Err(fault)));
+        }
+        poll_body(body, received, cx)
     }
 }
 
@@ -237,6 +259,7 @@ async fn drive(mut connection: Driver<Wire, Bytes>, mut released: oneshot::Recei
 }
 
 /// Sends the body of a request as the server takes it.
+#[derive(Debug)]
 struct Pump {
     stream: SendStream<Bytes>,
     payload: Option<Payload>,
@@ -248,6 +271,10 @@ impl Pump {
     fn new(stream: SendStream<Bytes>, payload: Payload) -> Self {
         let payload = Some(payload).filter(|payload| !payload.is_end_stream());
         Self { stream, payload, left: Bytes::new() }
+    }
+
+    fn expectation(&self) -> Option<Expectation> {
+        self.payload.as_ref()?.expectation()
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unanswered>> {
@@ -296,12 +323,7 @@ impl Pump {
     }
 }
 
-/// See [`Connection::poll_frame`].
-pub(crate) fn poll_frame(
-    body: &mut RecvStream,
-    received: u64,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+fn poll_body(body: &mut RecvStream, received: u64, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
     let broken = |error| fault_of(error, Some(received));
     match body.poll_data(cx) {
         Poll::Ready(Some(Ok(data))) => {
@@ -322,13 +344,13 @@ pub(crate) fn poll_frame(
     }
 }
 
-/// The request as it can be sent once more.
-fn copy_of(request: &Outgoing) -> Outgoing {
-    let mut copy = Request::new(request.body().replay());
+/// The request as it can be sent once more, if it can.
+fn copy_of(request: &Outgoing) -> Option<Outgoing> {
+    let mut copy = Request::new(request.body().replay()?);
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();
-    copy
+    Some(copy)
 }
 
 /// The head of a request in the form of HTTP/2: an absolute URI in the place of `Host`, and nothing that is about an

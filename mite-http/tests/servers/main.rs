@@ -9,5 +9,7 @@ mod http2;
 mod nginx;
 mod phases;
 mod python;
+mod redirects;
+mod streams;
 #[cfg(feature = "tls")]
 mod tls;

@@ -27,7 +27,12 @@ use crate::{
     timing::Timings,
 };
 
-const LIMITS: Limits = Limits { connect: Duration::from_mins(1), request: Duration::from_mins(1) };
+const LIMITS: Limits = Limits {
+    connect: Duration::from_mins(1),
+    first_byte: None,
+    request: Duration::from_mins(1),
+    left: Duration::from_mins(1),
+};
 
 /// A request as the server got it, and the way to answer it.
 struct Got {
@@ -196,7 +201,7 @@ async fn the_phases_are_those_of_the_stream() {
     let server = H2Server::start(100, async |got| got.ok("x")).await;
     let client = client(Policy::default());
     let (first, outcome) = exchange(&client, Method::GET, &server.url, "").await;
-    assert_eq!(outcome.unwrap().received, 1);
+    assert_eq!(outcome.unwrap().sizes.received, 1);
     assert!(first.connect().is_some() && first.first_byte().is_some());
     let (second, outcome) = exchange(&client, Method::GET, &server.url, "").await;
     outcome.unwrap();
@@ -317,7 +322,7 @@ async fn a_body_larger_than_the_window_goes_through_both_ways() {
     let body = "0123456789".repeat(1_000_000);
     let reply = exchange(&client(Policy::default()), Method::POST, &server.url, &body).await.1.unwrap();
     assert!(reply.body == body.as_bytes());
-    assert_eq!(reply.received, body.len() as u64);
+    assert_eq!(reply.sizes.received, body.len() as u64);
 }
 
 #[tokio::test(flavor = "local")]
@@ -369,7 +374,7 @@ async fn a_request_that_is_given_up_resets_its_stream_and_holds_nobody_up() {
     .await;
     let client = client(Policy::default());
     get(&client, &server.url).await.unwrap();
-    let limits = Limits { request: Duration::from_millis(20), ..LIMITS };
+    let limits = Limits { left: Duration::from_millis(20), ..LIMITS };
     let (_, outcome) = client.exchange(&server.url, outgoing(Method::POST, &server.url, ""), limits).await;
     assert_eq!(outcome.unwrap_err().class, Class::Timeout);
     reset.notified().await;

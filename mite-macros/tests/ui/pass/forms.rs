@@ -21,6 +21,13 @@ async fn options(ctx: &mut Context) -> Result {
     Ok(())
 }
 
+#[mite_http(crate = fake, settings = fake::__private::Settings::new().base(base).timeout(std::time::Duration::ZERO), timeout = "1s")]
+async fn settings(ctx: &mut Context, base: &'static str) -> Result {
+    assert_eq!(ctx.base, Some(base));
+    assert_eq!(ctx.timeout, Some(std::time::Duration::from_secs(1)));
+    Ok(())
+}
+
 #[mite_http(crate = self::fake)]
 async fn unused(_ctx: &mut Context) -> Result {
     Ok(())
@@ -122,6 +129,7 @@ fn main() -> Result {
     let ctx = &mut Context::default();
     fake::run(plain(ctx))?;
     fake::run(options(ctx))?;
+    fake::run(settings(ctx, "other_url"))?;
     fake::run(unused(ctx))?;
     fake::run(nameless(ctx))?;
     fake::run(another_name(ctx))?;

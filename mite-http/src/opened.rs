@@ -1,0 +1,54 @@
+//! A response whose head has come, before anybody reads its body.
+//! It is separate from the stream that a journey reads because a redirect's body is read by the session.
+
+use std::{net::SocketAddr, pin::Pin, time::Instant};
+
+use http::response::Parts;
+use tokio::time::Sleep;
+
+use crate::{
+    arriving::Wish,
+    client::Limits,
+    ended::{Answered, Ended},
+    error::HttpError,
+    exchange::Coming,
+    payload::Account,
+    response::Response,
+    sent::Sent,
+    timing::Timings,
+};
+
+/// A request that was sent, and the head of its response.
+pub(crate) struct Opened {
+    pub(crate) sent: Sent,
+    pub(crate) timings: Timings,
+    pub(crate) head: Parts,
+    pub(crate) remote: Option<SocketAddr>,
+    pub(crate) limits: Limits,
+    pub(crate) account: Account,
+    pub(crate) coming: Coming,
+    pub(crate) deadline: Pin<Box<Sleep>>,
+    /// The redirects on the way.
+    pub(crate) history: Vec<Response>,
+}
+
+impl Opened {
+    /// Reads all of the body, and tells `ended`.
+    pub(crate) async fn read(self, wish: &Wish, ended: &mut impl FnMut(&Ended<'_>)) -> Result<Response, HttpError> {
+        let Self { sent, mut timings, head, remote, limits, account, coming, deadline, .. } = self;
+        let outcome = coming.read_whole(head, wish, &account, deadline).await.unwrap_or_else(|| Err(limits.elapsed()));
+        timings.ended(Instant::now());
+        match outcome {
+            Ok(reply) => {
+                let response = Response::new(sent, reply, remote, timings);
+                ended(&Ended { sent: response.sent(), timings: &timings, outcome: Ok(Answered::from(&response)) });
+                Ok(response)
+            }
+            Err(fault) => {
+                let error = sent.error(account.cause(fault));
+                ended(&Ended { sent: &sent, timings: &timings, outcome: Err(&error) });
+                Err(error)
+            }
+        }
+    }
+}

@@ -103,11 +103,7 @@ pub(crate) fn ends_with(
 }
 
 impl Row {
-    fn new(
-        name: &'static str,
-        comes: Outcome,
-        does: impl Fn(Peer) -> Option<Peer> + Send + Sync + 'static,
-    ) -> Self {
+    fn new(name: &'static str, comes: Outcome, does: impl Fn(Peer) -> Option<Peer> + Send + Sync + 'static) -> Self {
         Self {
             name,
             does: Box::new(does),
@@ -143,7 +139,7 @@ impl Row {
 }
 
 /// Answers all requests over HTTP/1.1.
-fn answer_all(mut peer: Peer, answered: &AtomicU64) -> Option<Peer> {
+pub(crate) fn answer_all(mut peer: Peer, answered: &AtomicU64) -> Option<Peer> {
     while peer.request().is_some() {
         answered.fetch_add(1, Ordering::Relaxed);
         peer.ok(HEALTHY);
@@ -202,9 +198,12 @@ impl Broken {
     fn start(does: Script, mended: Mended) -> Self {
         let (breaks, healthy) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (is_broken, answered) = (Arc::clone(&breaks), Arc::clone(&healthy));
-        let server = Scripted::start(move |peer| {
-            if is_broken.load(Ordering::Acquire) { does(peer) } else { mended(peer, &answered) }
-        });
+        let server =
+            Scripted::start(
+                move |peer| {
+                    if is_broken.load(Ordering::Acquire) { does(peer) } else { mended(peer, &answered) }
+                },
+            );
         Self { server, breaks, healthy }
     }
 }
@@ -238,6 +237,8 @@ impl Visit {
         // The session goes on: whatever is left must not be due to its end.
         let left = self.account.until(|account| account.open() <= self.most_open).await;
         self.breaks.store(false, Ordering::Release);
+        // What has reached the socket, the runtime hears of when it looks there again.
+        tokio::task::yield_now().await;
         let after = ctx.transaction("after", async |ctx| Ok(self.ask(ctx, LONG).await)).await?;
         let mut notes = self.notes.lock().unwrap();
         notes.broken.push(broken);

@@ -24,11 +24,11 @@ struct Secured {
 impl Secured {
     /// nginx with these servers, whose certificate is for localhost.
     fn start(servers: &str) -> Option<Self> {
-        Self::with(servers, |authority| authority.issue("localhost"))
+        Self::with(servers, "the servers' authority", |authority| authority.issue("localhost"))
     }
 
-    fn with(servers: &str, issue: impl FnOnce(&Authority) -> Pair) -> Option<Self> {
-        let authority = Authority::new("the servers' authority");
+    fn with(servers: &str, authority: &str, issue: impl FnOnce(&Authority) -> Pair) -> Option<Self> {
+        let authority = Authority::new(authority);
         let pair = issue(&authority);
         let nginx = Nginx::start(&format!("{COMMON} {servers}"), |folder| write(folder, &authority, &pair))?;
         Some(Self { nginx, authority })
@@ -85,7 +85,8 @@ fn certificates_are_verified_unless_the_session_says_otherwise() {
     let servers = "server { listen 127.0.0.1:@PORT0@ ssl; location / { return 200 hello; } }
         server { listen 127.0.0.1:@PORT1@; } server { listen 127.0.0.1:@PORT2@; }";
     let Some(good) = Secured::start(servers) else { return };
-    let Some(expired) = Secured::with(servers, |authority| authority.issue_expired("localhost")) else { return };
+    let expired = Secured::with(servers, "another authority", |authority| authority.issue_expired("localhost"));
+    let Some(expired) = expired else { return };
     let (good_url, expired_url) = (good.url(0), expired.url(0));
     let (trusting, other) = (good.trusting(), expired.trusting());
     let anything = Settings::new().danger_accept_invalid_certs(true);

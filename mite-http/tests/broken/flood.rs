@@ -140,7 +140,7 @@ fn run(Flood { begins, goes_on, settings, .. }: Flood) {
     let outcomes = outcomes(&report);
     assert_eq!(outcomes.iter().map(|row| row.3).sum::<u64>(), 104, "{report}");
     assert!(outcomes.contains(&("GET", 200, None, 100)), "{report}");
-    eprintln!("  {:?}", outcomes);
+    eprintln!("  {outcomes:?}");
     let watch = flood.watch();
     drop(flood);
     let account = watch.now();

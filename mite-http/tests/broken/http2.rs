@@ -271,7 +271,7 @@ fn frames_that_are_none() {
         broken("has an initial window that is too large", |_| frame(SETTINGS, 0, 0, b"\x00\x04\xff\xff\xff\xff")),
         broken("has a ping of a size that is none", |_| frame(PING, 0, 0, "1234")),
         broken("has a frame larger than any that was allowed", |stream| {
-            frame(HEADERS, END_HEADERS, stream, [0x88; 1 << 20])
+            frame(HEADERS, END_HEADERS, stream, vec![0x88; 1 << 20])
         }),
         broken("has headers that are none", |stream| frame(HEADERS, END_HEADERS, stream, [0xff; 100])),
         broken("has a header in capitals", |stream| {

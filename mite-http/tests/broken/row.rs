@@ -118,6 +118,7 @@ impl Row {
     }
 
     /// What went wrong is the stream's own affair: its connection is used again.
+    #[cfg(feature = "http2")]
     pub(crate) fn on_a_stream(self) -> Self {
         Self { most_open: 1, ..self }
     }
@@ -139,6 +140,7 @@ impl Row {
 }
 
 /// Answers all requests over HTTP/1.1.
+#[expect(clippy::unnecessary_wraps, reason = "it is a script, others of which close by themselves")]
 pub(crate) fn answer_all(mut peer: Peer, answered: &AtomicU64) -> Option<Peer> {
     while peer.request().is_some() {
         answered.fetch_add(1, Ordering::Relaxed);

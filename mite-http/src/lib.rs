@@ -51,6 +51,9 @@
 //!   at which the server was seen to close them are not used. When the server closes one at the very moment all the same,
 //!   the request fails with class `closed`: it may have been received, so it is not sent again.
 //! - Certificates are verified, against the system's roots. A redirect is returned as it is.
+//! - [`Settings`] say otherwise: whom a session trusts and as whom it presents itself, where a name is, when it is looked
+//!   up, which address connections go to and come from, proxies (those that the environment names, unless told
+//!   otherwise), Unix sockets, and how long each phase may take.
 //!
 //! # Features
 //!

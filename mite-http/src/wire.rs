@@ -20,10 +20,16 @@ use tokio::{
     net::TcpStream,
 };
 
+/// How many bytes are read in a row, without there being nothing to read, before others have their turn. One read may go
+/// beyond it.
+const IN_A_ROW: usize = 64 << 10;
+
 /// What a connection and the wire under it tell each other.
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
     probing: Cell<bool>,
+    /// How many bytes were read since there was nothing to read, or others had their turn.
+    in_a_row: Cell<usize>,
     sent: Cell<Option<Instant>>,
     first_byte: Cell<Option<Instant>>,
 }
@@ -244,9 +250,19 @@ impl Wire {
 
 impl AsyncRead for Wire {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let in_a_row = self.marks.in_a_row.get();
+        if in_a_row >= IN_A_ROW && !self.marks.probing.get() {
+            // A server may go on without end with what needs no answer, such as interim responses, and whoever reads goes
+            // on as long as there is something: neither timeouts nor the worker's other journeys would have their turn.
+            self.marks.in_a_row.set(0);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
         let polled = on_layer!(self, poll_read(cx, buf));
-        if buf.filled().len() > before && self.marks.first_byte.get().is_none() {
+        let read = buf.filled().len() - before;
+        self.marks.in_a_row.set(if read > 0 { in_a_row + read } else { 0 });
+        if read > 0 && self.marks.first_byte.get().is_none() {
             self.marks.first_byte.set(Some(Instant::now()));
         }
         polled

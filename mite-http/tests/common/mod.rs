@@ -1,0 +1,64 @@
+//! What the tests against servers share: runs in which one journey does it all, their figures in a form that can be
+//! compared with the server's, and servers that do what a script says.
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
+
+#[cfg(feature = "tls")]
+pub(crate) mod authority;
+pub(crate) mod nginx;
+pub(crate) mod process;
+pub(crate) mod scripted;
+
+use std::time::Duration;
+
+use mite_core::{
+    Journey, NoData, Report, RequestReport, Row, Run, Scenario,
+    volume::{HOUR, constant},
+};
+
+/// Longer than anything takes, on any machine; what takes longer hangs.
+pub(crate) const LONG: Duration = Duration::from_secs(30);
+
+/// A run that starts `journey` so many times, one after the other.
+pub(crate) fn in_turn<J: Journey<()>>(starts: u64, journey: J) -> Run {
+    at_once(1, starts, journey)
+}
+
+/// A run that starts `journey` so many times, `running` of them at once.
+pub(crate) fn at_once<J: Journey<()>>(running: u64, starts: u64, journey: J) -> Run {
+    let model = constant(running, HOUR).running().iterations(starts);
+    // How late the generator may be is left open: these tests are about what is sent, on any machine.
+    Run::new(Scenario::new().row(Row::new(journey, NoData, model).named("visit"))).max_start_lag(HOUR)
+}
+
+/// Carries the run out, and checks both sums by which no start is lost.
+#[track_caller]
+pub(crate) fn ran(run: Run) -> Report {
+    let report = run.graceful_stop(LONG).run_blocking().unwrap();
+    for row in &report.journeys {
+        assert_eq!(row.planned, row.started + row.dropped + row.starved + row.unstarted, "{row:#?}");
+        assert_eq!(row.started, row.completed + row.failed + row.cancelled, "{row:#?}");
+    }
+    assert!(!report.reasons.iter().any(|reason| reason.contains("a bug of mite")), "{:?}", report.reasons);
+    report
+}
+
+/// As [`ran`], of a run in which no journey may fail.
+#[track_caller]
+pub(crate) fn passed(run: Run) -> Report {
+    let report = ran(run);
+    assert!(report.passed(), "{report}\n{:#?}", report.errors);
+    report
+}
+
+/// Method, code, class of the error, and how often: one for each row of the report's requests, sorted.
+pub(crate) fn outcomes(report: &Report) -> Vec<(&str, u16, Option<&str>, u64)> {
+    let rows = report.requests.iter();
+    let mut outcomes: Vec<_> = rows.map(|row| (&*row.method, row.code, row.error.as_deref(), row.count)).collect();
+    outcomes.sort_unstable();
+    outcomes
+}
+
+/// The sum over the report's rows of requests.
+pub(crate) fn total(report: &Report, of: impl Fn(&RequestReport) -> u64) -> u64 {
+    report.requests.iter().map(of).sum()
+}

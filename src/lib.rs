@@ -97,4 +97,8 @@ mod guide {
 
     #[doc = include_str!("../docs/src/tests.md")]
     mod tests {}
+
+    #[cfg(feature = "tls")]
+    #[doc = include_str!("../docs/src/http-network.md")]
+    mod http_network {}
 }

@@ -54,6 +54,9 @@
 //! - Redirects are followed, up to ten of them; each is a request of its own in the report. Credentials do not leave their
 //!   origin: see [`Settings::redirects`].
 //! - Certificates are verified, against the system's roots.
+//! - [`Settings`] say otherwise: whom a session trusts and as whom it presents itself, where a name is, when it is looked
+//!   up, which address connections go to and come from, proxies (those that the environment names, unless told
+//!   otherwise), Unix sockets, who shares connections with whom, and how long each phase may take.
 //!
 //! # Features
 //!

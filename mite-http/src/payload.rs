@@ -346,6 +346,3 @@ impl fmt::Display for SpoiledBody {
 }
 
 impl std::error::Error for SpoiledBody {}
-
-#[cfg(test)]
-mod tests;

@@ -144,8 +144,9 @@ fn fault_of(miss: Miss, peer: &Peer<'_>) -> Fault {
     .because(error)
 }
 
-const NO_PORT: &str = "no port of this machine is left for it; connections that are kept alive need fewer, and more of its \
-     addresses have more: see .source_addresses(…)";
+/// A machine without IPv6 says the same of every address of that family.
+const NO_PORT: &str = "this machine has no port left for it, or no address of its family; connections that are kept alive \
+     need fewer ports, and more addresses have more: see .source_addresses(…)";
 
 #[cfg(test)]
 mod tests {
@@ -169,7 +170,7 @@ mod tests {
             (
                 Miss::Refused(io(io::ErrorKind::AddrNotAvailable)),
                 Class::Connect,
-                "no port of this machine is left",
+                "this machine has no port left for it",
                 true,
             ),
             (

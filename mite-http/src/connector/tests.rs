@@ -43,6 +43,7 @@ async fn get(connector: &Connector, url: &str) -> Result<Got, Fault> {
     if let Some(proxy) = &opened.forward_proxy {
         proxy.make_over(&mut request, &url)?;
     }
+    assert_eq!(opened.version, Version::HTTP_11);
     let mut connection = Connection::start(opened).await?;
     let body = String::from_utf8(ask(&mut connection, request).await?.to_vec()).unwrap();
     assert!(connection.is_alive(), "it has been read to its end");
@@ -185,48 +186,6 @@ async fn connections_come_from_the_sources_in_turn() {
     server.abort();
 }
 
-/// What a proxy was asked.
-type Asked = Rc<RefCell<Vec<String>>>;
-
-/// An HTTP proxy: passes `CONNECT` through to `target`, whatever it is for, unless `refusal` is to be said.
-#[cfg(feature = "tls")]
-async fn http_proxy(target: SocketAddr, refusal: Option<&'static str>) -> (SocketAddr, Asked) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let asked = Asked::default();
-    let notes = Rc::clone(&asked);
-    tokio::task::spawn_local(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            tokio::task::spawn_local(pass_through(stream, target, refusal, Rc::clone(&notes)));
-        }
-    });
-    (address, asked)
-}
-
-#[cfg(feature = "tls")]
-async fn pass_through(
-    mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-    target: SocketAddr,
-    refusal: Option<&'static str>,
-    asked: Asked,
-) {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        match stream.read_u8().await {
-            Ok(byte) => head.push(byte),
-            Err(_) => return,
-        }
-    }
-    asked.borrow_mut().push(String::from_utf8(head).unwrap());
-    let answer = refusal.unwrap_or("HTTP/1.1 200 Connection established\r\n\r\n");
-    stream.write_all(answer.as_bytes()).await.unwrap();
-    if refusal.is_none() {
-        let mut onwards = TcpStream::connect(target).await.unwrap();
-        let _ = copy_bidirectional(&mut stream, &mut onwards).await;
-    }
-}
-
 #[tokio::test(flavor = "local")]
 async fn plain_http_is_passed_on_by_a_proxy() {
     let proxy = Server::answering(|received| {
@@ -301,6 +260,43 @@ async fn a_proxy_that_stalls_is_what_the_timeout_names() {
 mod https {
     use super::*;
     use crate::tls_peers::{Authority, Setup, TlsServer};
+
+    /// An HTTP proxy: passes `CONNECT` through to `target`, whatever it is for, unless `refusal` is to be said.
+    async fn http_proxy(target: SocketAddr, refusal: Option<&'static str>) -> (SocketAddr, Asked) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = Asked::default();
+        let notes = Rc::clone(&asked);
+        tokio::task::spawn_local(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::task::spawn_local(pass_through(stream, target, refusal, Rc::clone(&notes)));
+            }
+        });
+        (address, asked)
+    }
+
+    async fn pass_through(
+        mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+        target: SocketAddr,
+        refusal: Option<&'static str>,
+        asked: Asked,
+    ) {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            match stream.read_u8().await {
+                Ok(byte) => head.push(byte),
+                Err(_) => return,
+            }
+        }
+        asked.borrow_mut().push(String::from_utf8(head).unwrap());
+        let answer = refusal.unwrap_or("HTTP/1.1 200 Connection established\r\n\r\n");
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        if refusal.is_none() {
+            let mut onwards = TcpStream::connect(target).await.unwrap();
+            let _ = copy_bidirectional(&mut stream, &mut onwards).await;
+        }
+    }
 
     #[tokio::test(flavor = "local")]
     async fn https_goes_through_a_tunnel() {
@@ -423,6 +419,9 @@ mod https {
         assert!(got.timings.tls().is_some());
     }
 }
+
+/// What a proxy was asked.
+type Asked = Rc<RefCell<Vec<String>>>;
 
 /// A SOCKS5 server that tells what it was asked, and connects to `target`, or answers with the code `refusal`.
 async fn socks_proxy(target: SocketAddr, wants_password: bool, refusal: u8) -> (SocketAddr, Asked) {

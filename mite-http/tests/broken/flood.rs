@@ -1,7 +1,13 @@
 //! Servers that send without end: the timeout ends them, another journey of the same worker keeps its pace meanwhile, and
 //! the memory stays as it is.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use mite_core::{
     Context, NoData, Row, Run, Scenario, ensure,
@@ -109,9 +115,11 @@ fn a_flood_ends_in_time_and_the_worker_goes_on() {
 
 fn run(Flood { begins, goes_on, settings, .. }: Flood) {
     let goes_on = goes_on.repeat(100);
+    let floods = Arc::new(AtomicU64::new(0));
+    let poured = Arc::clone(&floods);
     let flood = Scripted::start(move |mut peer| {
         begins(&mut peer)?;
-        assert!(peer.flood(&goes_on) > 0);
+        poured.fetch_add(peer.flood(&goes_on), Ordering::Relaxed);
         Some(peer)
     });
     let good = Scripted::answering(|_| ok("good"));
@@ -119,7 +127,7 @@ fn run(Flood { begins, goes_on, settings, .. }: Flood) {
     // Each has a connection of its own: where the client counts how much nonsense it has had, the first would shorten
     // the next.
     let settings = settings.connections(mite_http::Connections::PerJourney);
-    let floods = async move |ctx: &mut Context| {
+    let flooded_by = async move |ctx: &mut Context| {
         let ctx = ctx.http_session(settings.clone());
         let error = ctx.http().get(&flooded).timeout(TIMEOUT).discard().await.expect_err("it never ends");
         // A client may also have had enough of it before.
@@ -131,7 +139,7 @@ fn run(Flood { begins, goes_on, settings, .. }: Flood) {
         Ok(())
     };
     let scenario = Scenario::new()
-        .row(Row::new(floods, NoData, constant(1, HOUR).running().iterations(4)).named("flooded"))
+        .row(Row::new(flooded_by, NoData, constant(1, HOUR).running().iterations(4)).named("flooded"))
         .row(Row::new(goes_beside, NoData, constant(100, SECOND)).named("beside"));
     let report = passed(Run::new(scenario).workers(1).max_start_lag(HOUR));
 
@@ -145,6 +153,7 @@ fn run(Flood { begins, goes_on, settings, .. }: Flood) {
     drop(flood);
     let account = watch.now();
     assert_eq!((account.accepted, account.closed, account.kept), (4, 4, 0));
+    assert!(floods.load(Ordering::Relaxed) > 0, "it was no flood");
 }
 
 /// How many bytes of memory this process has, where the system tells.

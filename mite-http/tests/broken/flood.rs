@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use mite_core::{Context, NoData, Row, Run, Scenario, ensure, volume::{HOUR, SECOND, constant}};
+use mite_core::{
+    Context, NoData, Row, Run, Scenario, ensure,
+    volume::{HOUR, SECOND, constant},
+};
 use mite_http::HttpContext;
 
 use crate::{

@@ -252,9 +252,24 @@ fn ends_of_lines_and_empty_lines_are_read_as_the_rfc_allows() {
     let _alone = alone();
     check([
         // RFC 9112, 2.2: a recipient may take a single LF for the end of a line.
-        answers("ends its lines with LF", 200, "body", says("HTTP/1.1 200 OK\nConnection: close\nContent-Length: 4\n\nbody")),
-        answers("has no reason", 200, "body", says("HTTP/1.1 200\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbody")),
-        answers("says its length twice", 200, "body", says("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\nContent-Length: 4\r\n\r\nbody")),
+        answers(
+            "ends its lines with LF",
+            200,
+            "body",
+            says("HTTP/1.1 200 OK\nConnection: close\nContent-Length: 4\n\nbody"),
+        ),
+        answers(
+            "has no reason",
+            200,
+            "body",
+            says("HTTP/1.1 200\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbody"),
+        ),
+        answers(
+            "says its length twice",
+            200,
+            "body",
+            says("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\nContent-Length: 4\r\n\r\nbody"),
+        ),
         answers("answers after interim responses", 200, "body", |mut peer| {
             peer.request();
             peer.write("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");

@@ -160,18 +160,29 @@ fn connections_that_end_where_they_should_not() {
             None
         }),
         fails("closes in the head", "closed", "", ends_with(|stream| frame(HEADERS, 0, stream, OK))),
-        fails("closes in a frame", "closed", "", ends_with(|stream| {
-            frame(HEADERS, END_HEADERS, stream, [0x88; 100])[..50].to_vec()
-        })),
-        fails("closes in the body", "body", "broke off after 4 bytes", ends_with(|stream| {
-            [frame(HEADERS, END_HEADERS, stream, OK), frame(DATA, 0, stream, "half")].concat()
-        })),
+        fails(
+            "closes in a frame",
+            "closed",
+            "",
+            ends_with(|stream| frame(HEADERS, END_HEADERS, stream, [0x88; 100])[..50].to_vec()),
+        ),
+        fails(
+            "closes in the body",
+            "body",
+            "broke off after 4 bytes",
+            ends_with(|stream| [frame(HEADERS, END_HEADERS, stream, OK), frame(DATA, 0, stream, "half")].concat()),
+        ),
         fails("says goodbye with an error", "closed", "", ends_with(|stream| go_away(stream, 2))),
         // The request is one that it has begun with, and may still answer.
         times_out("says goodbye with an error and nothing more", says_until_reset(|stream| go_away(stream, 2))),
-        fails("says goodbye with an error in the body", "body", "broke off", ends_with(|stream| {
-            [frame(HEADERS, END_HEADERS, stream, OK), frame(DATA, 0, stream, "half"), go_away(stream, 2)].concat()
-        })),
+        fails(
+            "says goodbye with an error in the body",
+            "body",
+            "broke off",
+            ends_with(|stream| {
+                [frame(HEADERS, END_HEADERS, stream, OK), frame(DATA, 0, stream, "half"), go_away(stream, 2)].concat()
+            }),
+        ),
         // It says that it has not begun, so that the request is sent again, but not without end.
         fails("says goodbye before every request", "closed", "", says(|_| go_away(0, 0))),
         fails("asks for calm before every request", "closed", "", says(|_| go_away(0, 11))),
@@ -181,9 +192,8 @@ fn connections_that_end_where_they_should_not() {
 #[test]
 fn streams_that_end_where_they_should_not() {
     let _alone = alone();
-    let broken = |name, class, words, bytes: fn(u32) -> Vec<u8>| {
-        fails(name, class, words, on_the_first(bytes)).on_a_stream()
-    };
+    let broken =
+        |name, class, words, bytes: fn(u32) -> Vec<u8>| fails(name, class, words, on_the_first(bytes)).on_a_stream();
     let stalls = |name, bytes: fn(u32) -> Vec<u8>| times_out(name, on_the_first(bytes)).on_a_stream();
     check(speaking([
         broken("resets the stream", "closed", "", |stream| reset(stream, 2)),
@@ -252,7 +262,9 @@ fn frames_that_are_none() {
         broken("has settings on a stream", |stream| frame(SETTINGS, 0, stream, "")),
         broken("has an initial window that is too large", |_| frame(SETTINGS, 0, 0, b"\x00\x04\xff\xff\xff\xff")),
         broken("has a ping of a size that is none", |_| frame(PING, 0, 0, "1234")),
-        broken("has a frame larger than any that was allowed", |stream| frame(HEADERS, END_HEADERS, stream, [0x88; 1 << 20])),
+        broken("has a frame larger than any that was allowed", |stream| {
+            frame(HEADERS, END_HEADERS, stream, [0x88; 1 << 20])
+        }),
         broken("has headers that are none", |stream| frame(HEADERS, END_HEADERS, stream, [0xff; 100])),
         broken("has a header in capitals", |stream| {
             frame(HEADERS, END_HEADERS, stream, [OK, b"\x00\x04Name\x01a"].concat())

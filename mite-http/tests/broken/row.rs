@@ -103,11 +103,7 @@ pub(crate) fn ends_with(
 }
 
 impl Row {
-    fn new(
-        name: &'static str,
-        comes: Outcome,
-        does: impl Fn(Peer) -> Option<Peer> + Send + Sync + 'static,
-    ) -> Self {
+    fn new(name: &'static str, comes: Outcome, does: impl Fn(Peer) -> Option<Peer> + Send + Sync + 'static) -> Self {
         Self {
             name,
             does: Box::new(does),
@@ -202,9 +198,12 @@ impl Broken {
     fn start(does: Script, mended: Mended) -> Self {
         let (breaks, healthy) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (is_broken, answered) = (Arc::clone(&breaks), Arc::clone(&healthy));
-        let server = Scripted::start(move |peer| {
-            if is_broken.load(Ordering::Acquire) { does(peer) } else { mended(peer, &answered) }
-        });
+        let server =
+            Scripted::start(
+                move |peer| {
+                    if is_broken.load(Ordering::Acquire) { does(peer) } else { mended(peer, &answered) }
+                },
+            );
         Self { server, breaks, healthy }
     }
 }

@@ -105,12 +105,22 @@ fn handshakes_that_come_to_nothing() {
     let _alone = alone();
     let trusting = Trusting::new();
     check(trusting.rows([
-        fails("speaks plain HTTP on the port of TLS", "tls", "does not speak TLS", replies(b"HTTP/1.1 400 Bad Request\r\n\r\n")),
+        fails(
+            "speaks plain HTTP on the port of TLS",
+            "tls",
+            "does not speak TLS",
+            replies(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        ),
         fails("answers the handshake with garbage", "tls", "handshake", replies(&[b'x'; 2000])),
         fails("answers the handshake with zeros", "tls", "handshake", replies(&[0; 2000])),
         fails("has no version in common", "tls", "version", replies(b"\x15\x03\x03\x00\x02\x02\x46")),
         fails("refuses the handshake", "tls", "handshake", replies(b"\x15\x03\x03\x00\x02\x02\x28")),
-        fails("announces more in a handshake than anybody reads", "tls", "handshake", replies(b"\x16\x03\x03\xff\xffxx")),
+        fails(
+            "announces more in a handshake than anybody reads",
+            "tls",
+            "handshake",
+            replies(b"\x16\x03\x03\xff\xffxx"),
+        ),
         fails("changes ciphers without end", "tls", "handshake", |mut peer: Peer| {
             peer.bytes(5);
             peer.flood(b"\x14\x03\x03\x00\x01\x01".repeat(100));
@@ -135,9 +145,24 @@ fn certificates_that_are_not_to_be_trusted() {
     let stranger = Authority::new("a stranger");
     let authority = &trusting.authority;
     check(trusting.rows([
-        fails("has a certificate from nobody known", "tls", "root_certificate", presents(stranger.issue("localhost").server())),
-        fails("has a certificate that has expired", "tls", "expired", presents(authority.issue_expired("localhost").server())),
-        fails("has a certificate for another name", "tls", "other.test", presents(authority.issue("other.test").server())),
+        fails(
+            "has a certificate from nobody known",
+            "tls",
+            "root_certificate",
+            presents(stranger.issue("localhost").server()),
+        ),
+        fails(
+            "has a certificate that has expired",
+            "tls",
+            "expired",
+            presents(authority.issue_expired("localhost").server()),
+        ),
+        fails(
+            "has a certificate for another name",
+            "tls",
+            "other.test",
+            presents(authority.issue("other.test").server()),
+        ),
     ]));
 }
 
@@ -147,30 +172,55 @@ fn connections_that_break_after_the_handshake() {
     let trusting = Trusting::new();
     check(trusting.rows([
         fails("closes after the handshake", "closed", "before it had answered", then(trusting.good(), |_| ())),
-        fails("closes after the request", "closed", "before it had answered", then(trusting.good(), |stream| {
-            request(stream);
-            stream.conn.send_close_notify();
-            let _ = stream.flush();
-        })),
-        fails("says something that is no TLS after the handshake", "tls", "", then(trusting.good(), |stream| {
-            request(stream);
-            let _ = stream.sock.write_all(&[b'x'; 2000]);
-        })),
-        fails("forges a record", "tls", "", then(trusting.good(), |stream| {
-            request(stream);
-            let _ = stream.sock.write_all(b"\x17\x03\x03\x00\x20abcdefghijklmnopqrstuvwxyz012345");
-        })),
-        fails("closes in the body", "body", "broke off after 4 bytes", then(trusting.good(), |stream| {
-            request(stream);
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
-            stream.conn.send_close_notify();
-            let _ = stream.flush();
-        })),
+        fails(
+            "closes after the request",
+            "closed",
+            "before it had answered",
+            then(trusting.good(), |stream| {
+                request(stream);
+                stream.conn.send_close_notify();
+                let _ = stream.flush();
+            }),
+        ),
+        fails(
+            "says something that is no TLS after the handshake",
+            "tls",
+            "",
+            then(trusting.good(), |stream| {
+                request(stream);
+                let _ = stream.sock.write_all(&[b'x'; 2000]);
+            }),
+        ),
+        fails(
+            "forges a record",
+            "tls",
+            "",
+            then(trusting.good(), |stream| {
+                request(stream);
+                let _ = stream.sock.write_all(b"\x17\x03\x03\x00\x20abcdefghijklmnopqrstuvwxyz012345");
+            }),
+        ),
+        fails(
+            "closes in the body",
+            "body",
+            "broke off after 4 bytes",
+            then(trusting.good(), |stream| {
+                request(stream);
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+                stream.conn.send_close_notify();
+                let _ = stream.flush();
+            }),
+        ),
         // Whoever is between could have cut it off: without TLS's own goodbye, the end of the body is not certain.
-        fails("ends a body of no length without a goodbye", "body|tls", "", then(trusting.good(), |stream| {
-            request(stream);
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nhalf");
-        })),
+        fails(
+            "ends a body of no length without a goodbye",
+            "body|tls",
+            "",
+            then(trusting.good(), |stream| {
+                request(stream);
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nhalf");
+            }),
+        ),
         times_out("stalls after the handshake", then(trusting.good(), |stream| while request(stream).is_some() {})),
     ]));
     check([fails("speaks TLS on the port of plain HTTP", "protocol", "not HTTP/1.1", |mut peer: Peer| {

@@ -93,19 +93,25 @@ pub(super) fn stream(frames: impl IntoIterator<Item = Frame<Bytes>, IntoIter: Se
 fn app() -> Router {
     let signed_in = |headers: &HeaderMap| headers.get(header::COOKIE).is_some_and(|cookie| cookie == "session=ann");
     let trailers = async || {
-        let trailers = HeaderMap::from_iter([(header::HeaderName::from_static("x-sum"), HeaderValue::from_static("7"))]);
+        let trailers =
+            HeaderMap::from_iter([(header::HeaderName::from_static("x-sum"), HeaderValue::from_static("7"))]);
         let body = stream([Frame::data(Bytes::from_static(b"one two")), Frame::trailers(trailers)]);
         Response::builder().header(header::TRAILER, "x-sum").body(body).unwrap()
     };
     Router::new()
         .route("/json", post(async |Json(value): Json<Value>| Json(json!({"got": value}))))
         .route("/form", post(async |Form(pairs): Form<BTreeMap<String, String>>| Json(pairs)))
-        .route("/session", post(async || ([(header::SET_COOKIE, "session=ann; Path=/; HttpOnly")], StatusCode::CREATED)))
+        .route(
+            "/session",
+            post(async || ([(header::SET_COOKIE, "session=ann; Path=/; HttpOnly")], StatusCode::CREATED)),
+        )
         .route(
             "/account",
-            get(async move |headers: HeaderMap| {
-                if signed_in(&headers) { StatusCode::OK } else { StatusCode::UNAUTHORIZED }
-            }),
+            get(
+                async move |headers: HeaderMap| {
+                    if signed_in(&headers) { StatusCode::OK } else { StatusCode::UNAUTHORIZED }
+                },
+            ),
         )
         .route("/pieces", get(async || stream((0..1000).map(|at| Frame::data(Bytes::from(format!("{at:04}")))))))
         .route("/trailers", get(trailers))

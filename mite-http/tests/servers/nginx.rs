@@ -149,7 +149,8 @@ fn statuses_have_rows_of_their_own() {
     let report = passed(in_turn(5, async move |ctx: &mut Context| {
         for path in ["/200", "/204", "/404", "/500", "/closed"] {
             let answer = ctx.http().get(format!("{url}{path}")).await;
-            let code = answer.map_or_else(|error| error.class().to_owned(), |answer| answer.status().as_str().to_owned());
+            let code =
+                answer.map_or_else(|error| error.class().to_owned(), |answer| answer.status().as_str().to_owned());
             ensure!(path == format!("/{code}"), "{path} was {code}");
         }
         ensure!(ctx.http().head(format!("{url}/404")).await?.bytes().is_empty());
@@ -187,10 +188,8 @@ fn a_slow_service_behind_the_proxy_holds_up_nobody_else() {
         }
         Some(peer)
     });
-    let servers = format!(
-        "server {{ listen 127.0.0.1:@PORT0@; location / {{ proxy_pass http://{}; }} }}",
-        service.address
-    );
+    let servers =
+        format!("server {{ listen 127.0.0.1:@PORT0@; location / {{ proxy_pass http://{}; }} }}", service.address);
     let Some(nginx) = start(&servers) else { return };
     let url = nginx.url("");
     let run = at_once(10, 10, async move |ctx: &mut Context| {
@@ -219,7 +218,8 @@ fn a_slow_service_behind_the_proxy_holds_up_nobody_else() {
 #[test]
 fn a_chunked_response_through_the_proxy_is_counted_without_its_framing() {
     let service = Scripted::answering(|_| {
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n4;x=y\r\n two\r\n0\r\nX-End: yes\r\n\r\n".to_owned()
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n4;x=y\r\n two\r\n0\r\nX-End: yes\r\n\r\n"
+            .to_owned()
     });
     let servers = format!(
         "server {{ listen 127.0.0.1:@PORT0@; location / {{ proxy_http_version 1.1; proxy_pass http://{}; }} }}",

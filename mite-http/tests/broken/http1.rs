@@ -11,15 +11,15 @@ use std::{
 };
 
 use mite_core::{Context, ensure};
-use mite_http::HttpContext;
+use mite_http::{HttpContext, Settings};
 
 use crate::{
     alone,
     common::{
         LONG, in_turn, outcomes, passed,
-        scripted::{Peer, Scripted, ok},
+        scripted::{Peer, Scripted},
     },
-    row::{Row, answers, check, ends_with, fails, says, times_out},
+    row::{Row, answer_all, answers, check, ends_with, fails, says, times_out},
 };
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\n";
@@ -219,6 +219,7 @@ fn slowness_does_not_stretch_a_timeout() {
 
 #[test]
 fn a_response_that_nobody_asked_for_is_never_taken_for_an_answer() {
+    let _alone = alone();
     let (sent, has_sent) = mpsc::channel();
     let first = AtomicBool::new(true);
     let server = Scripted::start(move |mut peer| {
@@ -278,5 +279,31 @@ fn ends_of_lines_and_empty_lines_are_read_as_the_rfc_allows() {
         }),
         answers("ends its body with the connection", 200, "body", ends_with("HTTP/1.0 200 OK\r\n\r\nbody")),
     ]);
-    let _ = ok;
+}
+
+#[test]
+fn a_body_has_the_size_that_the_session_allows() {
+    let _alone = alone();
+    let limited = || Settings::new().max_body(100_000);
+    let rows = [
+        fails(
+            "announces a body that is too large",
+            "body",
+            "100000",
+            says(format!("{HEAD}Content-Length: 100001\r\n\r\n")),
+        ),
+        fails("sends a body without end", "body", "100000", |mut peer| {
+            peer.request();
+            peer.write("HTTP/1.1 200 OK\r\n\r\n");
+            peer.flood([b'x'; 10_000]);
+            Some(peer)
+        }),
+        fails("sends chunks without end", "body", "100000", |mut peer| {
+            peer.request();
+            peer.write(CHUNKED);
+            peer.flood("1\r\nx\r\n".repeat(1000));
+            Some(peer)
+        }),
+    ];
+    check(rows.map(|row| row.speaking("http", limited(), answer_all)));
 }

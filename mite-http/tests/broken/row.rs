@@ -118,6 +118,7 @@ impl Row {
     }
 
     /// What went wrong is the stream's own affair: its connection is used again.
+    #[cfg(feature = "http2")]
     pub(crate) fn on_a_stream(self) -> Self {
         Self { most_open: 1, ..self }
     }
@@ -139,7 +140,8 @@ impl Row {
 }
 
 /// Answers all requests over HTTP/1.1.
-fn answer_all(mut peer: Peer, answered: &AtomicU64) -> Option<Peer> {
+#[expect(clippy::unnecessary_wraps, reason = "it is a script, others of which close by themselves")]
+pub(crate) fn answer_all(mut peer: Peer, answered: &AtomicU64) -> Option<Peer> {
     while peer.request().is_some() {
         answered.fetch_add(1, Ordering::Relaxed);
         peer.ok(HEALTHY);
@@ -237,6 +239,8 @@ impl Visit {
         // The session goes on: whatever is left must not be due to its end.
         let left = self.account.until(|account| account.open() <= self.most_open).await;
         self.breaks.store(false, Ordering::Release);
+        // What has reached the socket, the runtime hears of when it looks there again.
+        tokio::task::yield_now().await;
         let after = ctx.transaction("after", async |ctx| Ok(self.ask(ctx, LONG).await)).await?;
         let mut notes = self.notes.lock().unwrap();
         notes.broken.push(broken);

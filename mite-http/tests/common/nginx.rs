@@ -1,7 +1,7 @@
 //! nginx with a configuration of the test's own, and its account of what it was asked.
 //! It is separate from the tests because some of them are in a program of their own.
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path, process::Command};
 
 use tempfile::TempDir;
 
@@ -69,13 +69,20 @@ pub(crate) struct Logged {
 
 impl Nginx {
     /// nginx with these servers, in a folder that `fill` may put files in; none where nginx is not installed. In `servers`,
-    /// `@PORT0@` to `@PORT2@` are its ports, at least the first of which is listened on, and `@FOLDER@` is the folder.
+    /// `@PORT0@` to `@PORT2@` are its ports, and `@FOLDER@` is the folder.
     pub(crate) fn start(servers: &str, fill: impl FnOnce(&Path)) -> Option<Self> {
         let program = find("nginx", "apt-get install nginx-light")?;
         let folder = TempDir::new().unwrap();
         fill(folder.path());
         let place = folder.path().to_str().unwrap();
-        let config = CONFIG.replace("@SERVERS@", servers).replace("@FOLDER@", place);
+        let mut servers = servers.to_owned();
+        for port in (0..PORTS).map(|number| format!("@PORT{number}@")) {
+            // Each is connected to before the test begins.
+            if !servers.contains(&port) {
+                let _ = write!(servers, "\nserver {{ listen 127.0.0.1:{port}; }}");
+            }
+        }
+        let config = CONFIG.replace("@SERVERS@", &servers).replace("@FOLDER@", place);
         // nginx listens before it says how it will wait for events.
         let (process, ports) = Process::serve("event method", |ports: [u16; PORTS]| {
             let mut config = config.clone();

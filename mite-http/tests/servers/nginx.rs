@@ -1,6 +1,7 @@
 //! nginx: keep-alive and its limits, connections by policy, bodies both ways, statuses, a proxy before a slow service.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{Read as _, Write as _},
     net::TcpStream,
@@ -23,10 +24,7 @@ const HELLO: &str = "server { listen 127.0.0.1:@PORT0@; location / { return 200 
 
 /// nginx with these servers, and nothing in its folder.
 fn start(servers: &str) -> Option<Nginx> {
-    // Every port is connected to when it starts.
-    let unused = (0..3).map(|number| format!("@PORT{number}@")).filter(|port| !servers.contains(port));
-    let unused: String = unused.map(|port| format!("server {{ listen 127.0.0.1:{port}; }}\n")).collect();
-    Nginx::start(&format!("{servers}\n{unused}"), |_| ())
+    Nginx::start(servers, |_| ())
 }
 
 /// A journey that asks for `url` so many times, one after the other, and is answered each time.
@@ -55,10 +53,10 @@ fn a_connection_is_left_when_the_server_says_that_it_was_the_last_request() {
 #[test]
 fn connections_that_the_server_has_closed_meanwhile_are_left_alone() {
     let Some(nginx) = start(&format!("keepalive_timeout 1s; {HELLO}")) else { return };
-    let url = nginx.url("/");
+    let url = nginx.url("");
     let run = at_once(10, 10, async move |ctx: &mut Context| {
-        for _ in 0..2 {
-            ctx.http().get(&url).await?.error_for_status()?;
+        for path in ["/before", "/after"] {
+            ctx.http().get(format!("{url}{path}")).await?.error_for_status()?;
             // Longer than the server keeps a connection, however late it is.
             tokio::time::sleep(Duration::from_secs(3)).await;
         }
@@ -69,8 +67,12 @@ fn connections_that_the_server_has_closed_meanwhile_are_left_alone() {
     assert_eq!(outcomes(&report), [("GET", 200, None, 20)]);
     assert_eq!(log.len(), 20);
     assert_eq!(total(&report, |row| row.connect.count()), connections(&log).len() as u64);
-    // Each of the second requests found the connection of the first closed.
-    assert!(connections(&log).values().all(|requests| *requests == 1), "{log:#?}");
+    // What one of them has just used, another may; but what was used before the pause is closed.
+    let used = |path: &str| {
+        log.iter().filter(|logged| logged.uri == path).map(|logged| logged.connection).collect::<BTreeSet<_>>()
+    };
+    let (before, after) = (used("/before"), used("/after"));
+    assert!(!before.is_empty() && !after.is_empty() && before.is_disjoint(&after), "{before:?}, {after:?}");
 }
 
 #[test]
@@ -112,8 +114,7 @@ fn large_bodies_go_both_ways_and_sizes_agree() {
     const SIZE: usize = 10_000_000;
     let servers = "server { listen 127.0.0.1:@PORT0@; root @FOLDER@;
             location /up { client_body_in_file_only on; proxy_pass http://127.0.0.1:@PORT1@; } }
-        server { listen 127.0.0.1:@PORT1@; access_log off; location / { return 201 kept; } }
-        server { listen 127.0.0.1:@PORT2@; }";
+        server { listen 127.0.0.1:@PORT1@; access_log off; location / { return 201 kept; } }";
     let file: Vec<u8> = (0..SIZE).map(|at| at.to_le_bytes()[at % 3]).collect();
     let Some(nginx) = Nginx::start(servers, |folder| fs::write(folder.join("down"), &file).unwrap()) else { return };
     let (down, up, body) = (nginx.url("/down"), nginx.url("/up"), file.clone());

@@ -19,11 +19,11 @@ use crate::{
     exchange::{Exchange, Reply},
     first_byte,
     origin::{Opening, Way},
-    payload::Account,
+    payload::{Account, Outgoing},
     policy::{Connections, Policy},
     pool::Pool,
     timing::Timings,
-    transport::{Answer, Connection, Failure, Outgoing},
+    transport::{Answer, Connection, Failure},
 };
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");

@@ -11,17 +11,19 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Uri,
     header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT},
 };
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use url::{ParseError, Position, Url};
 
-use self::options::{Name, Options};
+use self::options::Options;
 use crate::{
     body::Body,
     error::{Class, Fault, HttpError},
+    headers,
     multipart::Multipart,
-    payload::Payload,
+    name::Name,
+    payload::{Outgoing, Payload},
     redirect::{self, Follow},
-    transport::Outgoing,
 };
 
 const MITE: HeaderValue = HeaderValue::from_static(concat!("mite/", env!("CARGO_PKG_VERSION")));
@@ -67,10 +69,10 @@ impl Draft {
             options: self.options.clone(),
         };
         if !keeps_body {
-            remove(&mut next.headers, |name, _| redirect::is_of_body(name));
+            headers::remove(&mut next.headers, |name, _| redirect::is_of_body(name));
         }
         if !same_origin {
-            remove(&mut next.headers, |name, value| *name == HOST || redirect::is_confidential(name, value));
+            headers::remove(&mut next.headers, |name, value| *name == HOST || redirect::is_confidential(name, value));
             next.options().left_origin = true;
         }
         if let Some(name) = next.options.as_mut().and_then(|options| options.name.as_mut()) {
@@ -118,7 +120,7 @@ impl Draft {
         if self.url.username().is_empty() && self.url.password().is_none() {
             return Ok(self);
         }
-        let decoded = |text: &str| percent_decoded(text);
+        let decoded = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
         let credentials =
             [decoded(self.url.username()), b":".to_vec(), decoded(self.url.password().unwrap_or_default())].concat();
         // These only fail for URLs without a host.
@@ -139,7 +141,7 @@ impl Draft {
         value: impl TryInto<HeaderValue, Error: Into<http::Error>>,
     ) -> Result<(), HttpError> {
         let (name, value) =
-            crate::settings::parse_header(name, value).map_err(|error| self.mistake(format!("its header: {error}")))?;
+            headers::parse(name, value).map_err(|error| self.mistake(format!("its header: {error}")))?;
         self.headers.append(name, value);
         Ok(())
     }
@@ -149,7 +151,7 @@ impl Draft {
         if self.headers.is_empty() {
             self.headers = headers;
         } else {
-            replace(&mut self.headers, &headers);
+            headers::replace(&mut self.headers, &headers);
         }
     }
 
@@ -262,13 +264,13 @@ impl Draft {
         headers.insert(USER_AGENT, MITE);
         headers.insert(ACCEPT, ANYTHING);
         if let Some(defaults) = defaults {
-            replace(&mut headers, defaults);
+            headers::replace(&mut headers, defaults);
         }
         if self.said().is_some_and(|options| options.left_origin) {
             // The journey has these from the session; what the request says itself was left out when it was redirected.
-            remove(&mut headers, redirect::is_confidential);
+            headers::remove(&mut headers, redirect::is_confidential);
         }
-        replace(&mut headers, &self.headers);
+        headers::replace(&mut headers, &self.headers);
         if let Some(content) = self.content() {
             self.check_length(content.len(), &mut headers)?;
         }
@@ -286,29 +288,6 @@ impl Draft {
             headers.insert(CONTENT_LENGTH, value);
         }
         Ok(())
-    }
-}
-
-/// Puts the headers of `new` in the place of those in `old` that have their names.
-fn replace(old: &mut HeaderMap, new: &HeaderMap) {
-    let mut current = None;
-    // The values of one name come one after the other.
-    for (name, value) in new {
-        if current == Some(name) {
-            old.append(name.clone(), value.clone());
-        } else {
-            old.insert(name.clone(), value.clone());
-            current = Some(name);
-        }
-    }
-}
-
-/// Takes out the names of which a value is `unwanted`.
-fn remove(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName, &HeaderValue) -> bool) {
-    let names: Vec<_> =
-        headers.iter().filter(|(name, value)| unwanted(name, value)).map(|(name, _)| name.clone()).collect();
-    for name in names {
-        headers.remove(name);
     }
 }
 
@@ -338,25 +317,6 @@ fn append(base: &Url, relative: &str) -> Result<Url, HttpError> {
 fn bad_url(url: &str, error: ParseError) -> HttpError {
     let shown = url.rsplit_once('@').map_or(url, |(_, rest)| rest);
     Fault::new(Class::Request, format!("`{shown}` is not a URL")).because(error).of_none()
-}
-
-pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
-    let hex = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        match (first, tail) {
-            (b'%', [high, low, after @ ..]) if hex(*high).is_some() && hex(*low).is_some() => {
-                decoded.push(hex(*high).unwrap_or(0) << 4 | hex(*low).unwrap_or(0));
-                rest = after;
-            }
-            _ => {
-                decoded.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    decoded
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{borrow::Cow, error::Error, fmt};
 use http::{Method, StatusCode};
 use url::{Position, Url};
 
-use crate::draft::options::Name;
+use crate::name::Name;
 
 type Source = Box<dyn Error + Send + Sync>;
 

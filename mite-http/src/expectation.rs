@@ -10,10 +10,8 @@ use std::{
     time::Duration,
 };
 
-use http::StatusCode;
+use http::{Request, StatusCode};
 use tokio::{sync::watch, time::timeout};
-
-use crate::transport::Outgoing;
 
 /// How long a server has to say something, as with curl. Many never do, and take the body all the same.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -39,7 +37,7 @@ impl Expectation {
     }
 
     /// Listens for what the server says to `request` over HTTP/1.1.
-    pub(crate) fn listen(&self, request: &mut Outgoing) {
+    pub(crate) fn listen<B>(&self, request: &mut Request<B>) {
         let listener = self.clone();
         hyper::ext::on_informational(request, move |said| listener.said(said.status()));
     }

@@ -10,7 +10,8 @@ use tokio::time::timeout;
 
 use crate::{
     error::{Class, Fault},
-    transport::{Answer, Connection, Failure, Outgoing},
+    payload::Outgoing,
+    transport::{Answer, Connection, Failure},
 };
 
 /// Sends `request` and waits for the head of the response, for at most `limit` from when the last byte was written.

@@ -7,7 +7,7 @@ use http::{
 };
 use url::{Position, Url};
 
-use crate::draft::percent_decoded;
+use percent_encoding::percent_decode;
 
 const MASK: &str = "***";
 
@@ -109,7 +109,9 @@ impl<'a> Masks<'a> {
     /// A query or a form.
     pub(crate) fn form(&self, text: &str) -> String {
         let masked = |pair: &str| match pair.split_once('=') {
-            Some((name, _)) if self.covers(&String::from_utf8_lossy(&percent_decoded(name))) => {
+            Some((name, _))
+                if self.covers(&String::from_utf8_lossy(&percent_decode(name.as_bytes()).collect::<Vec<u8>>())) =>
+            {
                 format!("{name}={MASK}")
             }
             _ => pair.to_owned(),

@@ -9,7 +9,7 @@ use http::{
     header::{CONTENT_DISPOSITION, CONTENT_TYPE},
 };
 
-use crate::body::Body;
+use crate::{body::Body, headers};
 
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
@@ -147,7 +147,7 @@ impl Part {
         name: impl TryInto<HeaderName, Error: Into<http::Error>>,
         value: impl TryInto<HeaderValue, Error: Into<http::Error>>,
     ) -> Self {
-        match crate::settings::parse_header(name, value) {
+        match headers::parse(name, value) {
             Ok((name, _)) if name == CONTENT_DISPOSITION => {
                 self.mistake.get_or_insert_with(|| "its Content-Disposition is made of its names".to_owned());
             }

@@ -25,7 +25,8 @@ use crate::{
     body::Body,
     draft::Draft,
     error::Fault,
-    transport::{Connection, Outgoing},
+    payload::Outgoing,
+    transport::Connection,
 };
 
 /// A request as a server got it.

@@ -13,8 +13,7 @@ use crate::{
     curl,
     draft::Draft,
     error::{Fault, HttpError},
-    payload::Payload,
-    transport::Outgoing,
+    payload::{Outgoing, Payload},
 };
 
 #[derive(Debug, Clone)]

@@ -16,6 +16,7 @@ use crate::{
     client::Limits,
     cookies::CookieJar,
     draft::Draft,
+    headers,
     hop::OnResponse,
     network::Network,
     policy::Policy,
@@ -121,7 +122,7 @@ impl Settings {
         name: impl TryInto<HeaderName, Error: Into<http::Error>>,
         value: impl TryInto<HeaderValue, Error: Into<http::Error>>,
     ) -> Self {
-        match parse_header(name, value) {
+        match headers::parse(name, value) {
             Ok((name, value)) => {
                 Arc::make_mut(self.headers.get_or_insert_default()).insert(name, value);
             }
@@ -153,11 +154,4 @@ impl Settings {
     pub(crate) fn redirects_of(&self, draft: &Draft) -> Redirects {
         draft.said().and_then(|options| options.redirects).unwrap_or(self.redirects)
     }
-}
-
-pub(crate) fn parse_header(
-    name: impl TryInto<HeaderName, Error: Into<http::Error>>,
-    value: impl TryInto<HeaderValue, Error: Into<http::Error>>,
-) -> Result<(HeaderName, HeaderValue), http::Error> {
-    Ok((name.try_into().map_err(Into::into)?, value.try_into().map_err(Into::into)?))
 }

@@ -13,4 +13,4 @@ mod verifiers;
 #[cfg(not(feature = "tls"))]
 pub(crate) use absent::Tls;
 #[cfg(feature = "tls")]
-pub(crate) use verified::Tls;
+pub(crate) use {explained::explained, verified::Tls};

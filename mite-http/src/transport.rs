@@ -22,13 +22,12 @@ pub(crate) use self::http2::Shared;
 use crate::{
     connector::{ForwardProxy, Opened},
     error::Fault,
-    payload::Payload,
+    payload::Outgoing,
     room::Seat,
     wire::Marks,
 };
-
-/// A request as it goes out: the URI in origin form, and every header that is to be sent but `Content-Length`.
-pub(crate) type Outgoing = http::Request<Payload>;
+#[cfg(feature = "tls")]
+use crate::{error::Class, tls};
 
 /// The head of a response, and the body that is still to come.
 pub(crate) type Answer = http::Response<Incoming>;
@@ -216,13 +215,16 @@ fn broken_off(received: u64) -> String {
     format!("the response's body broke off after {received} bytes")
 }
 
-/// Whether an error of the wire is one of TLS: rustls's errors come wrapped.
+/// The fault behind an error of the wire that is one of TLS: rustls's errors come wrapped.
 #[cfg(feature = "tls")]
-fn is_tls(error: &std::io::Error) -> bool {
-    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
+fn tls_fault(error: &std::io::Error) -> Option<Fault> {
+    error.get_ref().filter(|inner| inner.is::<rustls::Error>())?;
+    // With TLS 1.3 a server refuses a client's certificate, or the lack of one, after the handshake.
+    let meaning = tls::explained(error).map_or(String::new(), |meaning| format!(": {meaning}"));
+    Some(Fault::new(Class::Tls, format!("the TLS connection broke{meaning}")))
 }
 
 #[cfg(not(feature = "tls"))]
-fn is_tls(_: &std::io::Error) -> bool {
-    false
+fn tls_fault(_: &std::io::Error) -> Option<Fault> {
+    None
 }

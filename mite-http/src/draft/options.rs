@@ -1,12 +1,9 @@
 //! What few requests say: a name, fields, timeouts of their own. They stand apart from the draft, in a box that a plain
 //! request does not have.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use crate::{fields::Fields, redirect::Redirects};
-
-/// The longest name, in bytes: names are kept for the whole run.
-pub(crate) const LONGEST_NAME: usize = 200;
+use crate::{fields::Fields, name::Name, redirect::Redirects};
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
@@ -25,12 +22,4 @@ pub(crate) struct Options {
     pub(crate) discard: bool,
     /// A redirect has led to another origin: what the session says in confidence is not said there.
     pub(crate) left_origin: bool,
-}
-
-/// What a journey calls a request.
-#[derive(Debug, Clone)]
-pub(crate) struct Name {
-    pub(crate) text: Arc<str>,
-    /// A redirect has led to another URL than the one that the name was given to.
-    pub(crate) redirected: bool,
 }

@@ -7,9 +7,10 @@ use serde::Serialize;
 
 use super::Request;
 use crate::{
-    draft::options::{LONGEST_NAME, Name, Options},
+    draft::options::Options,
     fields::Fields,
     metrics,
+    name::{LONGEST_NAME, Name},
     redirect::Redirects,
 };
 

@@ -228,7 +228,7 @@ async fn a_hop_that_fails_is_told_as_redirected() {
     let (nobody, _bound) = nobody();
     let server = Server::answering(move |_| redirect("302 Found", &format!("http://{nobody}/x"))).await;
     let mut named = draft(Method::GET, &server.url("/users/7"));
-    named.options().name = Some(crate::draft::options::Name { text: "/users/{id}".into(), redirected: false });
+    named.options().name = Some(crate::name::Name { text: "/users/{id}".into(), redirected: false });
     let (told, outcome) = perform(&session(Settings::new()), named).await;
     assert_eq!(told, ["GET /users/7 302", "GET /x connect"]);
     let error = outcome.unwrap_err();

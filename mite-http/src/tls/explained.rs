@@ -6,7 +6,7 @@ use std::{io, time::Duration};
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
 /// The meaning of `error`, where it is one of the usual ones.
-pub(super) fn explained(error: &io::Error) -> Option<String> {
+pub(crate) fn explained(error: &io::Error) -> Option<String> {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
         Some(error) => of_tls(error),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {

@@ -18,10 +18,10 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::task::coop::unconstrained;
 
-use super::{Answer, CLOSED, Failure, Incoming, Outgoing, broken_off, is_tls};
+use super::{Answer, CLOSED, Failure, Incoming, broken_off, tls_fault};
 use crate::{
     error::{Class, Fault},
-    payload::Payload,
+    payload::{Outgoing, Payload},
     wire::{Marks, Wire},
 };
 
@@ -136,8 +136,8 @@ impl Driver {
 
 /// Sorts hyper's errors into classes; `received` is the bytes of body that have come, if the head has.
 fn fault_of(error: hyper::Error, received: Option<u64>) -> Fault {
-    let fault = if breaks_tls(&error) {
-        Fault::new(Class::Tls, "the TLS connection broke")
+    let fault = if let Some(fault) = of_tls(&error) {
+        fault
     } else if let Some(received) = received {
         Fault::new(Class::Body, broken_off(received))
     } else if error.is_parse() {
@@ -151,13 +151,13 @@ fn fault_of(error: hyper::Error, received: Option<u64>) -> Fault {
 }
 
 /// The error of the wire is somewhere among the causes.
-fn breaks_tls(error: &hyper::Error) -> bool {
+fn of_tls(error: &hyper::Error) -> Option<Fault> {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref() {
-            return is_tls(error);
+            return tls_fault(error);
         }
         cause = error.source();
     }
-    false
+    None
 }

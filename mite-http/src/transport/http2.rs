@@ -25,11 +25,11 @@ use http::{
 use hyper::body::{Body, Frame};
 use tokio::{sync::oneshot, time::timeout};
 
-use super::{Answer, CLOSED, Connection, Failure, Incoming, Outgoing, Protocol, broken_off, is_tls};
+use super::{Answer, CLOSED, Connection, Failure, Incoming, Protocol, broken_off, tls_fault};
 use crate::{
     error::{Class, Fault},
     expectation::Expectation,
-    payload::Payload,
+    payload::{Outgoing, Payload},
     room::Seat,
     wire::{Marks, Wire},
 };
@@ -392,8 +392,8 @@ fn is_unprocessed(error: &h2::Error) -> bool {
 
 /// Sorts h2's errors into classes; `received` is the bytes of body that have come, if the head has.
 fn fault_of(error: h2::Error, received: Option<u64>) -> Fault {
-    let fault = if error.get_io().is_some_and(is_tls) {
-        Fault::new(Class::Tls, "the TLS connection broke")
+    let fault = if let Some(fault) = error.get_io().and_then(tls_fault) {
+        fault
     } else if let Some(received) = received {
         Fault::new(Class::Body, broken_off(received))
     } else if error.is_remote() {

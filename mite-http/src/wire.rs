@@ -20,21 +20,45 @@ use tokio::{
     net::TcpStream,
 };
 
-/// How many bytes are read in a row, without there being nothing to read, before others have their turn. One read may go
-/// beyond it.
-const IN_A_ROW: usize = 64 << 10;
+/// How many bytes are read in large pieces before others have their turn.
+const TURN: usize = 64 << 10;
+
+/// What a plain response does not fill, and what comes without end does.
+const LARGE: usize = 4 << 10;
 
 /// What a connection and the wire under it tell each other.
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
     probing: Cell<bool>,
-    /// How many bytes were read since there was nothing to read, or others had their turn.
-    in_a_row: Cell<usize>,
+    /// How many bytes were read in large pieces since others had their turn.
+    in_this_turn: Cell<usize>,
+    /// Whether others are to have theirs before the next read.
+    pausing: Cell<bool>,
     sent: Cell<Option<Instant>>,
     first_byte: Cell<Option<Instant>>,
 }
 
 impl Marks {
+    /// Counts what was read in one piece.
+    #[cold]
+    fn read(&self, bytes: usize) {
+        let in_this_turn = self.in_this_turn.get() + bytes;
+        self.in_this_turn.set(in_this_turn);
+        self.pausing.set(in_this_turn >= TURN);
+    }
+
+    /// Lets others have their turn.
+    ///
+    /// A server may go on without end with what needs no answer, such as interim responses, and whoever reads goes on as long
+    /// as there is something: neither timeouts nor the worker's other journeys would have theirs.
+    #[cold]
+    fn pause<T>(&self, cx: &Context<'_>) -> Poll<T> {
+        self.in_this_turn.set(0);
+        self.pausing.set(false);
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
     /// Forgets the request before.
     pub(crate) fn reset(&self) {
         self.sent.set(None);
@@ -250,18 +274,15 @@ impl Wire {
 
 impl AsyncRead for Wire {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let in_a_row = self.marks.in_a_row.get();
-        if in_a_row >= IN_A_ROW && !self.marks.probing.get() {
-            // A server may go on without end with what needs no answer, such as interim responses, and whoever reads goes
-            // on as long as there is something: neither timeouts nor the worker's other journeys would have their turn.
-            self.marks.in_a_row.set(0);
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+        if self.marks.pausing.get() && !self.marks.probing.get() {
+            return self.marks.pause(cx);
         }
         let before = buf.filled().len();
         let polled = on_layer!(self, poll_read(cx, buf));
         let read = buf.filled().len() - before;
-        self.marks.in_a_row.set(if read > 0 { in_a_row + read } else { 0 });
+        if read >= LARGE {
+            self.marks.read(read);
+        }
         if read > 0 && self.marks.first_byte.get().is_none() {
             self.marks.first_byte.set(Some(Instant::now()));
         }

@@ -32,6 +32,7 @@ pub(crate) struct Marks {
     in_a_row: Cell<usize>,
     sent: Cell<Option<Instant>>,
     first_byte: Cell<Option<Instant>>,
+    reads: Cell<u64>,
 }
 
 impl Marks {
@@ -67,6 +68,12 @@ impl Marks {
         if self.sent.get().is_none() {
             self.sent.set(Some(at));
         }
+    }
+
+    /// How often something came.
+    #[cfg(feature = "http2")]
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads.get()
     }
 
     /// Runs `poll`, in which reads ask the socket itself where the runtime knows of nothing to read.
@@ -262,8 +269,11 @@ impl AsyncRead for Wire {
         let polled = on_layer!(self, poll_read(cx, buf));
         let read = buf.filled().len() - before;
         self.marks.in_a_row.set(if read > 0 { in_a_row + read } else { 0 });
-        if read > 0 && self.marks.first_byte.get().is_none() {
-            self.marks.first_byte.set(Some(Instant::now()));
+        if read > 0 {
+            self.marks.reads.set(self.marks.reads.get() + 1);
+            if self.marks.first_byte.get().is_none() {
+                self.marks.first_byte.set(Some(Instant::now()));
+            }
         }
         polled
     }

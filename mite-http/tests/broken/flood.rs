@@ -18,13 +18,16 @@ use mite_http::{HttpContext, Settings};
 use crate::{
     alone,
     common::{
-        outcomes, passed,
+        outcomes, ran,
         scripted::{Peer, Scripted, ok},
     },
     row::descriptors,
 };
 
 const TIMEOUT: Duration = Duration::from_millis(250);
+
+/// How often a run is carried out until nothing disturbs it.
+const TRIES: u32 = 20;
 
 /// What the process may have more of afterwards, in bytes: the windows and buffers of some connections.
 const MEMORY: usize = 64 << 20;
@@ -107,14 +110,16 @@ fn a_flood_ends_in_time_and_the_worker_goes_on() {
     for flood in floods() {
         eprintln!("a server that {}", flood.name);
         let (descriptors_before, memory_before) = (descriptors(), memory());
-        run(flood);
+        // A run in which the whole machine stood still says nothing of who held up whom.
+        assert!((0..TRIES).any(|_| is_undisturbed(&flood)), "the machine has no time for this test");
         assert_eq!(descriptors(), descriptors_before);
         assert!(memory() < memory_before + MEMORY, "{memory_before} bytes before, {} after", memory());
     }
 }
 
-fn run(Flood { begins, goes_on, settings, .. }: Flood) {
-    let goes_on = goes_on.repeat(100);
+/// Carries out a run against the flood, and checks it, unless the machine disturbed it.
+fn is_undisturbed(Flood { begins, goes_on, settings, .. }: &Flood) -> bool {
+    let (begins, goes_on) = (*begins, goes_on.repeat(100));
     let floods = Arc::new(AtomicU64::new(0));
     let poured = Arc::clone(&floods);
     let flood = Scripted::start(move |mut peer| {
@@ -126,7 +131,7 @@ fn run(Flood { begins, goes_on, settings, .. }: Flood) {
     let (flooded, beside) = (flood.url("/"), good.url("/"));
     // Each has a connection of its own: where the client counts how much nonsense it has had, the first would shorten
     // the next.
-    let settings = settings.connections(mite_http::Connections::PerJourney);
+    let settings = settings.clone().connections(mite_http::Connections::PerJourney);
     let flooded_by = async move |ctx: &mut Context| {
         let ctx = ctx.http_session(settings.clone());
         let error = ctx.http().get(&flooded).timeout(TIMEOUT).discard().await.expect_err("it never ends");
@@ -141,8 +146,12 @@ fn run(Flood { begins, goes_on, settings, .. }: Flood) {
     let scenario = Scenario::new()
         .row(Row::new(flooded_by, NoData, constant(1, HOUR).running().iterations(4)).named("flooded"))
         .row(Row::new(goes_beside, NoData, constant(100, SECOND)).named("beside"));
-    let report = passed(Run::new(scenario).workers(1).max_start_lag(HOUR));
+    let report = ran(Run::new(scenario).workers(1).max_start_lag(HOUR));
+    if report.warnings.iter().any(|warning| warning.contains("stood still")) {
+        return false;
+    }
 
+    assert!(report.passed(), "{report}");
     let made = |name| (report.journey(name).planned, report.journey(name).completed);
     assert_eq!((made("flooded"), made("beside")), ((4, 4), (100, 100)), "{report}");
     let outcomes = outcomes(&report);
@@ -154,6 +163,7 @@ fn run(Flood { begins, goes_on, settings, .. }: Flood) {
     let account = watch.now();
     assert_eq!((account.accepted, account.closed, account.kept), (4, 4, 0));
     assert!(floods.load(Ordering::Relaxed) > 0, "it was no flood");
+    true
 }
 
 /// How many bytes of memory this process has, where the system tells.

@@ -191,7 +191,7 @@ impl Stream {
     pub(crate) async fn send(&mut self, request: Outgoing) -> Result<Answer, Failure> {
         let copy = copy_of(&request);
         let refused = |error: h2::Error| {
-            let unsent = is_unprocessed(&error).then_some(copy).flatten();
+            let unsent = is_unprocessed(&error).then_some(copy).flatten().map(Box::new);
             Failure { fault: fault_of(error, None), unsent }
         };
         let (parts, payload) = request.into_parts();

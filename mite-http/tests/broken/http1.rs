@@ -301,7 +301,7 @@ fn a_body_has_the_size_that_the_session_allows() {
         fails("sends chunks without end", "body", "100000", |mut peer| {
             peer.request();
             peer.write(CHUNKED);
-            peer.flood("1\r\nx\r\n".repeat(1000));
+            peer.flood("10\r\n0123456789abcdef\r\n".repeat(1000));
             Some(peer)
         }),
     ];

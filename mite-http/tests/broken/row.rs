@@ -13,6 +13,7 @@ use std::{
 
 use mite_core::{Context, Result};
 use mite_http::{Connections, HttpContext, HttpError, Response, Settings};
+use tokio::sync::watch;
 
 use crate::common::{
     LONG, in_turn, outcomes, ran,
@@ -193,20 +194,22 @@ impl Outcome {
 struct Broken {
     server: Scripted,
     breaks: Arc<AtomicBool>,
+    /// How many connections have looked at that.
+    begun: Arc<watch::Sender<u64>>,
     healthy: Arc<AtomicU64>,
 }
 
 impl Broken {
     fn start(does: Script, mended: Mended) -> Self {
         let (breaks, healthy) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (is_broken, answered) = (Arc::clone(&breaks), Arc::clone(&healthy));
-        let server =
-            Scripted::start(
-                move |peer| {
-                    if is_broken.load(Ordering::Acquire) { does(peer) } else { mended(peer, &answered) }
-                },
-            );
-        Self { server, breaks, healthy }
+        let begun = Arc::new(watch::Sender::new(0));
+        let (is_broken, answered, begins) = (Arc::clone(&breaks), Arc::clone(&healthy), Arc::clone(&begun));
+        let server = Scripted::start(move |peer| {
+            let is_broken = is_broken.load(Ordering::Acquire);
+            begins.send_modify(|begun| *begun += 1);
+            if is_broken { does(peer) } else { mended(peer, &answered) }
+        });
+        Self { server, breaks, begun, healthy }
     }
 }
 
@@ -227,6 +230,7 @@ struct Visit {
     uploads: usize,
     most_open: u64,
     breaks: Arc<AtomicBool>,
+    begun: watch::Receiver<u64>,
     account: Watch,
     notes: Arc<Mutex<Notes>>,
 }
@@ -234,13 +238,13 @@ struct Visit {
 impl Visit {
     async fn make(mut self, ctx: &mut Context) -> Result {
         let mut ctx = ctx.http_session(self.settings.clone());
-        let before = self.account.now();
+        let before = *self.begun.borrow();
         self.breaks.store(true, Ordering::Release);
         let broken = ctx.transaction("broken", async |ctx| Ok(self.ask(ctx, self.timeout).await)).await?;
-        // The session goes on: whatever is left must not be due to its end. On a machine without time for it, the server
-        // may yet have to hear of the connection.
-        let is_over = |now: Account| now.accepted > before.accepted && now.open() <= self.most_open;
-        let left = self.account.until(is_over).await;
+        // On a machine without time for it, the server may yet have to hear of the connection.
+        let _ = tokio::time::timeout(LONG, self.begun.wait_for(|begun| *begun > before)).await;
+        // The session goes on: whatever is left must not be due to its end.
+        let left = self.account.until(|account| account.open() <= self.most_open).await;
         self.breaks.store(false, Ordering::Release);
         // What has reached the socket, the runtime hears of when it looks there again.
         tokio::task::yield_now().await;
@@ -307,6 +311,7 @@ impl Row {
             uploads: self.uploads,
             most_open: self.most_open,
             breaks: Arc::clone(&broken.breaks),
+            begun: broken.begun.subscribe(),
             account: broken.server.watch(),
             notes: Arc::clone(&notes),
         };

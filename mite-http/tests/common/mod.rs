@@ -16,7 +16,7 @@ use mite_core::{
 };
 
 /// Longer than anything takes, on any machine; what takes longer hangs.
-pub(crate) const LONG: Duration = Duration::from_secs(30);
+pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 /// A run that starts `journey` so many times, one after the other.
 pub(crate) fn in_turn<J: Journey<()>>(starts: u64, journey: J) -> Run {

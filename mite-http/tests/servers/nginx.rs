@@ -211,9 +211,9 @@ fn a_slow_service_behind_the_proxy_holds_up_nobody_else() {
     let slow = report.requests.iter().find(|row| row.code == 0).unwrap();
     assert_eq!((slow.connect.count(), slow.first_byte.count(), slow.bytes), (1, 0, 0));
     let log = nginx.end();
-    // 499 is nginx's word for a client that did not wait for the answer.
+    // 499 is nginx's word for a client that did not wait for the answer, if it had read the request by then.
     let codes = |status| log.iter().filter(|logged| logged.status == status).count();
-    assert_eq!((codes(499), codes(200)), (1, 90));
+    assert!(codes(200) == 90 && codes(499) <= 1 && log.len() == 90 + codes(499), "{log:#?}");
 }
 
 #[test]

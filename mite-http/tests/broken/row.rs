@@ -247,8 +247,9 @@ impl Visit {
         // The session goes on: whatever is left must not be due to its end.
         let left = self.account.until(|account| account.open() <= self.most_open).await;
         self.breaks.store(false, Ordering::Release);
-        // What has reached the socket, the runtime hears of when it looks there again.
-        tokio::task::yield_now().await;
+        // What the server has closed, the system delivers when it comes to that, and the runtime hears of it when it looks
+        // there again: neither can be awaited from here.
+        tokio::time::sleep(Duration::from_millis(5)).await;
         let after = ctx.transaction("after", async |ctx| Ok(self.ask(ctx, LONG).await)).await?;
         let mut notes = self.notes.lock().unwrap();
         notes.broken.push(broken);

@@ -60,7 +60,7 @@ pub use exchange::{ExchangeText, FailedExchange};
 pub use histogram::Histogram;
 pub use hooks::{HookKind, HookReport};
 pub use journey::Journey;
-pub use message::{Message, MessageError};
+pub use message::{Message, MessageError, RESERVED};
 pub use mix::Mix;
 pub use preview::{Preview, RowPreview};
 pub use recorded::{RecordedError, RecordedRows, recorded, recorded_rows};

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crate::names::{KindId, Names, PathId};
 use crate::{pack, scan};
 
-/// The fields that mite adds; a user's own may not have these names.
-pub(crate) const RESERVED: [&str; 10] = [
+/// The fields that mite adds to every message; a user's own may not have these names.
+pub const RESERVED: [&str; 10] = [
     "type",
     "time",
     "test",

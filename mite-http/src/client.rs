@@ -104,7 +104,7 @@ impl Client {
         url: &Url,
         request: Outgoing,
         limits: Limits,
-    ) -> (Timings, Result<(Exchange, Pin<Box<Sleep>>), Fault>) {
+    ) -> (Timings, Result<(Box<Exchange>, Pin<Box<Sleep>>), Fault>) {
         if let Err(fault) = self.connector.prepare(url).await {
             return (Timings::starting(Instant::now()), Err(fault));
         }
@@ -124,7 +124,7 @@ impl Client {
         mut request: Outgoing,
         limits: Limits,
         timings: &mut Timings,
-    ) -> Result<Exchange, Fault> {
+    ) -> Result<Box<Exchange>, Fault> {
         let origin = self.pool.origin(&url[..Position::BeforePath], || self.connector.version(url));
         let mut again = 0;
         loop {
@@ -150,7 +150,7 @@ impl Client {
                     if again > MOST_AGAIN {
                         return Err(fault);
                     }
-                    request = unsent;
+                    request = *unsent;
                 }
                 Err(Failure { fault, unsent: None }) => {
                     let Some(idle_for) = idle_for else { return Err(fault) };

@@ -74,9 +74,10 @@ pub(crate) struct Coming {
 }
 
 impl Exchange {
-    pub(crate) fn new(answer: Answer, connection: Connection, origin: Rc<Origin>, pool: Rc<Pool>) -> Self {
+    /// Boxed, because it is handed through several futures, each of which would move it.
+    pub(crate) fn new(answer: Answer, connection: Connection, origin: Rc<Origin>, pool: Rc<Pool>) -> Box<Self> {
         let (head, incoming) = answer.into_parts();
-        Self { head, coming: Coming { body: Arriving::new(incoming), connection, origin, pool } }
+        Box::new(Self { head, coming: Coming { body: Arriving::new(incoming), connection, origin, pool } })
     }
 
     /// The server's address.
@@ -85,7 +86,7 @@ impl Exchange {
     }
 
     /// Reads all that is still to come.
-    pub(crate) async fn read_whole(mut self, wish: &Wish, account: &Account) -> Result<Reply, Fault> {
+    pub(crate) async fn read_whole(mut self: Box<Self>, wish: &Wish, account: &Account) -> Result<Reply, Fault> {
         self.begin(wish.decode, account);
         let Coming { body, connection, .. } = &mut self.coming;
         let body = body.gather(connection, wish).await?;

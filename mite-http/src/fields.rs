@@ -3,11 +3,12 @@
 
 use std::borrow::Cow;
 
+use mite_core::RESERVED;
 use serde::Serialize;
 use serde_json::Value;
 
-/// The names of the format, and those that mite adds to every message.
-const TAKEN: [&str; 23] = [
+/// The names of the format.
+const FORMAT: [&str; 13] = [
     "start_time",
     "effective_url",
     "response_code",
@@ -21,16 +22,6 @@ const TAKEN: [&str; 23] = [
     "method",
     "download_size",
     "name",
-    "type",
-    "time",
-    "test",
-    "runner_id",
-    "journey",
-    "context_id",
-    "scenario_id",
-    "scenario_data_id",
-    "transaction",
-    "transaction_id",
 ];
 
 /// What is added to the `http_metrics` message of a response, after the format's own fields.
@@ -61,7 +52,7 @@ impl Fields {
     }
 
     pub(crate) fn try_add(&mut self, name: Cow<'static, str>, value: &impl Serialize) -> Result<(), String> {
-        if TAKEN.contains(&&*name) {
+        if FORMAT.into_iter().chain(RESERVED).any(|taken| taken == &*name) {
             return Err(format!("a field cannot be called `{name}`: `http_metrics` has one of that name"));
         }
         if self.unwanted {
@@ -118,7 +109,7 @@ mod tests {
     #[test]
     fn a_name_of_the_format_is_refused_and_so_is_what_is_no_value() {
         let mut fields = Fields::new(true);
-        for name in TAKEN {
+        for name in FORMAT.into_iter().chain(RESERVED) {
             let mistake = fields.try_add(name.into(), &1).unwrap_err();
             assert!(mistake.contains(name) && mistake.contains("has one of that name"), "{mistake}");
         }

@@ -56,7 +56,8 @@ impl Incoming {
 pub(crate) struct Failure {
     pub(crate) fault: Fault,
     /// The request, if it is certain that the server has not begun to process it.
-    pub(crate) unsent: Option<Outgoing>,
+    /// Boxed, because it is in the place of most answers.
+    pub(crate) unsent: Option<Box<Outgoing>>,
 }
 
 /// A connection to a server, or one stream of it. Dropping it closes it.
@@ -66,7 +67,8 @@ pub(crate) struct Connection {
     remote: Option<SocketAddr>,
     served: u32,
     seat: Option<Seat>,
-    forward_proxy: Option<ForwardProxy>,
+    /// Boxed, because few have one, and connections are moved often.
+    forward_proxy: Option<Box<ForwardProxy>>,
 }
 
 /// Boxed, because a connection is moved into and out of the pool, and through each request's future.
@@ -98,7 +100,7 @@ impl Connection {
             Version::HTTP_2 => Protocol::Http2(Box::new(http2::Stream::first(wire, remote).await?)),
             _ => Protocol::Http1(Box::new(http1::Http1::start(wire).await?)),
         };
-        Ok(Self { protocol, remote, served: 0, seat: None, forward_proxy })
+        Ok(Self { protocol, remote, served: 0, seat: None, forward_proxy: forward_proxy.map(Box::new) })
     }
 
     pub(crate) fn version(&self) -> Version {
@@ -177,7 +179,7 @@ impl Connection {
 
     /// The proxy at its other end, if that passes single requests on.
     pub(crate) fn forward_proxy(&self) -> Option<&ForwardProxy> {
-        self.forward_proxy.as_ref()
+        self.forward_proxy.as_deref()
     }
 
     /// How many requests it has been used for.

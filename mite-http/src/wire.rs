@@ -36,6 +36,7 @@ pub(crate) struct Marks {
     pausing: Cell<bool>,
     sent: Cell<Option<Instant>>,
     first_byte: Cell<Option<Instant>>,
+    reads: Cell<u64>,
 }
 
 impl Marks {
@@ -91,6 +92,12 @@ impl Marks {
         if self.sent.get().is_none() {
             self.sent.set(Some(at));
         }
+    }
+
+    /// How often something came.
+    #[cfg(feature = "http2")]
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads.get()
     }
 
     /// Runs `poll`, in which reads ask the socket itself where the runtime knows of nothing to read.
@@ -283,8 +290,11 @@ impl AsyncRead for Wire {
         if read >= LARGE {
             self.marks.read(read);
         }
-        if read > 0 && self.marks.first_byte.get().is_none() {
-            self.marks.first_byte.set(Some(Instant::now()));
+        if read > 0 {
+            self.marks.reads.set(self.marks.reads.get() + 1);
+            if self.marks.first_byte.get().is_none() {
+                self.marks.first_byte.set(Some(Instant::now()));
+            }
         }
         polled
     }

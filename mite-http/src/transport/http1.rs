@@ -59,7 +59,7 @@ impl Http1 {
         match answer {
             Some(Ok(answer)) => Ok(answer.map(Incoming::Http1)),
             Some(Err(mut error)) => {
-                let unsent = error.take_message();
+                let unsent = error.take_message().map(Box::new);
                 Err(Failure { fault: fault_of(error.into_error(), None), unsent })
             }
             None => Err(Failure { fault: Fault::new(Class::Closed, CLOSED), unsent: None }),

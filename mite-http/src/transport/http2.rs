@@ -38,6 +38,10 @@ use crate::{
 const STREAM_WINDOW: u32 = 2 << 20;
 const CONNECTION_WINDOW: u32 = 5 << 20;
 
+/// How many requests in a row are given up, with nothing heard of the server meanwhile, before a connection is taken for
+/// dead: where packets are lost on the way nobody says so.
+const MOST_GIVEN_UP: u32 = 3;
+
 /// How long a connection that nobody needs any more has to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -52,6 +56,10 @@ struct Inner {
     streams: Cell<usize>,
     served: Cell<u32>,
     idle_since: Cell<Instant>,
+    /// The marks of the connection.
+    wire: Rc<Marks>,
+    /// Requests given up since anything was heard.
+    given_up: Cell<u32>,
     seat: RefCell<Option<Seat>>,
     /// Tells the driver, by its drop, that nobody needs the connection any more.
     _needed: oneshot::Sender<()>,
@@ -60,6 +68,9 @@ struct Inner {
 impl Shared {
     /// Whether the server takes more requests on it.
     pub(crate) fn is_open(&self) -> bool {
+        if self.0.given_up.get() >= MOST_GIVEN_UP {
+            return false;
+        }
         let polled = self.0.sender.borrow_mut().poll_ready(&mut Context::from_waker(Waker::noop()));
         !matches!(polled, Poll::Ready(Err(_)))
     }
@@ -72,6 +83,12 @@ impl Shared {
         }
         let protocol = Protocol::Http2(Box::new(Stream::new(self.clone())));
         Some(Connection { protocol, remote: self.0.remote, served: 0, seat: None, forward_proxy: None })
+    }
+
+    /// A request was given up that was sent when so much had been read.
+    fn given_up(&self, read_before: u64) {
+        let is_silent = self.0.wire.reads() == read_before;
+        self.0.given_up.set(if is_silent { self.0.given_up.get() + 1 } else { 0 });
     }
 
     /// How many requests it has been used for.
@@ -99,10 +116,15 @@ pub(crate) struct Stream {
     pump: Option<Pump>,
     /// The connection's own are those of all its streams.
     marks: Rc<Marks>,
+    /// What the connection had read when the request was sent, until it is answered.
+    unanswered: Option<u64>,
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
+        if let Some(read_before) = self.unanswered {
+            self.shared.given_up(read_before);
+        }
         let Inner { streams, idle_since, seat, .. } = &*self.shared.0;
         streams.set(streams.get() - 1);
         if streams.get() == 0 {
@@ -117,6 +139,7 @@ impl Drop for Stream {
 impl Stream {
     /// Starts HTTP/2 on `wire`.
     pub(crate) async fn first(wire: Wire, remote: Option<SocketAddr>) -> Result<Self, Fault> {
+        let marks = wire.marks();
         let scheme = if wire.is_tls() { Scheme::HTTPS } else { Scheme::HTTP };
         let (sender, driver) = Builder::new()
             .initial_window_size(STREAM_WINDOW)
@@ -134,6 +157,8 @@ impl Stream {
             streams: Cell::new(0),
             served: Cell::new(0),
             idle_since: Cell::new(Instant::now()),
+            wire: marks,
+            given_up: Cell::new(0),
             seat: RefCell::default(),
             _needed: needed,
         };
@@ -143,7 +168,7 @@ impl Stream {
     fn new(shared: Shared) -> Self {
         shared.0.streams.set(shared.0.streams.get() + 1);
         shared.0.served.set(shared.0.served.get().saturating_add(1));
-        Self { shared, pump: None, marks: Rc::default() }
+        Self { shared, pump: None, marks: Rc::default(), unanswered: None }
     }
 
     pub(crate) fn shared(&self) -> Shared {
@@ -166,7 +191,7 @@ impl Stream {
     pub(crate) async fn send(&mut self, request: Outgoing) -> Result<Answer, Failure> {
         let copy = copy_of(&request);
         let refused = |error: h2::Error| {
-            let unsent = is_unprocessed(&error).then_some(copy).flatten();
+            let unsent = is_unprocessed(&error).then_some(copy).flatten().map(Box::new);
             Failure { fault: fault_of(error, None), unsent }
         };
         let (parts, payload) = request.into_parts();
@@ -175,13 +200,19 @@ impl Stream {
             Ok(head) => head,
             Err(fault) => return Err(Failure { fault, unsent: None }),
         };
+        self.unanswered = Some(self.shared.0.wire.reads());
         let begun = self.shared.0.sender.borrow_mut().send_request(head, ends_with_head);
         let (response, stream) = match begun {
             Ok(begun) => begun,
-            Err(error) => return Err(refused(error)),
+            Err(error) => {
+                self.unanswered = None;
+                return Err(refused(error));
+            }
         };
         self.pump = Some(Pump::new(stream, payload));
-        match self.answer(response).await {
+        let answer = self.answer(response).await;
+        self.unanswered = None;
+        match answer {
             Ok(answer) => {
                 let announced = announced(answer.headers());
                 Ok(answer.map(|body| Incoming::Http2(body, announced)))

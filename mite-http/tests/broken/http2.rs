@@ -289,7 +289,18 @@ fn frames_that_are_none() {
             let more = frame(CONTINUATION, 0, stream, b"\x00\x04name\x05value");
             [frame(HEADERS, 0, stream, OK), more.repeat(10_000)].concat()
         }),
-        times_out("never ends its headers", says_until_reset(|stream| frame(HEADERS, 0, stream, OK))),
+        times_out("ends its headers when nobody waits for them any more", |mut peer: Peer| {
+            begin(&mut peer)?;
+            let stream = request(&mut peer)?;
+            peer.write(frame(HEADERS, 0, stream, OK));
+            while next(&mut peer)?.0 != RST_STREAM {}
+            peer.write(frame(CONTINUATION, END_HEADERS, stream, ""));
+            while let Some(stream) = request(&mut peer) {
+                answer(&mut peer, stream, HEALTHY);
+            }
+            Some(peer)
+        })
+        .on_a_stream(),
     ]));
 }
 

@@ -383,6 +383,45 @@ async fn a_request_that_is_given_up_resets_its_stream_and_holds_nobody_up() {
 }
 
 #[tokio::test(flavor = "local")]
+async fn a_connection_on_which_nothing_is_heard_any_more_is_left() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = url(listener.local_addr().unwrap(), "/");
+    let (answered, silent) = tokio::sync::oneshot::channel();
+    let server = tokio::task::spawn_local(async move {
+        // The first connection answers one request, and then is not looked at any more.
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut dead = server::handshake(stream).await.unwrap();
+        let (_request, mut answer) = dead.accept().await.unwrap().unwrap();
+        answer.send_response(Response::new(()), true).unwrap();
+        let mut silent = std::pin::pin!(silent);
+        poll_fn(|cx| {
+            let _ = dead.poll_accept(cx);
+            silent.as_mut().poll(cx)
+        })
+        .await
+        .unwrap();
+
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut alive = server::handshake(stream).await.unwrap();
+        while let Some(Ok((_request, mut answer))) = alive.accept().await {
+            answer.send_response(Response::new(()), true).unwrap();
+        }
+    });
+    let client = client(Policy::default());
+    get(&client, &url).await.unwrap();
+    answered.send(()).unwrap();
+    let limits = Limits { left: Duration::from_millis(100), ..LIMITS };
+    let mut given_up = 0;
+    while let (_, Err(fault)) = client.exchange(&url, outgoing(Method::GET, &url, ""), limits).await {
+        assert_eq!(fault.class, Class::Timeout);
+        given_up += 1;
+        assert!(given_up < 50, "the dead connection is used for ever");
+    }
+    assert!(given_up >= 3);
+    server.abort();
+}
+
+#[tokio::test(flavor = "local")]
 async fn connections_end_with_the_policy_the_idle_timeout_and_the_pool() {
     let server = H2Server::start(100, async |got| got.ok("x")).await;
     let expectations = [

@@ -16,5 +16,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Descriptors are those of the process: what counts them is alone in it.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
+    common::open_what_stays_open();
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }

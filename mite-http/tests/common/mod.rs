@@ -62,3 +62,9 @@ pub(crate) fn outcomes(report: &Report) -> Vec<(&str, u16, Option<&str>, u64)> {
 pub(crate) fn total(report: &Report, of: impl Fn(&RequestReport) -> u64) -> u64 {
     report.requests.iter().map(of).sum()
 }
+
+/// Has tokio open what the first runtime of a process opens for all that follow, so that it is not taken for a leak.
+pub(crate) fn open_what_stays_open() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    drop(runtime.expect("a runtime can be had"));
+}

@@ -64,6 +64,7 @@ fn open_files_do_not_grow_over_a_hundred_thousand_requests() {
 }
 
 fn with_each_policy(requests: u64) {
+    common::open_what_stays_open();
     let authority = Authority::new("the servers' authority");
     let pair = authority.issue("localhost");
     let servers = "ssl_certificate @FOLDER@/server.pem; ssl_certificate_key @FOLDER@/server.key;

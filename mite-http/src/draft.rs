@@ -279,12 +279,18 @@ impl Draft {
 
     /// A length that is not the body's would make the next request part of this one.
     fn check_length(&self, length: usize, headers: &mut HeaderMap) -> Result<(), HttpError> {
+        let is_said = headers.contains_key(CONTENT_LENGTH);
+        let expects_body = matches!(self.method, Method::POST | Method::PUT | Method::PATCH);
+        let must_be_said = expects_body && length == 0;
+        if !is_said && !must_be_said {
+            // As with most requests: the transport says it.
+            return Ok(());
+        }
         let value = HeaderValue::from(length);
         if headers.get_all(CONTENT_LENGTH).iter().any(|given| given != value) {
             return Err(self.mistake(format!("its Content-Length is not that of its body, {length} bytes")));
         }
-        let expects_body = matches!(self.method, Method::POST | Method::PUT | Method::PATCH);
-        if expects_body && length == 0 {
+        if must_be_said {
             headers.insert(CONTENT_LENGTH, value);
         }
         Ok(())

@@ -9,7 +9,10 @@ use std::{
 };
 
 use http::{HeaderValue, header::CONNECTION};
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::{
+    task::yield_now,
+    time::{Sleep, sleep, timeout},
+};
 use url::{Position, Url};
 
 use crate::{
@@ -133,6 +136,14 @@ impl Client {
                 // Boxed, because few requests connect, and all would be as large as one that shakes hands.
                 Way::Opening(opening) => (Box::pin(self.connect(opening, url, limits, timings)).await?, None),
             };
+            if idle_for.is_some() && connection.is_alone() {
+                // Its driver hears of a goodbye when the runtime next looks at the sockets, which it does before it comes back
+                // to a task that yields.
+                yield_now().await;
+                if !connection.is_alive() {
+                    continue;
+                }
+            }
             if self.closes_each && !connection.is_shared() {
                 request.headers_mut().entry(CONNECTION).or_insert(CLOSE);
             }

@@ -134,6 +134,15 @@ impl Connection {
         self.version() == Version::HTTP_2
     }
 
+    /// Whether it could be shared, and no other request uses it now.
+    pub(crate) fn is_alone(&self) -> bool {
+        match &self.protocol {
+            Protocol::Http1(_) => false,
+            #[cfg(feature = "http2")]
+            Protocol::Http2(stream) => stream.shared().is_of_one(),
+        }
+    }
+
     /// Sends `request` and waits for the head of the response.
     ///
     /// A connection whose exchange failed or was cancelled must not be used again.

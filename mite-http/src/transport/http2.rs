@@ -91,6 +91,11 @@ impl Shared {
         self.0.given_up.set(if is_silent { self.0.given_up.get() + 1 } else { 0 });
     }
 
+    /// Whether one request alone has a stream of it.
+    pub(crate) fn is_of_one(&self) -> bool {
+        self.0.streams.get() == 1
+    }
+
     /// How many requests it has been used for.
     pub(crate) fn served(&self) -> u32 {
         self.0.served.get()

@@ -322,8 +322,8 @@ fn an_upload_that_is_not_taken_times_out() {
 
 /// As over HTTP/1.1: a worker that is busy has not heard from its reactor what has reached its sockets.
 #[test]
-#[ignore = "fails: an idle HTTP/2 connection is not looked at before it is used again"]
 fn a_goodbye_is_noticed_though_the_runtime_has_not_heard_it() {
+    let _alone = alone();
     let (closed, has_closed) = mpsc::channel();
     let server = Scripted::start(move |mut peer| {
         begin(&mut peer)?;

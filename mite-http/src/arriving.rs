@@ -9,7 +9,6 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-
 use tokio::task::coop::poll_proceed;
 
 use crate::{

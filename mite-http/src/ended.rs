@@ -6,7 +6,14 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Version};
 
-use crate::{error::HttpError, exchange::Sizes, response::Response, sent::Sent, timing::Timings};
+use crate::{
+    error::{Fault, HttpError},
+    exchange::{Reply, Sizes},
+    payload::Account,
+    response::Response,
+    sent::Sent,
+    timing::Timings,
+};
 
 /// One request that was sent, and what came of it.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +33,38 @@ pub(crate) struct Answered<'a> {
     pub(crate) sizes: Sizes,
     /// The body, if it was read whole.
     pub(crate) body: Option<&'a Bytes>,
+}
+
+impl Ended<'_> {
+    /// The end of a request whose response was read whole, or that failed: it is told, and what the journey gets is answered.
+    pub(crate) fn conclude(
+        sent: Sent,
+        timings: Timings,
+        account: &Account,
+        outcome: Result<(Reply, Option<SocketAddr>), Fault>,
+        ended: &mut impl FnMut(&Ended<'_>),
+    ) -> Result<Response, HttpError> {
+        match outcome {
+            Ok((reply, remote)) => {
+                let response = Response::new(sent, reply, remote, timings);
+                ended(&Ended { sent: response.sent(), timings: &timings, outcome: Ok(Answered::from(&response)) });
+                Ok(response)
+            }
+            Err(fault) => Err(Ended::failed(&sent, &timings, account.cause(fault), ended)),
+        }
+    }
+
+    /// The end of a request that failed: it is told, and the journey's error is answered.
+    pub(crate) fn failed(
+        sent: &Sent,
+        timings: &Timings,
+        fault: Fault,
+        ended: &mut impl FnMut(&Ended<'_>),
+    ) -> HttpError {
+        let error = sent.error(fault);
+        ended(&Ended { sent, timings, outcome: Err(&error) });
+        error
+    }
 }
 
 impl<'a> From<&'a Response> for Answered<'a> {

@@ -2,16 +2,13 @@
 //! It is separate from the client because a journey may hold one for as long as it reads a stream.
 
 use std::{
-    future::{Future, poll_fn},
     net::SocketAddr,
-    pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, response::Parts};
-use tokio::time::Sleep;
 
 use crate::{
     arriving::{Arriving, Wish},
@@ -86,26 +83,19 @@ impl Exchange {
     }
 
     /// Reads all that is still to come.
-    pub(crate) async fn read_whole(mut self: Box<Self>, wish: &Wish, account: &Account) -> Result<Reply, Fault> {
-        self.begin(wish.decode, account);
-        let Coming { body, connection, .. } = &mut self.coming;
-        let body = body.gather(connection, wish).await?;
-        let (sizes, trailers) = self.coming.finish(account);
-        Ok(Reply { head: self.head, body, sizes, trailers })
+    pub(crate) async fn read_whole(self: Box<Self>, wish: &Wish, account: &Account) -> Result<Reply, Fault> {
+        let (head, coming) = self.split(wish.decode, account);
+        coming.read_whole(head, wish, account).await
     }
 
-    /// The head by itself, and what reads the body.
+    /// The head by itself, and what reads the body. A body of the request that still waits for the server's word stays where
+    /// it is.
     pub(crate) fn split(mut self, decode: bool, account: &Account) -> (Parts, Coming) {
-        self.begin(decode, account);
-        (self.head, self.coming)
-    }
-
-    /// A body of the request that still waits for the server's word stays where it is.
-    fn begin(&mut self, decode: bool, account: &Account) {
         account.answered();
         if decode {
             self.coming.body.decode(&self.head.headers);
         }
+        (self.head, self.coming)
     }
 }
 
@@ -115,27 +105,11 @@ impl Coming {
         self.body.poll_next(&mut self.connection, cx)
     }
 
-    /// Reads all that is still to come of the response that `head` begins; `None` if it is not there by the `deadline`.
-    pub(crate) async fn read_whole(
-        mut self,
-        head: Parts,
-        wish: &Wish,
-        account: &Account,
-        mut deadline: Pin<Box<Sleep>>,
-    ) -> Option<Result<Reply, Fault>> {
-        let body = {
-            let Self { body, connection, .. } = &mut self;
-            let mut whole = pin!(body.gather(connection, wish));
-            poll_fn(|cx| match whole.as_mut().poll(cx) {
-                Poll::Ready(body) => Poll::Ready(Some(body)),
-                Poll::Pending => deadline.as_mut().poll(cx).map(|()| None),
-            })
-            .await?
-        };
-        Some(body.map(|body| {
-            let (sizes, trailers) = self.finish(account);
-            Reply { head, body, sizes, trailers }
-        }))
+    /// Reads all that is still to come of the response that `head` begins.
+    pub(crate) async fn read_whole(mut self, head: Parts, wish: &Wish, account: &Account) -> Result<Reply, Fault> {
+        let body = self.body.gather(&mut self.connection, wish).await?;
+        let (sizes, trailers) = self.finish(account);
+        Ok(Reply { head, body, sizes, trailers })
     }
 
     /// What has come until now.

@@ -4,18 +4,11 @@
 use std::{net::SocketAddr, pin::Pin, time::Instant};
 
 use http::response::Parts;
-use tokio::time::Sleep;
+use tokio::time::{Sleep, timeout_at};
 
 use crate::{
-    arriving::Wish,
-    client::Limits,
-    ended::{Answered, Ended},
-    error::HttpError,
-    exchange::Coming,
-    payload::Account,
-    response::Response,
-    sent::Sent,
-    timing::Timings,
+    arriving::Wish, client::Limits, ended::Ended, error::HttpError, exchange::Coming, payload::Account,
+    response::Response, sent::Sent, timing::Timings,
 };
 
 /// A request that was sent, and the head of its response.
@@ -36,19 +29,11 @@ impl Opened {
     /// Reads all of the body, and tells `ended`.
     pub(crate) async fn read(self, wish: &Wish, ended: &mut impl FnMut(&Ended<'_>)) -> Result<Response, HttpError> {
         let Self { sent, mut timings, head, remote, limits, account, coming, deadline, .. } = self;
-        let outcome = coming.read_whole(head, wish, &account, deadline).await.unwrap_or_else(|| Err(limits.elapsed()));
+        let outcome = match timeout_at(deadline.deadline(), coming.read_whole(head, wish, &account)).await {
+            Ok(outcome) => outcome,
+            Err(_elapsed) => Err(limits.elapsed()),
+        };
         timings.ended(Instant::now());
-        match outcome {
-            Ok(reply) => {
-                let response = Response::new(sent, reply, remote, timings);
-                ended(&Ended { sent: response.sent(), timings: &timings, outcome: Ok(Answered::from(&response)) });
-                Ok(response)
-            }
-            Err(fault) => {
-                let error = sent.error(account.cause(fault));
-                ended(&Ended { sent: &sent, timings: &timings, outcome: Err(&error) });
-                Err(error)
-            }
-        }
+        Ended::conclude(sent, timings, &account, outcome.map(|reply| (reply, remote)), ended)
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     client::{Client, Limits},
     cookies::CookieJar,
     draft::Draft,
-    ended::{Answered, Ended},
+    ended::Ended,
     error::{Class, Fault, HttpError},
     opened::Opened,
     payload::Payload,
@@ -110,7 +110,7 @@ impl Session {
     /// requests and for those that fail only.
     pub(crate) async fn begin(
         &self,
-        draft: Box<Draft>,
+        mut draft: Box<Draft>,
         mut ended: impl FnMut(&Ended<'_>),
     ) -> Result<Opened, HttpError> {
         self.check(&draft)?;
@@ -118,20 +118,16 @@ impl Session {
         let redirects = self.settings.redirects_of(&draft);
         let start = Instant::now();
         let mut history = Vec::new();
-        let mut draft = draft;
         loop {
             let opened = self.open(draft, limits, &mut ended).await?;
             let next = next(&opened.sent, opened.head.status, &opened.head.headers, history.len(), redirects);
-            if let Ok(None) = next {
+            let Some(next) = next.transpose() else {
                 return Ok(Opened { history, ..opened });
-            }
+            };
             // What a redirect says besides is of no interest, but its end is that of the request.
             let wish = self.settings.wish(opened.sent.draft.said());
             let response = opened.read(&wish, &mut ended).await?;
-            let Some(target) = next? else {
-                return Err(response.error(Fault::new(Class::Redirect, "it leads nowhere")));
-            };
-            draft = target;
+            draft = next?;
             history.push(response);
             limits.left = limits.request.saturating_sub(start.elapsed());
         }
@@ -149,20 +145,10 @@ impl Session {
         let request = sent.outgoing(payload)?;
         let wish = self.settings.wish(sent.draft.said());
         let (timings, outcome) = self.client.carry_out(sent.url(), request, &account, limits, &wish).await;
-        match outcome {
-            Ok((reply, remote)) => {
-                self.keep_cookies(sent.url(), &reply.head.headers);
-                let response = Response::new(sent, reply, remote, timings);
-                let answered = Answered::from(&response);
-                ended(&Ended { sent: response.sent(), timings: &timings, outcome: Ok(answered) });
-                Ok(response)
-            }
-            Err(fault) => {
-                let error = sent.error(account.cause(fault));
-                ended(&Ended { sent: &sent, timings: &timings, outcome: Err(&error) });
-                Err(error)
-            }
+        if let Ok((reply, _)) = &outcome {
+            self.keep_cookies(sent.url(), &reply.head.headers);
         }
+        Ended::conclude(sent, timings, &account, outcome, ended)
     }
 
     /// One request, and the head of its response.
@@ -186,9 +172,7 @@ impl Session {
             }
             Err(fault) => {
                 timings.ended(Instant::now());
-                let error = sent.error(account.cause(fault));
-                ended(&Ended { sent: &sent, timings: &timings, outcome: Err(&error) });
-                Err(error)
+                Err(Ended::failed(&sent, &timings, account.cause(fault), ended))
             }
         }
     }

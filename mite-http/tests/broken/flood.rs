@@ -18,10 +18,9 @@ use mite_http::{HttpContext, Settings};
 use crate::{
     alone,
     common::{
-        outcomes, ran,
+        descriptors_after, outcomes, ran,
         scripted::{Peer, Scripted, ok},
     },
-    row::{descriptors, descriptors_after},
 };
 
 const TIMEOUT: Duration = Duration::from_millis(250);
@@ -106,13 +105,13 @@ mod http2 {
 
 #[test]
 fn a_flood_ends_in_time_and_the_worker_goes_on() {
-    let _alone = alone();
+    let alone = alone();
     for flood in floods() {
         eprintln!("a server that {}", flood.name);
-        let (descriptors_before, memory_before) = (descriptors(), memory());
+        let memory_before = memory();
         // A run in which the whole machine stood still says nothing of who held up whom.
         assert!((0..TRIES).any(|_| is_undisturbed(&flood)), "the machine has no time for this test");
-        assert_eq!(descriptors_after(descriptors_before), descriptors_before);
+        assert_eq!(descriptors_after(alone.descriptors), alone.descriptors);
         assert!(memory() < memory_before + MEMORY, "{memory_before} bytes before, {} after", memory());
     }
 }

@@ -19,7 +19,7 @@ use crate::{
         LONG, in_turn, outcomes, passed,
         scripted::{Peer, Scripted},
     },
-    row::{Row, answer_all, answers, check, ends_with, fails, says, times_out},
+    row::{Row, answer_all, answers, ends_with, fails, says, times_out},
 };
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\n";
@@ -28,8 +28,8 @@ const EVIL: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
 
 #[test]
 fn connections_that_end_where_they_should_not() {
-    let _alone = alone();
-    check([
+    let alone = alone();
+    alone.check([
         // A load balancer without a service behind it: it accepts, and that is all.
         times_out("accepts and never answers", Some),
         times_out("reads the request and never answers", says("")),
@@ -98,10 +98,10 @@ fn connections_that_end_where_they_should_not() {
 
 #[test]
 fn heads_that_are_none() {
-    let _alone = alone();
+    let alone = alone();
     let broken = |name, bytes: String| fails(name, "protocol", "not HTTP/1.1", says(bytes));
     let end = "Content-Length: 4\r\n\r\nbody";
-    check([
+    alone.check([
         broken("says something else", "220 mail.test ESMTP\r\n".into()),
         broken("says nothing but zeros", "\0".repeat(100)),
         broken("answers in HTTP/2", "\0\0\0\u{4}\0\0\0\0\0".into()),
@@ -128,10 +128,10 @@ fn heads_that_are_none() {
 
 #[test]
 fn lengths_that_do_not_hold() {
-    let _alone = alone();
+    let alone = alone();
     let broken = |name, head: &str| fails(name, "protocol", "", says(format!("{HEAD}{head}\r\n\r\nbody")));
     let good = |name, said: String| answers(name, 200, "body", says(said));
-    check([
+    alone.check([
         good("sends more than it has announced", format!("{HEAD}Content-Length: 4\r\n\r\nbody and more")),
         good("sends a second response with the first", format!("{HEAD}Content-Length: 4\r\n\r\nbody{EVIL}")),
         answers("sends a body with a 204", 204, "", says(format!("HTTP/1.1 204 No Content\r\n\r\n{EVIL}"))),
@@ -161,33 +161,44 @@ fn lengths_that_do_not_hold() {
 
 #[test]
 fn chunks_that_do_not_add_up() {
-    let _alone = alone();
+    let alone = alone();
     let broken = |name, chunks: String| fails(name, "body", "broke off", says(format!("{CHUNKED}{chunks}")));
-    check([
-        broken("has a chunk's size that is none", "zz\r\nbody\r\n0\r\n\r\n".into()),
-        broken("has a chunk without a size", "\r\nbody\r\n0\r\n\r\n".into()),
-        broken("has a chunk's size that no number holds", "10000000000000000\r\nbody\r\n0\r\n\r\n".into()),
-        broken("has a negative chunk", "-4\r\nbody\r\n0\r\n\r\n".into()),
-        broken("has no line's end after a chunk", "4\r\nbody0\r\n\r\n".into()),
-        broken("has a chunk that is longer than its size", "2\r\nbody\r\n0\r\n\r\n".into()),
-        broken("has an extension of 1 MiB", format!("4;{}\r\nbody\r\n0\r\n\r\n", "x".repeat(1 << 20))),
-        broken("has extensions of 1 MiB in all", "1;xxxxxxxxxxxxxx\r\nb\r\n".repeat(1 << 16)),
-        broken("has a trailer of 1 MiB", format!("4\r\nbody\r\n0\r\nX: {}\r\n\r\n", "x".repeat(1 << 20))),
-        fails("ends within a chunk", "body", "broke off after 2 bytes", ends_with(format!("{CHUNKED}4\r\nbo"))),
-        fails("ends between chunks", "body", "broke off after 4 bytes", ends_with(format!("{CHUNKED}4\r\nbody\r\n"))),
-        fails("ends before the last empty line", "body", "", ends_with(format!("{CHUNKED}4\r\nbody\r\n0\r\n"))),
-        times_out("stalls between chunks", says(format!("{CHUNKED}4\r\nbody\r\n"))),
-        answers("has more after the last chunk", 200, "body", says(format!("{CHUNKED}4\r\nbody\r\n0\r\n\r\n{EVIL}"))),
-        // RFC 9112, 6.3: the chunks count; and after such a message nothing on its connection is to be trusted.
-        answers(
-            "has chunks and a length",
-            200,
-            "body",
-            says(format!(
-                "{HEAD}Content-Length: 40\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n4\r\nbody\r\n0\r\n\r\n"
-            )),
-        ),
-    ]);
+    alone.check([
+            broken("has a chunk's size that is none", "zz\r\nbody\r\n0\r\n\r\n".into()),
+            broken("has a chunk without a size", "\r\nbody\r\n0\r\n\r\n".into()),
+            broken("has a chunk's size that no number holds", "10000000000000000\r\nbody\r\n0\r\n\r\n".into()),
+            broken("has a negative chunk", "-4\r\nbody\r\n0\r\n\r\n".into()),
+            broken("has no line's end after a chunk", "4\r\nbody0\r\n\r\n".into()),
+            broken("has a chunk that is longer than its size", "2\r\nbody\r\n0\r\n\r\n".into()),
+            broken("has an extension of 1 MiB", format!("4;{}\r\nbody\r\n0\r\n\r\n", "x".repeat(1 << 20))),
+            broken("has extensions of 1 MiB in all", "1;xxxxxxxxxxxxxx\r\nb\r\n".repeat(1 << 16)),
+            broken("has a trailer of 1 MiB", format!("4\r\nbody\r\n0\r\nX: {}\r\n\r\n", "x".repeat(1 << 20))),
+            fails("ends within a chunk", "body", "broke off after 2 bytes", ends_with(format!("{CHUNKED}4\r\nbo"))),
+            fails(
+                "ends between chunks",
+                "body",
+                "broke off after 4 bytes",
+                ends_with(format!("{CHUNKED}4\r\nbody\r\n")),
+            ),
+            fails("ends before the last empty line", "body", "", ends_with(format!("{CHUNKED}4\r\nbody\r\n0\r\n"))),
+            times_out("stalls between chunks", says(format!("{CHUNKED}4\r\nbody\r\n"))),
+            answers(
+                "has more after the last chunk",
+                200,
+                "body",
+                says(format!("{CHUNKED}4\r\nbody\r\n0\r\n\r\n{EVIL}")),
+            ),
+            // RFC 9112, 6.3: the chunks count; and after such a message nothing on its connection is to be trusted.
+            answers(
+                "has chunks and a length",
+                200,
+                "body",
+                says(format!(
+                    "{HEAD}Content-Length: 40\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n4\r\nbody\r\n0\r\n\r\n"
+                )),
+            ),
+        ],
+    );
 }
 
 /// A server that never comes to an end, but for its client's patience.
@@ -207,9 +218,9 @@ fn endless(name: &'static str, begins: &'static str, goes_on: &'static str, ever
 
 #[test]
 fn slowness_does_not_stretch_a_timeout() {
-    let _alone = alone();
+    let alone = alone();
     let every = Duration::from_millis(10);
-    check([
+    alone.check([
         endless("sends its headers byte by byte", HEAD, "Name: value\r\n", every),
         endless("sends its body byte by byte", "HTTP/1.1 200 OK\r\n\r\n", "x", every),
         endless("sends its chunks byte by byte", CHUNKED, "1\r\nx\r\n", every),
@@ -250,8 +261,8 @@ fn a_response_that_nobody_asked_for_is_never_taken_for_an_answer() {
 
 #[test]
 fn ends_of_lines_and_empty_lines_are_read_as_the_rfc_allows() {
-    let _alone = alone();
-    check([
+    let alone = alone();
+    alone.check([
         // RFC 9112, 2.2: a recipient may take a single LF for the end of a line.
         answers(
             "ends its lines with LF",
@@ -283,7 +294,7 @@ fn ends_of_lines_and_empty_lines_are_read_as_the_rfc_allows() {
 
 #[test]
 fn a_body_has_the_size_that_the_session_allows() {
-    let _alone = alone();
+    let alone = alone();
     let limited = || Settings::new().max_body(100_000);
     let rows = [
         fails(
@@ -305,5 +316,5 @@ fn a_body_has_the_size_that_the_session_allows() {
             Some(peer)
         }),
     ];
-    check(rows.map(|row| row.speaking("http", limited(), answer_all)));
+    alone.check(rows.map(|row| row.speaking("http", limited(), answer_all)));
 }

@@ -15,7 +15,7 @@ use crate::{
         LONG, in_turn, outcomes, passed,
         scripted::{Peer, Scripted},
     },
-    row::{HEALTHY, Row, check, fails, times_out},
+    row::{HEALTHY, Row, fails, times_out},
 };
 
 pub(crate) const DATA: u8 = 0;
@@ -143,8 +143,8 @@ fn speaking<const N: usize>(rows: [Row; N]) -> [Row; N] {
 
 #[test]
 fn connections_that_end_where_they_should_not() {
-    let _alone = alone();
-    check(speaking([
+    let alone = alone();
+    alone.check(speaking([
         fails("speaks HTTP/1.1", "protocol", "not HTTP/2", |mut peer: Peer| {
             peer.bytes(24);
             peer.write("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
@@ -199,11 +199,11 @@ fn connections_that_end_where_they_should_not() {
 
 #[test]
 fn streams_that_end_where_they_should_not() {
-    let _alone = alone();
+    let alone = alone();
     let broken =
         |name, class, words, bytes: fn(u32) -> Vec<u8>| fails(name, class, words, on_the_first(bytes)).on_a_stream();
     let stalls = |name, bytes: fn(u32) -> Vec<u8>| times_out(name, on_the_first(bytes)).on_a_stream();
-    check(speaking([
+    alone.check(speaking([
         broken("resets the stream", "closed", "", |stream| reset(stream, 2)),
         broken("cancels the stream", "closed", "", |stream| reset(stream, 8)),
         broken("wants HTTP/1.1 for it", "closed", "", |stream| reset(stream, 13)),
@@ -229,10 +229,10 @@ fn streams_that_end_where_they_should_not() {
     ]));
     // The request has to have something left to send.
     let overflows = |stream| frame(WINDOW_UPDATE, 0, stream, 0x7fff_ffff_u32.to_be_bytes()).repeat(2);
-    check(speaking([fails("overflows the stream's window", "protocol|closed", "", on_the_first(overflows))
+    alone.check(speaking([fails("overflows the stream's window", "protocol|closed", "", on_the_first(overflows))
         .uploading(1 << 20)
         .on_a_stream()]));
-    check(speaking([
+    alone.check(speaking([
         // Each time it says that it has not begun.
         fails("refuses every stream", "closed", "", |mut peer: Peer| {
             begin(&mut peer)?;
@@ -263,9 +263,9 @@ fn on_the_first(bytes: impl Fn(u32) -> Vec<u8> + Send + Sync) -> impl Fn(Peer) -
 
 #[test]
 fn frames_that_are_none() {
-    let _alone = alone();
+    let alone = alone();
     let broken = |name, bytes: fn(u32) -> Vec<u8>| fails(name, "protocol", "not HTTP/2", says(bytes));
-    check(speaking([
+    alone.check(speaking([
         broken("has settings of a size that is none", |_| frame(SETTINGS, 0, 0, "12345")),
         broken("has settings on a stream", |stream| frame(SETTINGS, 0, stream, "")),
         broken("has an initial window that is too large", |_| frame(SETTINGS, 0, 0, b"\x00\x04\xff\xff\xff\xff")),
@@ -306,8 +306,8 @@ fn frames_that_are_none() {
 
 #[test]
 fn an_upload_that_is_not_taken_times_out() {
-    let _alone = alone();
-    check(speaking([times_out("opens no window for the request's body", |mut peer: Peer| {
+    let alone = alone();
+    alone.check(speaking([times_out("opens no window for the request's body", |mut peer: Peer| {
         begin(&mut peer)?;
         // As much as fits into the window that it has from the beginning, and then that it gives up.
         while next(&mut peer)?.0 != RST_STREAM {}

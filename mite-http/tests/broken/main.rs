@@ -11,11 +11,26 @@ mod row;
 #[cfg(feature = "tls")]
 mod tls;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// Descriptors are those of the process: what counts them is alone in it.
-fn alone() -> MutexGuard<'static, ()> {
+use crate::common::{descriptors, descriptors_after};
+
+/// A test that is alone in this process, whose descriptors it counts.
+struct Alone {
+    /// How many the process has open while no test has any.
+    descriptors: usize,
+    _guard: MutexGuard<'static, ()>,
+}
+
+/// Waits until no other test is at work, nor any server of an earlier one.
+fn alone() -> Alone {
     static ALONE: Mutex<()> = Mutex::new(());
-    common::open_what_stays_open();
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    static AT_REST: OnceLock<usize> = OnceLock::new();
+    let guard = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let at_rest = *AT_REST.get_or_init(|| {
+        common::open_what_stays_open();
+        descriptors()
+    });
+    assert_eq!(descriptors_after(at_rest), at_rest, "an earlier test has left descriptors open");
+    Alone { descriptors: at_rest, _guard: guard }
 }

@@ -3,22 +3,23 @@
 use std::{
     error::Error,
     fmt::{self, Write as _},
-    fs,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use mite_core::{Context, Result};
 use mite_http::{Connections, HttpContext, HttpError, Response, Settings};
 use tokio::sync::watch;
 
-use crate::common::{
-    LONG, in_turn, outcomes, ran,
-    scripted::{Account, Peer, Scripted, Watch},
+use crate::{
+    Alone,
+    common::{
+        LONG, descriptors_after, in_turn, outcomes, ran,
+        scripted::{Account, Peer, Scripted, Watch},
+    },
 };
 
 /// How often each journey is started.
@@ -267,21 +268,23 @@ impl Visit {
     }
 }
 
-/// Holds the library against each of the rows, and tells of all that are not as they should be.
-pub(crate) fn check(rows: impl IntoIterator<Item = Row>) {
-    let mut wrong = String::new();
-    for row in rows {
-        let (name, before) = (row.name, descriptors());
-        // For whoever waits for one that hangs.
-        eprintln!("a server that {name}");
-        let mut found = Findings::default();
-        row.run(&mut found);
-        found.equal("descriptors", &before, &descriptors_after(before));
-        if !found.0.is_empty() {
-            let _ = writeln!(wrong, "a server that {name}:{}", found.0);
+impl Alone {
+    /// Holds the library against each of the rows, and tells of all that are not as they should be.
+    pub(crate) fn check(&self, rows: impl IntoIterator<Item = Row>) {
+        let mut wrong = String::new();
+        for row in rows {
+            let name = row.name;
+            // For whoever waits for one that hangs.
+            eprintln!("a server that {name}");
+            let mut found = Findings::default();
+            row.run(&mut found);
+            found.equal("descriptors", &self.descriptors, &descriptors_after(self.descriptors));
+            if !found.0.is_empty() {
+                let _ = writeln!(wrong, "a server that {name}:{}", found.0);
+            }
         }
+        assert!(wrong.is_empty(), "\n{wrong}");
     }
-    assert!(wrong.is_empty(), "\n{wrong}");
 }
 
 /// What is not as it should be.
@@ -360,22 +363,4 @@ fn in_sum<'a>(outcomes: Vec<(&'a str, u16, Option<&'a str>, u64)>) -> Vec<(&'a s
         }
     }
     sum
-}
-
-/// How many descriptors this process has open.
-pub(crate) fn descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
-}
-
-/// How many descriptors there are once there are as many as `before`, or for as long as anybody would wait: the servers of
-/// this process have threads that close their ends when the machine lets them.
-pub(crate) fn descriptors_after(before: usize) -> usize {
-    let begun = Instant::now();
-    loop {
-        let now = descriptors();
-        if now == before || begun.elapsed() > Duration::from_secs(30) {
-            return now;
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
 }

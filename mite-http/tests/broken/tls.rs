@@ -17,7 +17,7 @@ use crate::{
         authority::{Authority, Secured, request, shake_hands},
         scripted::{Peer, ok},
     },
-    row::{HEALTHY, Row, check, fails, times_out},
+    row::{HEALTHY, Row, fails, times_out},
 };
 
 /// The rows of a client that trusts one authority, and a server that has a good certificate of it once it is mended.
@@ -102,9 +102,9 @@ fn presents(server: Arc<ServerConfig>) -> impl Fn(Peer) -> Option<Peer> + Send +
 
 #[test]
 fn handshakes_that_come_to_nothing() {
-    let _alone = alone();
+    let alone = alone();
     let trusting = Trusting::new();
-    check(trusting.rows([
+    alone.check(trusting.rows([
         fails(
             "speaks plain HTTP on the port of TLS",
             "tls",
@@ -140,11 +140,11 @@ fn handshakes_that_come_to_nothing() {
 
 #[test]
 fn certificates_that_are_not_to_be_trusted() {
-    let _alone = alone();
+    let alone = alone();
     let trusting = Trusting::new();
     let stranger = Authority::new("a stranger");
     let authority = &trusting.authority;
-    check(trusting.rows([
+    alone.check(trusting.rows([
         fails(
             "has a certificate from nobody known",
             "tls",
@@ -168,9 +168,9 @@ fn certificates_that_are_not_to_be_trusted() {
 
 #[test]
 fn connections_that_break_after_the_handshake() {
-    let _alone = alone();
+    let alone = alone();
     let trusting = Trusting::new();
-    check(trusting.rows([
+    alone.check(trusting.rows([
         fails("closes after the handshake", "closed", "before it had answered", then(trusting.good(), |_| ())),
         fails(
             "closes after the request",
@@ -223,7 +223,7 @@ fn connections_that_break_after_the_handshake() {
         ),
         times_out("stalls after the handshake", then(trusting.good(), |stream| while request(stream).is_some() {})),
     ]));
-    check([fails("speaks TLS on the port of plain HTTP", "protocol", "not HTTP/1.1", |mut peer: Peer| {
+    alone.check([fails("speaks TLS on the port of plain HTTP", "protocol", "not HTTP/1.1", |mut peer: Peer| {
         peer.request();
         peer.write(b"\x15\x03\x01\x00\x02\x02\x46");
         Some(peer)

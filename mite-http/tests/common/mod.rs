@@ -1,6 +1,6 @@
 //! What the tests against servers share: runs in which one journey does it all, their figures in a form that can be
 //! compared with the server's, and servers that do what a script says.
-#![allow(dead_code, reason = "each test binary uses its own part of this")]
+#![expect(dead_code, reason = "each test binary uses its own part of this")]
 
 #[cfg(feature = "tls")]
 pub(crate) mod authority;
@@ -8,7 +8,10 @@ pub(crate) mod nginx;
 pub(crate) mod process;
 pub(crate) mod scripted;
 
-use std::time::Duration;
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
 
 use mite_core::{
     Journey, NoData, Report, RequestReport, Row, Run, Scenario,
@@ -67,4 +70,22 @@ pub(crate) fn total(report: &Report, of: impl Fn(&RequestReport) -> u64) -> u64 
 pub(crate) fn open_what_stays_open() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     drop(runtime.expect("a runtime can be had"));
+}
+
+/// How many descriptors this process has open.
+pub(crate) fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+}
+
+/// How many descriptors there are once there are as many as `before`, or for as long as anybody would wait: the servers of
+/// this process have threads that close their ends when the machine lets them.
+pub(crate) fn descriptors_after(before: usize) -> usize {
+    let begun = Instant::now();
+    loop {
+        let now = descriptors();
+        if now == before || begun.elapsed() > Duration::from_secs(30) {
+            return now;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
 }

@@ -14,8 +14,6 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
-    time::{Duration, Instant},
 };
 
 use mite_core::{Context, ensure};
@@ -24,6 +22,7 @@ use mite_http::{Connections, HttpContext, HttpVersion, Settings};
 use common::{
     at_once,
     authority::Authority,
+    descriptors, descriptors_after,
     nginx::{Nginx, connections},
     outcomes, passed,
 };
@@ -34,23 +33,6 @@ const RUNNING: u64 = 10;
 const EACH: u64 = 10;
 /// What a run has open besides connections: its runtimes and the threads' pipes.
 const OWN: usize = 20;
-
-fn descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
-}
-
-/// How many descriptors there are once there are as many as `before`, or for as long as anybody would wait: threads of
-/// this process close what they have when the machine lets them.
-fn descriptors_after(before: usize) -> usize {
-    let begun = Instant::now();
-    loop {
-        let now = descriptors();
-        if now == before || begun.elapsed() > Duration::from_secs(30) {
-            return now;
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-}
 
 #[test]
 fn open_files_do_not_grow() {

@@ -13,7 +13,7 @@ use tokio::{
     task::yield_now,
     time::{Sleep, sleep, timeout},
 };
-use url::{Position, Url};
+use url::Url;
 
 use crate::{
     arriving::Wish,
@@ -25,6 +25,7 @@ use crate::{
     payload::{Account, Outgoing},
     policy::{Connections, Policy},
     pool::Pool,
+    target::{Sites, Target},
     timing::Timings,
     transport::{Answer, Connection, Failure},
 };
@@ -57,6 +58,7 @@ impl Limits {
 pub(crate) struct Client {
     pool: Rc<Pool>,
     connector: Rc<Connector>,
+    sites: Rc<Sites>,
     /// Whether servers are told that each request is the last on its connection.
     closes_each: bool,
 }
@@ -65,30 +67,35 @@ impl Client {
     /// A client of nobody's making in particular.
     #[cfg(test)]
     pub(crate) fn default() -> Self {
-        Self::new(Policy::default(), Rc::default())
+        Self::new(Policy::default(), Rc::default(), Rc::default())
     }
 
-    pub(crate) fn new(policy: Policy, connector: Rc<Connector>) -> Self {
-        Self { pool: Pool::new(policy), connector, closes_each: policy.connections == Connections::PerRequest }
+    pub(crate) fn new(policy: Policy, connector: Rc<Connector>, sites: Rc<Sites>) -> Self {
+        Self { pool: Pool::new(policy), connector, sites, closes_each: policy.connections == Connections::PerRequest }
     }
 
-    /// Sends `request` to the server of `url` and reads the whole response; `account` is that of its body.
+    /// The servers that the worker knows.
+    pub(crate) fn sites(&self) -> &Sites {
+        &self.sites
+    }
+
+    /// Sends `request` to the server of `target` and reads the whole response; `account` is that of its body.
     ///
     /// If this is dropped before its end, its connection is closed.
     pub(crate) async fn carry_out(
         &self,
-        url: &Url,
+        target: &Target,
         request: Outgoing,
         account: &Account,
         limits: Limits,
         wish: &Wish,
     ) -> (Timings, Result<(Reply, Option<SocketAddr>), Fault>) {
-        if let Err(fault) = self.connector.prepare(url).await {
+        if let Err(fault) = self.connector.prepare(target.site().url()).await {
             return (Timings::starting(Instant::now()), Err(fault));
         }
         let mut timings = Timings::starting(Instant::now());
         let whole = async {
-            let exchange = self.open(url, request, limits, &mut timings).await?;
+            let exchange = self.open(target, request, limits, &mut timings).await?;
             let remote = exchange.remote();
             Ok((exchange.read_whole(wish, account).await?, remote))
         };
@@ -100,19 +107,19 @@ impl Client {
         (timings, outcome)
     }
 
-    /// Sends `request` to the server of `url` and waits for the head of the response. With it comes when the request must
+    /// Sends `request` to the server of `target` and waits for the head of the response. With it comes when the request must
     /// be done. The end is for the caller to note.
     pub(crate) async fn begin(
         &self,
-        url: &Url,
+        target: &Target,
         request: Outgoing,
         limits: Limits,
     ) -> (Timings, Result<(Box<Exchange>, Pin<Box<Sleep>>), Fault>) {
-        if let Err(fault) = self.connector.prepare(url).await {
+        if let Err(fault) = self.connector.prepare(target.site().url()).await {
             return (Timings::starting(Instant::now()), Err(fault));
         }
         let mut timings = Timings::starting(Instant::now());
-        let outcome = match timeout(limits.left, self.open(url, request, limits, &mut timings)).await {
+        let outcome = match timeout(limits.left, self.open(target, request, limits, &mut timings)).await {
             Ok(outcome) => outcome,
             Err(_elapsed) => Err(limits.elapsed()),
         };
@@ -120,21 +127,22 @@ impl Client {
         (timings, outcome.map(|exchange| (exchange, Box::pin(sleep(left)))))
     }
 
-    /// Sends `request` to the server of `url` and waits for the head of the response.
+    /// Sends `request` to the server of `target` and waits for the head of the response.
     async fn open(
         &self,
-        url: &Url,
+        target: &Target,
         mut request: Outgoing,
         limits: Limits,
         timings: &mut Timings,
     ) -> Result<Box<Exchange>, Fault> {
-        let origin = self.pool.origin(&url[..Position::BeforePath], || self.connector.version(url));
+        let site = target.site();
+        let origin = self.pool.origin(site.name(), || self.connector.version(site.url()));
         let mut again = 0;
         loop {
             let (mut connection, idle_for) = match origin.way().await {
                 Way::Open(connection, idle_for) => (connection, Some(idle_for)),
                 // Boxed, because few requests connect, and all would be as large as one that shakes hands.
-                Way::Opening(opening) => (Box::pin(self.connect(opening, url, limits, timings)).await?, None),
+                Way::Opening(opening) => (Box::pin(self.connect(opening, site.url(), limits, timings)).await?, None),
             };
             if idle_for.is_some() && connection.is_alone() {
                 // Its driver hears of a goodbye when the runtime next looks at the sockets, which it does before it comes back
@@ -148,7 +156,7 @@ impl Client {
                 request.headers_mut().entry(CONNECTION).or_insert(CLOSE);
             }
             if let Some(proxy) = connection.forward_proxy() {
-                proxy.make_over(&mut request, url)?;
+                proxy.make_over(&mut request, target.url())?;
             }
             match send_on(&mut connection, request, limits.first_byte, timings).await {
                 Ok(answer) => return Ok(Exchange::new(answer, connection, origin, Rc::clone(&self.pool))),

@@ -8,12 +8,12 @@ use std::time::Duration;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Uri,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT},
+    HeaderMap, HeaderName, HeaderValue, Method,
+    header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST},
 };
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
-use url::{ParseError, Position, Url};
+use url::{ParseError, Url};
 
 use self::options::Options;
 use crate::{
@@ -24,10 +24,9 @@ use crate::{
     name::Name,
     payload::{Outgoing, Payload},
     redirect::{self, Follow},
+    target::{Sites, Target},
 };
 
-const MITE: HeaderValue = HeaderValue::from_static(concat!("mite/", env!("CARGO_PKG_VERSION")));
-const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
@@ -35,7 +34,7 @@ const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlen
 #[derive(Debug, Clone)]
 pub(crate) struct Draft {
     pub(crate) method: Method,
-    pub(crate) url: Url,
+    pub(crate) target: Target,
     pub(crate) timeout: Option<Duration>,
     headers: HeaderMap,
     body: Body,
@@ -44,13 +43,37 @@ pub(crate) struct Draft {
 
 impl Draft {
     /// A request to `url`, which may be relative if `base` finds what it stands on.
-    pub(crate) fn new(method: Method, url: &str, base: impl FnOnce() -> Result<Url, Fault>) -> Result<Self, HttpError> {
+    pub(crate) fn new(
+        method: Method,
+        url: &str,
+        sites: &Sites,
+        base: impl Fn() -> Result<Url, Fault>,
+    ) -> Result<Self, HttpError> {
         if method == Method::CONNECT {
             return Err(Fault::new(Class::Request, "a CONNECT request has no place in a session").of_none());
         }
-        let url = parse_url(url, base)?;
-        Self { method, url, timeout: None, headers: HeaderMap::new(), body: Body::default(), options: None }
-            .without_credentials()
+        let known = if url.starts_with('/') {
+            sites.target(&joined(&base().map_err(Fault::of_none)?, url))
+        } else {
+            sites.target(url)
+        };
+        if let Some(target) = known {
+            return Ok(Self::to(method, target));
+        }
+        let (url, credentials) = without_credentials(parse_url(url, base)?);
+        Self::to(method, sites.learn(url)).with(credentials)
+    }
+
+    /// A request to `target` that says nothing yet.
+    pub(crate) fn to(method: Method, target: Target) -> Self {
+        Self { method, target, timeout: None, headers: HeaderMap::new(), body: Body::default(), options: None }
+    }
+
+    fn with(mut self, credentials: Option<String>) -> Result<Self, HttpError> {
+        if let Some(credentials) = credentials {
+            self.authorize("Basic ", &credentials)?;
+        }
+        Ok(self)
     }
 
     /// The request that a redirect makes of this one.
@@ -60,9 +83,10 @@ impl Draft {
     /// Class `request`, if the credentials that the server has put into the URL cannot be sent.
     pub(crate) fn redirected(&self, follow: Follow) -> Result<Self, HttpError> {
         let Follow { method, url, keeps_body, same_origin } = follow;
+        let (url, credentials) = without_credentials(url);
         let mut next = Self {
             method,
-            url,
+            target: Target::of(url),
             timeout: self.timeout,
             headers: self.headers.clone(),
             body: if keeps_body { self.body.clone() } else { Body::default() },
@@ -78,7 +102,11 @@ impl Draft {
         if let Some(name) = next.options.as_mut().and_then(|options| options.name.as_mut()) {
             name.redirected = true;
         }
-        next.without_credentials()
+        next.with(credentials)
+    }
+
+    pub(crate) fn url(&self) -> &Url {
+        self.target.url()
     }
 
     /// What this request says that few others do, to be changed.
@@ -108,26 +136,11 @@ impl Draft {
 
     /// The error of this request.
     pub(crate) fn error(&self, fault: Fault) -> HttpError {
-        let error = fault.of(&self.method, &self.url);
+        let error = fault.of(&self.method, self.url());
         match self.name() {
             Some(name) => error.named(name),
             None => error,
         }
-    }
-
-    /// Moves `user:password@` from the URL, which is shown in reports, to the header that it stands for.
-    fn without_credentials(mut self) -> Result<Self, HttpError> {
-        if self.url.username().is_empty() && self.url.password().is_none() {
-            return Ok(self);
-        }
-        let decoded = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
-        let credentials =
-            [decoded(self.url.username()), b":".to_vec(), decoded(self.url.password().unwrap_or_default())].concat();
-        // These only fail for URLs without a host.
-        let _ = self.url.set_username("");
-        let _ = self.url.set_password(None);
-        self.authorize("Basic ", &BASE64_STANDARD.encode(credentials))?;
-        Ok(self)
     }
 
     pub(crate) fn mistake(&self, what: impl Into<String>) -> HttpError {
@@ -161,24 +174,24 @@ impl Draft {
         if added.is_empty() {
             return Ok(());
         }
-        let query = match self.url.query() {
+        let query = match self.url().query() {
             None | Some("") => added,
             Some(query) => format!("{query}&{added}"),
         };
-        self.url.set_query(Some(&query));
+        self.target.set_query(&query);
         Ok(())
     }
 
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), HttpError> {
         let body = serde_json::to_vec(value)
-            .map_err(|error| Fault::new(Class::Request, "its JSON body").because(error).of(&self.method, &self.url))?;
+            .map_err(|error| Fault::new(Class::Request, "its JSON body").because(error).of(&self.method, self.url()))?;
         self.typed(JSON, body.into());
         Ok(())
     }
 
     pub(crate) fn form(&mut self, value: &impl Serialize) -> Result<(), HttpError> {
         let body = serde_urlencoded::to_string(value)
-            .map_err(|error| Fault::new(Class::Request, "its form").because(error).of(&self.method, &self.url))?;
+            .map_err(|error| Fault::new(Class::Request, "its form").because(error).of(&self.method, self.url()))?;
         self.typed(FORM, body.into());
         Ok(())
     }
@@ -237,8 +250,8 @@ impl Draft {
 
     /// The request as it goes out with `payload` and `headers`, which are [`all_headers`](Self::all_headers) and perhaps more.
     pub(crate) fn outgoing(&self, payload: Payload, mut headers: HeaderMap) -> Result<Outgoing, HttpError> {
-        let uri = Uri::try_from(&self.url[Position::BeforePath..Position::AfterQuery])
-            .map_err(|error| self.error(Fault::new(Class::Request, "its URL").because(error)))?;
+        let uri =
+            self.target.uri().map_err(|error| self.error(Fault::new(Class::Request, "its URL").because(error)))?;
         match &payload {
             Payload::Streamed(streamed) => streamed.describe(&mut headers).map_err(|mistake| self.mistake(mistake))?,
             // A stream that turned out to be empty.
@@ -257,12 +270,10 @@ impl Draft {
 
     /// The headers that the request has by itself, with `defaults` where it has none of its own.
     pub(crate) fn all_headers(&self, defaults: Option<&HeaderMap>) -> Result<HeaderMap, HttpError> {
-        let host = HeaderValue::try_from(&self.url[Position::BeforeHost..Position::AfterPort])
-            .map_err(|error| self.error(Fault::new(Class::Request, "its host").because(error)))?;
-        let mut headers = HeaderMap::with_capacity(8);
-        headers.insert(HOST, host);
-        headers.insert(USER_AGENT, MITE);
-        headers.insert(ACCEPT, ANYTHING);
+        let headers = self.target.site().headers();
+        let mut headers = headers
+            .map_err(|error| self.error(Fault::new(Class::Request, "its host").because(error.to_string())))?
+            .clone();
         if let Some(defaults) = defaults {
             headers::replace(&mut headers, defaults);
         }
@@ -311,12 +322,27 @@ pub(crate) fn parse_url(url: &str, base: impl FnOnce() -> Result<Url, Fault>) ->
     Ok(url)
 }
 
-/// `relative` at the end of `base`: unlike a link in a page, it does not replace what the base's path ends with.
+/// `url` without `user:password@`, which reports would show, and what is to be said in the header that it stands for.
+fn without_credentials(mut url: Url) -> (Url, Option<String>) {
+    if url.username().is_empty() && url.password().is_none() {
+        return (url, None);
+    }
+    let decoded = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
+    let credentials = [decoded(url.username()), b":".to_vec(), decoded(url.password().unwrap_or_default())].concat();
+    // These only fail for URLs without a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    (url, Some(BASE64_STANDARD.encode(credentials)))
+}
+
 fn append(base: &Url, relative: &str) -> Result<Url, HttpError> {
+    Url::parse(&joined(base, relative)).map_err(|error| bad_url(relative, error))
+}
+
+/// `relative` at the end of `base`: unlike a link in a page, it does not replace what the base's path ends with.
+fn joined(base: &Url, relative: &str) -> String {
     let joint = if relative.is_empty() || relative.starts_with(['/', '?', '#']) { "" } else { "/" };
-    let base = base.as_str().trim_end_matches('/');
-    let whole = format!("{base}{joint}{relative}");
-    Url::parse(&whole).map_err(|error| bad_url(relative, error))
+    [base.as_str().trim_end_matches('/'), joint, relative].concat()
 }
 
 /// The text may hold a password, and it cannot be told where: what follows an `@` is all that is shown.

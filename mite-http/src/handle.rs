@@ -205,7 +205,7 @@ impl Http {
 
     /// A request of any method.
     pub fn request(&self, method: Method, url: impl AsRef<str>) -> Request {
-        let draft = Draft::new(method, url.as_ref(), || self.base());
+        let draft = Draft::new(method, url.as_ref(), self.session.sites(), || self.base());
         Request::new(Rc::clone(&self.session), self.scope.clone(), draft)
     }
 

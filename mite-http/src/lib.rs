@@ -112,6 +112,7 @@ mod sent;
 mod session;
 mod settings;
 mod stream;
+mod target;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod timing;

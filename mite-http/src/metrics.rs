@@ -109,7 +109,7 @@ impl Serialize for HttpMetrics<'_> {
         let name = sent.name();
         let mut map = serializer.serialize_map(Some(12 + usize::from(name.is_some()) + added.iter().count()))?;
         map.serialize_entry("start_time", start_time)?;
-        map.serialize_entry("effective_url", sent.url().as_str())?;
+        map.serialize_entry("effective_url", sent.draft.target.as_str())?;
         map.serialize_entry("response_code", &answered.status.as_u16())?;
         map.serialize_entry("dns_time", &ends.dns)?;
         map.serialize_entry("connect_time", &ends.connect)?;

@@ -26,6 +26,7 @@ use crate::{
     draft::Draft,
     error::Fault,
     payload::Outgoing,
+    target::Target,
     transport::Connection,
 };
 
@@ -243,7 +244,7 @@ pub(crate) fn url(address: SocketAddr, path: &str) -> Url {
 
 /// A request as the session would hand it down.
 pub(crate) fn outgoing(method: Method, url: &Url, body: impl Into<Bytes>) -> Outgoing {
-    let mut draft = Draft::new(method, url.as_str(), || unreachable!("the URL is absolute")).unwrap();
+    let mut draft = Draft::to(method, Target::of(url.clone()));
     draft.body(Body::from(body.into()));
     draft.outgoing(draft.payload().unwrap(), draft.all_headers(None).unwrap()).unwrap()
 }

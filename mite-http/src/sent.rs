@@ -76,7 +76,7 @@ impl Sent {
     }
 
     pub(crate) fn url(&self) -> &Url {
-        &self.draft.url
+        self.draft.url()
     }
 
     pub(crate) fn name(&self) -> Option<&str> {

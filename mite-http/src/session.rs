@@ -22,6 +22,7 @@ use crate::{
     response::Response,
     sent::Sent,
     settings::Settings,
+    target::Sites,
 };
 
 /// The session of a visit.
@@ -43,6 +44,11 @@ impl Session {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The servers that the worker knows.
+    pub(crate) fn sites(&self) -> &Sites {
+        self.client.sites()
     }
 
     /// The cookies.
@@ -144,9 +150,9 @@ impl Session {
         let account = payload.account();
         let request = sent.outgoing(payload)?;
         let wish = self.settings.wish(sent.draft.said());
-        let (timings, outcome) = self.client.carry_out(sent.url(), request, &account, limits, &wish).await;
+        let (timings, outcome) = self.client.carry_out(&sent.draft.target, request, &account, limits, &wish).await;
         if let Ok((reply, _)) = &outcome {
-            self.keep_cookies(sent.url(), &reply.head.headers);
+            self.keep_cookies(&sent, &reply.head.headers);
         }
         Ended::conclude(sent, timings, &account, outcome, ended)
     }
@@ -162,12 +168,12 @@ impl Session {
         let account = payload.account();
         let request = sent.outgoing(payload)?;
         let decode = self.settings.decodes(sent.draft.said());
-        let (mut timings, outcome) = self.client.begin(sent.url(), request, limits).await;
+        let (mut timings, outcome) = self.client.begin(&sent.draft.target, request, limits).await;
         match outcome {
             Ok((exchange, deadline)) => {
                 let remote = exchange.remote();
                 let (head, coming) = exchange.split(decode, &account);
-                self.keep_cookies(sent.url(), &head.headers);
+                self.keep_cookies(&sent, &head.headers);
                 Ok(Opened { sent, timings, head, remote, limits, account, coming, deadline, history: Vec::new() })
             }
             Err(fault) => {
@@ -203,14 +209,14 @@ impl Session {
     }
 
     fn sent(&self, draft: Box<Draft>) -> Sent {
-        let cookie = self.jar.get().and_then(|jar| jar.header(&draft.url));
+        let cookie = self.jar.get().and_then(|jar| jar.header(draft.url()));
         let accepts_codings = self.settings.decodes(draft.said());
         Sent::new(draft, self.settings.headers.clone(), cookie, accepts_codings)
     }
 
-    fn keep_cookies(&self, url: &Url, headers: &HeaderMap) {
+    fn keep_cookies(&self, sent: &Sent, headers: &HeaderMap) {
         if headers.contains_key(SET_COOKIE) {
-            self.jar.get_or_init(CookieJar::new).keep(url, headers);
+            self.jar.get_or_init(CookieJar::new).keep(sent.url(), headers);
         }
     }
 }
@@ -226,7 +232,7 @@ fn next(
     let draft = &sent.draft;
     let asked = Asked {
         method: &draft.method,
-        url: &draft.url,
+        url: draft.url(),
         replayable: draft.is_replayable(),
         hops: u32::try_from(hops).unwrap_or(u32::MAX),
     };

@@ -10,6 +10,7 @@ use crate::{
     draft::{Draft, options::Options},
     peers::{Server, ok},
     session::Session,
+    target::Target,
 };
 
 fn session(settings: Settings) -> Session {
@@ -21,7 +22,7 @@ async fn get(session: &Session, server: &Server, options: Options) -> Result<Res
 }
 
 async fn send(session: &Session, server: &Server, method: Method, options: Options) -> Result<Response, HttpError> {
-    let mut draft = Draft::new(method, server.url("/").as_str(), || unreachable!("the URL is absolute"))?;
+    let mut draft = Draft::to(method, Target::of(server.url("/")));
     *draft.options() = options;
     session.perform(Box::new(draft), |_| {}).await
 }
@@ -149,7 +150,7 @@ mod compressed {
         ];
         for (settings, request, header, asked) in table {
             let session = session(Settings::new().compression(settings));
-            let mut draft = Draft::new(Method::GET, server.url("/").as_str(), || unreachable!()).unwrap();
+            let mut draft = Draft::to(Method::GET, Target::of(server.url("/")));
             draft.options().compression = request;
             if let Some(header) = header {
                 draft.header("accept-encoding", header).unwrap();

@@ -21,6 +21,7 @@ use crate::{
     draft::Draft,
     peers::{Server, ok},
     session::Session,
+    target::Target,
 };
 
 /// A stream of these items.
@@ -47,7 +48,7 @@ fn session() -> Session {
 }
 
 fn draft(method: Method, server: &Server) -> Draft {
-    Draft::new(method, server.url("/").as_str(), || unreachable!("the URL is absolute")).unwrap()
+    Draft::to(method, Target::of(server.url("/")))
 }
 
 async fn send(

@@ -39,7 +39,7 @@ impl Client {
         limits: Limits,
     ) -> (Timings, Result<(Reply, Option<SocketAddr>), Fault>) {
         let account = request.body().account();
-        self.carry_out(url, request, &account, limits, &WISH).await
+        self.carry_out(&Target::of(url.clone()), request, &account, limits, &WISH).await
     }
 }
 
@@ -381,7 +381,11 @@ async fn idle_connections_are_swept_and_the_sweeper_goes_with_the_last() {
         }
     })
     .await;
-    let client = Client::new(Policy { idle_timeout: Duration::from_millis(20), ..Policy::default() }, Rc::default());
+    let client = Client::new(
+        Policy { idle_timeout: Duration::from_millis(20), ..Policy::default() },
+        Rc::default(),
+        Rc::default(),
+    );
     assert!(!client.pool.is_sweeping());
     get(&client, &server.url("/")).await.unwrap();
     assert!(client.pool.is_sweeping());
@@ -476,7 +480,7 @@ async fn the_keep_alive_race_is_rare_and_never_doubles_a_request() {
 fn policy(change: impl FnOnce(&mut Policy)) -> Client {
     let mut policy = Policy::default();
     change(&mut policy);
-    Client::new(policy, Rc::default())
+    Client::new(policy, Rc::default(), Rc::default())
 }
 
 #[tokio::test(flavor = "local")]

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use http::header::USER_AGENT;
 use proptest::prelude::*;
 use serde_json::json;
+use url::Position;
 
 use super::*;
 
 fn draft(method: Method, url: &str) -> Draft {
-    Draft::new(method, url, || panic!("{url} is absolute")).unwrap()
+    Draft::new(method, url, &Sites::default(), || panic!("{url} is absolute")).unwrap()
 }
 
 impl Draft {
@@ -44,8 +46,8 @@ fn a_relative_url_is_put_at_the_end_of_the_base() {
         ("http://h:1/api", "//other/x", "http://h:1/api//other/x"),
     ];
     for (base, relative, whole) in table {
-        let draft = Draft::new(Method::GET, relative, || Ok(base.parse().unwrap())).unwrap();
-        assert_eq!(draft.url.as_str(), whole, "{relative:?} on {base}");
+        let draft = Draft::new(Method::GET, relative, &Sites::default(), || Ok(base.parse().unwrap())).unwrap();
+        assert_eq!(draft.url().as_str(), whole, "{relative:?} on {base}");
     }
 }
 
@@ -60,15 +62,15 @@ fn urls_that_make_no_sense_say_so_without_their_credentials() {
         ("http://user:secret@host:99999/", "`host:99999/` is not a URL: invalid port number"),
     ];
     for (url, what) in table {
-        assert_eq!(mistake(Draft::new(Method::GET, url, none)), what);
+        assert_eq!(mistake(Draft::new(Method::GET, url, &Sites::default(), none)), what);
     }
-    assert!(mistake(Draft::new(Method::CONNECT, "http://h/", none)).contains("CONNECT"));
+    assert!(mistake(Draft::new(Method::CONNECT, "http://h/", &Sites::default(), none)).contains("CONNECT"));
 }
 
 #[test]
 fn credentials_in_a_url_become_a_header_and_are_not_shown() {
     let draft = draft(Method::GET, "http://us%40er:p%3Aw@h/x");
-    assert_eq!(draft.url.as_str(), "http://h/x");
+    assert_eq!(draft.url().as_str(), "http://h/x");
     // us@er:p:w
     assert_eq!(header(&draft, AUTHORIZATION).unwrap(), "Basic dXNAZXI6cDp3");
     assert!(!format!("{draft:?}").contains("dXNAZXI6cDp3"), "{draft:?}");
@@ -97,11 +99,11 @@ fn queries_are_added_to_what_is_there() {
     for (url, whole) in table {
         let mut draft = draft(Method::GET, url);
         draft.query(&[("name", "Ann B"), ("x", "&")]).unwrap();
-        assert_eq!(draft.url.as_str(), whole);
+        assert_eq!(draft.url().as_str(), whole);
     }
     let mut draft = draft(Method::GET, "http://h/p");
     draft.query(&BTreeMap::<&str, &str>::new()).unwrap();
-    assert_eq!(draft.url.as_str(), "http://h/p");
+    assert_eq!(draft.url().as_str(), "http://h/p");
     assert!(mistake(draft.query(&"no pairs")).contains("its query"));
 }
 
@@ -222,7 +224,7 @@ fn a_redirect_takes_along_what_may_go() {
     assert_eq!(names, "content-language content-type trailer x-own");
     // What the server puts into the URL is its own affair.
     let (next, names) = follow("http://bob:x@other/b", Method::GET, false, false);
-    assert_eq!((names.as_str(), next.url.as_str()), ("authorization x-own", "http://other/b"));
+    assert_eq!((names.as_str(), next.url().as_str()), ("authorization x-own", "http://other/b"));
     assert_eq!(header(&next, AUTHORIZATION).unwrap(), "Basic Ym9iOng=");
 
     let session = HeaderMap::from_iter([
@@ -248,19 +250,19 @@ proptest! {
     ) {
         let base: Url = base.parse().unwrap();
         let asked = std::cell::Cell::new(false);
-        let outcome = Draft::new(Method::GET, &relative, || {
+        let outcome = Draft::new(Method::GET, &relative, &Sites::default(), || {
             asked.set(true);
             Ok(base.clone())
         });
         match outcome {
             Ok(draft) if asked.get() => {
-                prop_assert_eq!(draft.url.origin(), base.origin());
+                prop_assert_eq!(draft.url().origin(), base.origin());
                 // What goes out goes there.
                 let request = draft.whole(&HeaderMap::new()).unwrap();
                 prop_assert_eq!(request.headers()[HOST].as_bytes(), base[Position::BeforeHost..Position::AfterPort].as_bytes());
                 prop_assert!(request.uri().to_string().starts_with('/'));
             }
-            Ok(draft) => prop_assert!(matches!(draft.url.scheme(), "http" | "https") && draft.url.has_host()),
+            Ok(draft) => prop_assert!(matches!(draft.url().scheme(), "http" | "https") && draft.url().has_host()),
             Err(error) => prop_assert_eq!(error.class(), "request"),
         }
     }

@@ -10,6 +10,7 @@ use crate::{
     draft::Draft,
     peers::{Peer, Server},
     session::Session,
+    target::Target,
 };
 
 use super::*;
@@ -21,7 +22,7 @@ fn session() -> Session {
 }
 
 async fn send(session: &Session, server: &Server, body: impl Into<Body>) -> Result<Response, HttpError> {
-    let mut draft = Draft::new(Method::PUT, server.url("/").as_str(), || unreachable!("the URL is absolute"))?;
+    let mut draft = Draft::to(Method::PUT, Target::of(server.url("/")));
     draft.body(body.into());
     draft.options().expect_continue = true;
     session.perform(Box::new(draft), |_| {}).await

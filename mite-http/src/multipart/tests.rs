@@ -14,6 +14,7 @@ use crate::{
     payload::Payload,
     peers::{Server, ok},
     session::Session,
+    target::Target,
 };
 
 /// A part as it is read back.
@@ -138,7 +139,7 @@ async fn a_form_has_a_length_if_its_parts_have() {
         (Multipart::new().text("a", "1").part("b", Part::new(reader())), "chunks"),
     ];
     for (form, framing) in table {
-        let mut draft = Draft::new(Method::POST, server.url("/").as_str(), || unreachable!()).unwrap();
+        let mut draft = Draft::to(Method::POST, Target::of(server.url("/")));
         draft.header("content-type", "text/plain").unwrap();
         draft.multipart(form).unwrap();
         let response = session.perform(Box::new(draft), |_| {}).await.unwrap();

@@ -3,7 +3,7 @@
 use std::{error::Error, time::Instant};
 
 use super::*;
-use crate::draft::Draft;
+use crate::{draft::Draft, target::Target};
 
 pub(crate) fn response(status: u16, body: impl Into<Bytes>) -> Response {
     let (mut head, ()) = http::Response::new(()).into_parts();
@@ -12,7 +12,7 @@ pub(crate) fn response(status: u16, body: impl Into<Bytes>) -> Response {
     let length = body.len() as u64;
     let sizes = Sizes { sent: 0, received: length, decoded: length };
     let reply = Reply { head, body, sizes, trailers: None };
-    let draft = Draft::new(Method::POST, "http://h:1/users", || unreachable!("the URL is absolute")).unwrap();
+    let draft = Draft::to(Method::POST, Target::of("http://h:1/users".parse().unwrap()));
     let sent = Sent::new(Box::new(draft), None, None, false);
     Response::new(sent, reply, "127.0.0.1:1".parse().ok(), Timings::starting(Instant::now()))
 }

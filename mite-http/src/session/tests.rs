@@ -6,14 +6,17 @@ use http::Method;
 use serde_json::json;
 
 use super::*;
-use crate::peers::{Server, nobody, ok, url};
+use crate::{
+    peers::{Server, nobody, ok, url},
+    target::Target,
+};
 
 fn session(settings: Settings) -> Session {
     Session::new(settings, Rc::new(Client::default()))
 }
 
 fn draft(method: Method, url: &Url) -> Box<Draft> {
-    Box::new(Draft::new(method, url.as_str(), || panic!("{url} is absolute")).unwrap())
+    Box::new(Draft::to(method, Target::of(url.clone())))
 }
 
 async fn get(session: &Session, url: &Url) -> Result<Response, HttpError> {
@@ -467,7 +470,7 @@ mod https {
     fn trusting(server: &TlsServer) -> Session {
         let trust = Trust { roots: vec![server.certificate.clone()], only_roots: true, ..Trust::default() };
         let connector = Connector::new(Arc::new(Network { trust, ..Network::default() }));
-        Session::new(Settings::new(), Rc::new(Client::new(Policy::default(), Rc::new(connector))))
+        Session::new(Settings::new(), Rc::new(Client::new(Policy::default(), Rc::new(connector), Rc::default())))
     }
 
     #[tokio::test(flavor = "local")]

@@ -146,7 +146,7 @@ fn connector() -> Rc<Connector> {
 }
 
 fn client(policy: Policy) -> Client {
-    Client::new(policy, connector())
+    Client::new(policy, connector(), Rc::default())
 }
 
 async fn exchange(client: &Client, method: Method, url: &Url, body: &str) -> (Timings, Result<Reply, Fault>) {

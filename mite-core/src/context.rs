@@ -559,25 +559,23 @@ pub(crate) struct Transaction<'a> {
 impl<'a> Transaction<'a> {
     fn begin(context: &'a mut Context, name: &str) -> Self {
         let path = context.scope.visit.env.names.borrow_mut().child(context.scope.path, name);
-        Self::begin_at(context, path)
+        Self::begin_at(context, path, clock::now())
     }
 
     /// The outermost transaction of a journey.
     pub(crate) fn root(context: &'a mut Context, started: Instant) -> Self {
         let path = context.scope.path;
-        let mut root = Self::begin_at(context, path);
-        root.started = started;
-        root
+        Self::begin_at(context, path, started)
     }
 
-    fn begin_at(context: &'a mut Context, path: PathId) -> Self {
+    fn begin_at(context: &'a mut Context, path: PathId, started: Instant) -> Self {
         let scope = &mut context.scope;
         let outer = (scope.path, scope.transaction_id);
         let id = scope.visit.transactions.get() + 1;
         scope.visit.transactions.set(id);
         (scope.path, scope.transaction_id) = (path, id);
         let paused_before = context.paused.get();
-        Self { context, outer, started: clock::now(), paused_before, ended: false }
+        Self { context, outer, started, paused_before, ended: false }
     }
 
     pub(crate) fn context(&mut self) -> &mut Context {
@@ -585,23 +583,27 @@ impl<'a> Transaction<'a> {
     }
 
     /// Ends it with the body's result: an error is reported here, unless a transaction within has done so.
-    pub(crate) fn end<T>(mut self, mut result: Result<T>) -> Result<T> {
+    pub(crate) fn end<T>(self, result: Result<T>) -> Result<T> {
+        self.end_at(clock::now(), result)
+    }
+
+    /// As [`Transaction::end`], where the time is known already.
+    pub(crate) fn end_at<T>(mut self, ended: Instant, mut result: Result<T>) -> Result<T> {
         if let Err(error) = &mut result {
             self.context.scope.report(error);
         }
-        self.close(result.is_err(), true);
+        self.close(ended, result.is_err(), true);
         result
     }
 
     /// Ends it after a panic within, which has been reported.
     pub(crate) fn end_panicked(mut self) {
-        self.close(true, true);
+        self.close(clock::now(), true, true);
     }
 
-    fn close(&mut self, had_error: bool, timed: bool) {
+    fn close(&mut self, ended: Instant, had_error: bool, timed: bool) {
         self.ended = true;
         let scope = &self.context.scope;
-        let ended = clock::now();
         let paused = Duration::from_nanos(self.context.paused.get().saturating_sub(self.paused_before));
         let time = timed.then(|| (ended - self.started).saturating_sub(paused));
         let env = &scope.visit.env;
@@ -640,6 +642,6 @@ impl Drop for Transaction<'_> {
         if std::thread::panicking() || !panics::is_watched() {
             scope.visit.cut_off_at(scope.path, scope.transaction_id);
         }
-        self.close(true, false);
+        self.close(clock::now(), true, false);
     }
 }

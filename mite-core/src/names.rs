@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustc_hash::FxHashMap;
+
 /// The name of each journey's outermost transaction.
 pub(crate) const ROOT: &str = "__root__";
 /// What joins the names of nested transactions.
@@ -141,13 +143,13 @@ impl Names {
 #[derive(Debug)]
 pub(crate) struct NameCache {
     names: Arc<Names>,
-    children: Vec<HashMap<Box<str>, PathId>>,
-    kinds: HashMap<Box<str>, KindId>,
+    children: Vec<FxHashMap<Box<str>, PathId>>,
+    kinds: FxHashMap<Box<str>, KindId>,
 }
 
 impl NameCache {
     pub(crate) fn new(names: Arc<Names>) -> Self {
-        Self { names, children: Vec::new(), kinds: HashMap::new() }
+        Self { names, children: Vec::new(), kinds: FxHashMap::default() }
     }
 
     pub(crate) fn child(&mut self, parent: PathId, name: &str) -> PathId {
@@ -156,7 +158,7 @@ impl NameCache {
         }
         let id = self.names.child(parent, name);
         if self.children.len() <= parent.index() {
-            self.children.resize_with(parent.index() + 1, HashMap::new);
+            self.children.resize_with(parent.index() + 1, FxHashMap::default);
         }
         // What overflowed is not remembered by its own name, or this cache would be what eats the memory.
         if self.children[parent.index()].len() < MOST_NAMES {

@@ -3,7 +3,7 @@
 
 use std::{
     net::SocketAddr,
-    pin::Pin,
+    pin::{Pin, pin},
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -11,7 +11,7 @@ use std::{
 use http::{HeaderValue, header::CONNECTION};
 use tokio::{
     task::yield_now,
-    time::{Sleep, sleep, timeout},
+    time::{Sleep, sleep, timeout, timeout_at},
 };
 use url::Url;
 
@@ -28,6 +28,7 @@ use crate::{
     target::{Sites, Target},
     timing::Timings,
     transport::{Answer, Connection, Failure},
+    worker::Worker,
 };
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
@@ -42,11 +43,16 @@ pub(crate) struct Limits {
     /// From the end of the request to the head of the response.
     pub(crate) first_byte: Option<Duration>,
     pub(crate) request: Duration,
-    /// What is left of it, after redirects.
-    pub(crate) left: Duration,
+    /// From when that counts: the first of the requests that led to this one by redirects, if there was one.
+    pub(crate) since: Option<Instant>,
 }
 
 impl Limits {
+    /// What is left, where it counts `since` then.
+    pub(crate) fn left(&self, since: Instant) -> Duration {
+        self.request.saturating_sub(since.elapsed())
+    }
+
     /// The time of a request has run out.
     pub(crate) fn elapsed(&self) -> Fault {
         Fault::new(Class::Timeout, format!("timeout: the request was not done within {:?}", self.request))
@@ -58,7 +64,7 @@ impl Limits {
 pub(crate) struct Client {
     pool: Rc<Pool>,
     connector: Rc<Connector>,
-    sites: Rc<Sites>,
+    worker: Rc<Worker>,
     /// Whether servers are told that each request is the last on its connection.
     closes_each: bool,
 }
@@ -70,13 +76,13 @@ impl Client {
         Self::new(Policy::default(), Rc::default(), Rc::default())
     }
 
-    pub(crate) fn new(policy: Policy, connector: Rc<Connector>, sites: Rc<Sites>) -> Self {
-        Self { pool: Pool::new(policy), connector, sites, closes_each: policy.connections == Connections::PerRequest }
+    pub(crate) fn new(policy: Policy, connector: Rc<Connector>, worker: Rc<Worker>) -> Self {
+        Self { pool: Pool::new(policy), connector, worker, closes_each: policy.connections == Connections::PerRequest }
     }
 
     /// The servers that the worker knows.
     pub(crate) fn sites(&self) -> &Sites {
-        &self.sites
+        &self.worker.sites
     }
 
     /// Sends `request` to the server of `target` and reads the whole response; `account` is that of its body.
@@ -94,15 +100,19 @@ impl Client {
             return (Timings::starting(Instant::now()), Err(fault));
         }
         let mut timings = Timings::starting(Instant::now());
-        let whole = async {
-            let exchange = self.open(target, request, limits, &mut timings).await?;
-            let remote = exchange.remote();
-            Ok((exchange.read_whole(wish, account).await?, remote))
+        let start = timings.start();
+        let outcome = {
+            let whole = pin!(async {
+                let exchange = self.open(target, request, limits, &mut timings).await?;
+                let remote = exchange.remote();
+                Ok((exchange.read_whole(wish, account).await?, remote))
+            });
+            match limits.since {
+                None => self.worker.deadlines.within(limits.request, start, whole).await,
+                Some(since) => timeout(limits.left(since), whole).await.ok(),
+            }
         };
-        let outcome = match timeout(limits.left, whole).await {
-            Ok(outcome) => outcome,
-            Err(_elapsed) => Err(limits.elapsed()),
-        };
+        let outcome = outcome.unwrap_or_else(|| Err(limits.elapsed()));
         timings.ended(Instant::now());
         (timings, outcome)
     }
@@ -119,12 +129,13 @@ impl Client {
             return (Timings::starting(Instant::now()), Err(fault));
         }
         let mut timings = Timings::starting(Instant::now());
-        let outcome = match timeout(limits.left, self.open(target, request, limits, &mut timings)).await {
+        let since = limits.since.unwrap_or(timings.start());
+        let deadline = Box::pin(sleep(limits.left(since)));
+        let outcome = match timeout_at(deadline.deadline(), self.open(target, request, limits, &mut timings)).await {
             Ok(outcome) => outcome,
             Err(_elapsed) => Err(limits.elapsed()),
         };
-        let left = limits.left.saturating_sub(timings.start().elapsed());
-        (timings, outcome.map(|exchange| (exchange, Box::pin(sleep(left)))))
+        (timings, outcome.map(|exchange| (exchange, deadline)))
     }
 
     /// Sends `request` to the server of `target` and waits for the head of the response.

@@ -8,7 +8,7 @@ use crate::{
     connector::Connector,
     network::Network,
     policy::{Connections, Policy},
-    target::Sites,
+    worker::Worker,
 };
 
 /// How many networks are remembered: each comes from other settings in the user's code, which may be those of one user
@@ -20,7 +20,7 @@ const MOST_NETWORKS: usize = 64;
 pub(crate) struct Clients {
     /// The last used is last.
     networks: RefCell<Vec<OfNetwork>>,
-    sites: Rc<Sites>,
+    worker: Rc<Worker>,
 }
 
 /// The clients whose connections are opened in one way.
@@ -51,7 +51,7 @@ impl Clients {
             }
         }
         let last = networks.len() - 1;
-        networks[last].client(policy, &self.sites)
+        networks[last].client(policy, &self.worker)
     }
 }
 
@@ -68,14 +68,14 @@ impl OfNetwork {
         }
     }
 
-    fn client(&mut self, policy: Policy, sites: &Rc<Sites>) -> Rc<Client> {
+    fn client(&mut self, policy: Policy, worker: &Rc<Worker>) -> Rc<Client> {
         if policy.connections == Connections::PerJourney {
-            return Rc::new(Client::new(policy, Rc::new(self.connector.for_newcomer()), Rc::clone(sites)));
+            return Rc::new(Client::new(policy, Rc::new(self.connector.for_newcomer()), Rc::clone(worker)));
         }
         if let Some((_, client)) = self.shared.iter().find(|(known, _)| *known == policy) {
             return Rc::clone(client);
         }
-        let client = Rc::new(Client::new(policy, Rc::clone(&self.connector), Rc::clone(sites)));
+        let client = Rc::new(Client::new(policy, Rc::clone(&self.connector), Rc::clone(worker)));
         self.shared.push((policy, Rc::clone(&client)));
         client
     }

@@ -80,6 +80,7 @@ mod clients;
 mod connector;
 mod cookies;
 mod curl;
+mod deadlines;
 mod decode;
 mod draft;
 mod ended;
@@ -122,6 +123,7 @@ mod tls_peers;
 mod transcript;
 mod transport;
 mod wire;
+mod worker;
 
 pub use bytes::Bytes;
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};

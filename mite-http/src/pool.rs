@@ -3,12 +3,12 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
     rc::{Rc, Weak},
     time::{Duration, Instant},
 };
 
 use http::Version;
+use rustc_hash::FxHashMap;
 use tokio::task::AbortHandle;
 
 use crate::{origin::Origin, policy::Policy, transport::Connection};
@@ -18,7 +18,7 @@ use crate::{origin::Origin, policy::Policy, transport::Connection};
 pub(crate) struct Pool {
     policy: Policy,
     /// By `scheme://host:port`.
-    origins: RefCell<HashMap<Box<str>, Rc<Origin>>>,
+    origins: RefCell<FxHashMap<Box<str>, Rc<Origin>>>,
     sweeping: Cell<bool>,
     sweeper: RefCell<Option<AbortHandle>>,
 }

@@ -102,11 +102,10 @@ impl Session {
         if !response.status().is_redirection() {
             return Ok(response);
         }
-        let start = response.timings().start();
+        limits.since = Some(response.timings().start());
         let mut history = Vec::new();
         while let Some(next) = next(response.sent(), response.status(), response.headers(), history.len(), redirects)? {
             history.push(response);
-            limits.left = limits.request.saturating_sub(start.elapsed());
             response = self.exchange(next, limits, &mut ended).await?;
         }
         Ok(response.after(history))
@@ -135,7 +134,7 @@ impl Session {
             let response = opened.read(&wish, &mut ended).await?;
             draft = next?;
             history.push(response);
-            limits.left = limits.request.saturating_sub(start.elapsed());
+            limits.since = Some(start);
         }
     }
 

@@ -141,12 +141,11 @@ impl Settings {
     /// How long `draft` may take.
     pub(crate) fn limits(&self, draft: &Draft) -> Limits {
         let said = draft.said();
-        let request = draft.timeout.unwrap_or(self.timeout);
         Limits {
             connect: said.and_then(|options| options.connect_timeout).unwrap_or(self.connect_timeout),
             first_byte: said.and_then(|options| options.first_byte_timeout).or(self.first_byte_timeout),
-            request,
-            left: request,
+            request: draft.timeout.unwrap_or(self.timeout),
+            since: None,
         }
     }
 

@@ -4,7 +4,6 @@
 
 use std::{
     cell::RefCell,
-    collections::HashMap,
     sync::{Arc, OnceLock},
 };
 
@@ -12,7 +11,7 @@ use http::{
     HeaderMap, HeaderValue, Uri,
     header::{ACCEPT, HOST, InvalidHeaderValue, USER_AGENT},
 };
-use rustc_hash::FxBuildHasher;
+use rustc_hash::FxHashMap;
 use url::{Position, Url};
 
 const MITE: HeaderValue = HeaderValue::from_static(concat!("mite/", env!("CARGO_PKG_VERSION")));
@@ -114,7 +113,7 @@ impl Target {
 #[derive(Debug, Default)]
 pub(crate) struct Sites {
     /// By name.
-    known: RefCell<HashMap<Box<str>, Arc<Site>, FxBuildHasher>>,
+    known: RefCell<FxHashMap<Box<str>, Arc<Site>>>,
 }
 
 impl Sites {

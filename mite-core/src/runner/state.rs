@@ -212,13 +212,13 @@ impl WorkerState {
         }
     }
 
-    /// Counts a start of the closed model, and numbers it.
-    pub(crate) fn next_closed_start(&self, row: RowId, part: Part) -> u64 {
+    /// Counts a start of the closed model, whose slot was free so many nanoseconds after the start of the run, and numbers it.
+    pub(crate) fn next_closed_start(&self, row: RowId, part: Part, free: u64) -> u64 {
         let starts = &self.row(row).closed_starts;
         let own = starts.get();
         starts.set(own + 1);
         self.env.stats(part).rows[row.0 as usize].planned += 1;
-        self.env.seconds.borrow_mut().planned(self.env.now(), row.0);
+        self.env.seconds.borrow_mut().planned(free, row.0);
         own * u64::from(self.env.shared.workers) + u64::from(self.number)
     }
 

@@ -1,7 +1,7 @@
 //! One run of a journey, from its start to its account: data is checked out, the journey is called, and whatever happens is
 //! counted once.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::marker::PhantomData;
@@ -23,7 +23,7 @@ use crate::journey::Journey;
 use crate::names::Names;
 use crate::panics;
 use crate::stats::{Outcome, Part, RowStats, StartDelay};
-use crate::{Context, Error, Result};
+use crate::{Context, Error, NoData, Result};
 
 pub(crate) struct TypedRow<J, P, Args> {
     journey: J,
@@ -81,7 +81,7 @@ where
                 Err(NoItem::NoneFree | NoItem::Failed) => return account.starved(),
                 Err(NoItem::Exhausted) => return account.exhausted(),
             };
-            let started = account.env().now();
+            let started = Self::item_at(&account, polled);
             account.started(
                 started,
                 StartDelay {
@@ -106,7 +106,7 @@ where
                 let free = guard.worker.env().now();
                 let account = Account::of_slot(&guard, free);
                 let Some(item) = self.item_for_slot(&account).await else { continue };
-                let started = account.env().now();
+                let started = Self::item_at(&account, free);
                 account.started(
                     started,
                     StartDelay { data_wait: nanos(started.saturating_sub(free)), ..StartDelay::default() },
@@ -194,12 +194,22 @@ where
         }
     }
 
+    /// Whether its pool is one that has items.
+    fn has_data() -> bool {
+        TypeId::of::<P>() != TypeId::of::<NoData>()
+    }
+
+    /// When a start has its item, which it asked for at `since`, in nanoseconds since the start of the run.
+    fn item_at(account: &Account, since: u64) -> u64 {
+        // Each reading of the clock costs a start as much as counting it does.
+        if Self::has_data() { account.env().now() } else { since }
+    }
+
     /// Calls the journey and accounts for what becomes of it. It was due, and has been started, so many nanoseconds after the
     /// start of the run.
     fn visit<'a>(&'a self, item: Item<'a, P, Args>, due: u64, started: u64) -> impl Future<Output = ()> + 'a {
         let Item { lease, args } = item;
-        let has_data = std::any::TypeId::of::<P>() != std::any::TypeId::of::<crate::NoData>();
-        let mut ctx = OwnContext(context(lease.account, has_data.then_some(lease.id)));
+        let mut ctx = OwnContext(context(lease.account, Self::has_data().then_some(lease.id)));
         async move {
             let mut root = Transaction::root(&mut ctx.0, lease.account.env().instant(started));
             let called = {
@@ -211,8 +221,10 @@ where
                     Some(timeout) => Box::pin(tokio::time::timeout(timeout, ended)).await.ok(),
                 }
             };
+            let account = lease.account;
+            let ended = account.env().now();
             let outcome = match called {
-                Some(Ok(result)) => match root.end(result) {
+                Some(Ok(result)) => match root.end_at(account.env().instant(ended), result) {
                     Ok(()) => Outcome::Completed,
                     Err(_) => Outcome::Failed,
                 },
@@ -223,15 +235,13 @@ where
                     Outcome::Failed
                 }
                 None => {
-                    let mut error = Error::from(TimedOut(lease.account.timeout().unwrap_or_default()));
+                    let mut error = Error::from(TimedOut(account.timeout().unwrap_or_default()));
                     root.context().scope().report_timeout(&mut error);
                     // It has been reported.
                     let _ = root.end(Err::<(), _>(error));
                     Outcome::Failed
                 }
             };
-            let account = lease.account;
-            let ended = account.env().now();
             let paused = ctx.0.paused();
             drop(ctx);
             drop(lease);
@@ -358,7 +368,7 @@ impl Account {
         let Slot { row, number, task } = guard.slot;
         let (worker, stands) = (Rc::clone(&guard.worker), Cell::new(Stands::Planned));
         let part = worker.env().part(free);
-        Self { index: worker.next_closed_start(row, part), worker, row: row.0, part, task, slot: number, stands }
+        Self { index: worker.next_closed_start(row, part, free), worker, row: row.0, part, task, slot: number, stands }
     }
 
     fn row(&self) -> RowId {

@@ -24,7 +24,7 @@ const LIMITS: Limits = Limits {
     connect: Duration::from_mins(1),
     first_byte: None,
     request: Duration::from_mins(1),
-    left: Duration::from_mins(1),
+    since: None,
 };
 
 /// Bodies have tests of their own.
@@ -213,10 +213,10 @@ async fn the_request_timeout_ends_a_stall_in_the_head_and_in_the_body() {
         })
         .await;
         let (client, url) = (Client::default(), server.url("/"));
-        let limits = Limits { left: Duration::from_millis(20), ..LIMITS };
+        let limits = Limits { request: Duration::from_millis(20), ..LIMITS };
         let (timings, outcome) = client.exchange(&url, outgoing(Method::GET, &url, ""), limits).await;
         assert_eq!(outcome.unwrap_err().class, Class::Timeout);
-        assert!(timings.total() >= limits.left);
+        assert!(timings.total() >= limits.request);
         client_closed.await.unwrap();
         assert_eq!(client.pool.len(), 0);
     }
@@ -536,7 +536,7 @@ async fn a_request_that_fails_or_is_given_up_makes_room_for_the_next() {
     .await;
     let client = Rc::new(policy(|policy| policy.most_per_origin = NonZeroU32::new(1)));
     let url = server.url("/");
-    let given_up = Limits { left: Duration::from_millis(50), ..LIMITS };
+    let given_up = Limits { request: Duration::from_millis(50), ..LIMITS };
     let (first, second, third) = tokio::join!(
         get(&client, &url),
         client.exchange(&url, outgoing(Method::GET, &url, ""), given_up),

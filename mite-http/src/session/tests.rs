@@ -312,13 +312,13 @@ fn the_limits_of_a_request_come_before_those_of_its_session() {
     let seconds = Duration::from_secs;
     let settings = Settings::new().timeout(seconds(1)).connect_timeout(seconds(2)).first_byte_timeout(seconds(3));
     let mut own = draft(Method::GET, &"http://h/".parse().unwrap());
-    let shown = |limits: Limits| [Some(limits.request), Some(limits.left), Some(limits.connect), limits.first_byte];
-    assert_eq!(shown(settings.limits(&own)), [1, 1, 2, 3].map(|count| Some(seconds(count))));
+    let shown = |limits: Limits| [Some(limits.request), Some(limits.connect), limits.first_byte];
+    assert_eq!(shown(settings.limits(&own)), [1, 2, 3].map(|count| Some(seconds(count))));
     assert_eq!(Settings::new().limits(&own).first_byte, None);
     own.timeout = Some(seconds(4));
     own.options().connect_timeout = Some(seconds(5));
     own.options().first_byte_timeout = Some(seconds(6));
-    assert_eq!(shown(settings.limits(&own)), [4, 4, 5, 6].map(|count| Some(seconds(count))));
+    assert_eq!(shown(settings.limits(&own)), [4, 5, 6].map(|count| Some(seconds(count))));
 }
 
 #[tokio::test(flavor = "local")]

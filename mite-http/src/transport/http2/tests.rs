@@ -27,12 +27,8 @@ use crate::{
     timing::Timings,
 };
 
-const LIMITS: Limits = Limits {
-    connect: Duration::from_mins(1),
-    first_byte: None,
-    request: Duration::from_mins(1),
-    left: Duration::from_mins(1),
-};
+const LIMITS: Limits =
+    Limits { connect: Duration::from_mins(1), first_byte: None, request: Duration::from_mins(1), since: None };
 
 /// A request as the server got it, and the way to answer it.
 struct Got {
@@ -374,7 +370,7 @@ async fn a_request_that_is_given_up_resets_its_stream_and_holds_nobody_up() {
     .await;
     let client = client(Policy::default());
     get(&client, &server.url).await.unwrap();
-    let limits = Limits { left: Duration::from_millis(20), ..LIMITS };
+    let limits = Limits { request: Duration::from_millis(20), ..LIMITS };
     let (_, outcome) = client.exchange(&server.url, outgoing(Method::POST, &server.url, ""), limits).await;
     assert_eq!(outcome.unwrap_err().class, Class::Timeout);
     reset.notified().await;
@@ -410,7 +406,7 @@ async fn a_connection_on_which_nothing_is_heard_any_more_is_left() {
     let client = client(Policy::default());
     get(&client, &url).await.unwrap();
     answered.send(()).unwrap();
-    let limits = Limits { left: Duration::from_millis(100), ..LIMITS };
+    let limits = Limits { request: Duration::from_millis(100), ..LIMITS };
     let mut given_up = 0;
     while let (_, Err(fault)) = client.exchange(&url, outgoing(Method::GET, &url, ""), limits).await {
         assert_eq!(fault.class, Class::Timeout);

@@ -4,7 +4,6 @@
 //! full queue waits.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -231,7 +230,7 @@ async fn serve(
 pub(crate) struct Outbox {
     lanes: Vec<Lane>,
     /// For each type of message the lanes that want it, as bits.
-    wanted: RefCell<HashMap<KindId, u64>>,
+    wanted: RefCell<Vec<Option<u64>>>,
 }
 
 #[derive(Debug)]
@@ -258,7 +257,12 @@ impl Outbox {
         if self.lanes.is_empty() {
             return 0;
         }
-        *self.wanted.borrow_mut().entry(kind).or_insert_with(|| {
+        let mut wanted = self.wanted.borrow_mut();
+        let index = kind.0 as usize;
+        if wanted.len() <= index {
+            wanted.resize(index + 1, None);
+        }
+        *wanted[index].get_or_insert_with(|| {
             let wants = |(index, lane): (usize, &Lane)| u64::from(lane.queue.wants.includes(name)) << index;
             self.lanes.iter().enumerate().map(wants).sum()
         })

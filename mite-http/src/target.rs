@@ -148,9 +148,11 @@ impl Sites {
 
 /// The server and the path of an absolute URL, if it looks like one that has a path.
 fn split(text: &str) -> Option<(&str, &str)> {
-    let host = text.find("://")? + 3;
-    let path = host + text[host..].find('/')?;
-    Some(text.split_at(path))
+    let rest = text.strip_prefix("http")?;
+    let host = rest.strip_prefix("://").or_else(|| rest.strip_prefix("s://"))?;
+    // Hosts are short: a plain loop is quicker than a search that is made for long texts.
+    let length = host.bytes().position(|byte| byte == b'/')?;
+    text.split_at_checked(text.len() - host.len() + length)
 }
 
 /// Whether a path, perhaps with a query, is the same after it was parsed: it has no character that is encoded, and no

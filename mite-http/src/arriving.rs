@@ -14,7 +14,7 @@ use tokio::task::coop::poll_proceed;
 use crate::{
     decode::{Decoded, Decoder},
     error::{Class, Fault},
-    transport::{Connection, Incoming},
+    transport::{Connection, Incoming, Piece},
 };
 
 /// What is set aside for a body at most before its bytes have come: a server's `Content-Length` is only a claim.
@@ -84,8 +84,18 @@ impl Arriving {
         connection: &mut Connection,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Fault>>> {
+        self.poll_piece(connection, true, cx)
+    }
+
+    /// The next bytes, of which nothing but their number is known where nobody wants to keep them.
+    fn poll_piece(
+        &mut self,
+        connection: &mut Connection,
+        keep: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Fault>>> {
         match &mut self.decoding {
-            None => self.raw.poll_next(connection, cx),
+            None => self.raw.poll_next(connection, keep, cx),
             Some(decoding) => decoding.poll_next(&mut self.raw, connection, cx),
         }
     }
@@ -98,13 +108,11 @@ impl Arriving {
         }
         let announced = announced.min(MAX_RESERVED) as usize;
         let mut whole = Gathered::Nothing;
-        let mut length = 0;
         poll_fn(|cx| {
             loop {
-                match self.poll_next(connection, cx) {
+                match self.poll_piece(connection, !wish.discard, cx) {
                     Poll::Ready(Some(Ok(data))) => {
-                        length += data.len() as u64;
-                        if length > wish.max || self.raw.received > wish.max {
+                        if self.decoded() > wish.max || self.raw.received > wish.max {
                             return Poll::Ready(Err(too_large(wish.max)));
                         }
                         if !wish.discard {
@@ -123,20 +131,25 @@ impl Arriving {
 }
 
 impl Raw {
-    fn poll_next(&mut self, connection: &mut Connection, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
+    fn poll_next(
+        &mut self,
+        connection: &mut Connection,
+        keep: bool,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Fault>>> {
         loop {
-            let frame = match connection.poll_frame(&mut self.incoming, self.received, cx) {
-                Poll::Ready(Some(Ok(frame))) => frame,
-                Poll::Ready(Some(Err(fault))) => return Poll::Ready(Some(Err(fault))),
-                Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Pending => return Poll::Pending,
-            };
-            match frame.into_data() {
-                Ok(data) => {
+            match ready!(connection.poll_piece(&mut self.incoming, keep, self.received, cx)) {
+                Some(Ok(Piece::Data(data))) => {
                     self.received += data.len() as u64;
                     return Poll::Ready(Some(Ok(data)));
                 }
-                Err(frame) => self.trailers = frame.into_trailers().ok().map(Box::new),
+                Some(Ok(Piece::Skipped(count))) => {
+                    self.received += count;
+                    return Poll::Ready(Some(Ok(Bytes::new())));
+                }
+                Some(Ok(Piece::Trailers(trailers))) => self.trailers = Some(trailers),
+                Some(Err(fault)) => return Poll::Ready(Some(Err(fault))),
+                None => return Poll::Ready(None),
             }
         }
     }
@@ -162,7 +175,7 @@ impl Decoding {
                 Err(fault) => return Poll::Ready(Some(Err(fault))),
                 Ok(Decoded::Hungry) => {}
             }
-            match ready!(raw.poll_next(connection, cx)) {
+            match ready!(raw.poll_next(connection, true, cx)) {
                 Some(Ok(bytes)) => self.decoder.feed(bytes),
                 Some(Err(fault)) => return Poll::Ready(Some(Err(fault))),
                 None => self.decoder.end(),

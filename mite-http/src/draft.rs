@@ -262,9 +262,6 @@ impl Draft {
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
-        if let Some(expectation) = request.body().expectation() {
-            expectation.listen(&mut request);
-        }
         Ok(request)
     }
 

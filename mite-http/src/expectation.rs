@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Request, StatusCode};
+use http::StatusCode;
 use tokio::{sync::watch, time::timeout};
 
 /// How long a server has to say something, as with curl. Many never do, and take the body all the same.
@@ -34,12 +34,6 @@ impl Expectation {
     pub(crate) fn new() -> (Self, Permission) {
         let (word, heard) = watch::channel(Word::Awaited);
         (Self(word), Permission(Box::pin(granted(heard))))
-    }
-
-    /// Listens for what the server says to `request` over HTTP/1.1.
-    pub(crate) fn listen<B>(&self, request: &mut Request<B>) {
-        let listener = self.clone();
-        hyper::ext::on_informational(request, move |said| listener.said(said.status()));
     }
 
     /// The server has said something before its answer.

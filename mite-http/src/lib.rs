@@ -142,7 +142,7 @@ pub use crate::{
     hop::Hop,
     multipart::{Multipart, Part},
     network::{
-        HttpVersion,
+        Http1, HttpVersion,
         address::{AddressSelection, Dns, IpPreference},
     },
     policy::Connections,

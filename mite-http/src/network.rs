@@ -22,6 +22,7 @@ pub(crate) const HTTP2: bool = cfg!(feature = "http2");
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Network {
     pub(crate) http_version: HttpVersion,
+    pub(crate) http1: Http1,
     #[cfg(feature = "tls")]
     pub(crate) trust: trust::Trust,
     pub(crate) overrides: Vec<Override>,
@@ -48,6 +49,17 @@ pub enum HttpVersion {
     Http1,
     /// HTTP/2 from the first byte, on http too: for servers that are known to speak it.
     Http2PriorKnowledge,
+}
+
+/// What speaks HTTP/1.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Http1 {
+    /// What is made for load: one write and one read for a plain request, and no buffer for a connection that is idle.
+    #[default]
+    Mite,
+    /// The library hyper, which most services and clients in Rust stand on.
+    Hyper,
 }
 
 impl HttpVersion {

@@ -5,6 +5,7 @@
 mod http1;
 #[cfg(feature = "http2")]
 mod http2;
+mod hyper;
 
 use std::{
     net::SocketAddr,
@@ -13,15 +14,17 @@ use std::{
     time::Instant,
 };
 
+use ::hyper::body::{Body, Frame};
 use bytes::Bytes;
-use http::Version;
-use hyper::body::{Body, Frame};
+use http::{HeaderMap, Version};
 
+pub(crate) use self::http1::Scratch;
 #[cfg(feature = "http2")]
 pub(crate) use self::http2::Shared;
 use crate::{
     connector::{ForwardProxy, Opened},
     error::Fault,
+    network::Http1,
     payload::Outgoing,
     room::Seat,
     wire::Marks,
@@ -35,7 +38,9 @@ pub(crate) type Answer = http::Response<Incoming>;
 /// A body that is still to come, from the connection which answered.
 #[derive(Debug)]
 pub(crate) enum Incoming {
-    Http1(hyper::body::Incoming),
+    /// How many bytes the server has announced. The rest is known to the connection.
+    Http1(u64),
+    Hyper(::hyper::body::Incoming),
     #[cfg(feature = "http2")]
     Http2(h2::RecvStream, Option<u64>),
 }
@@ -44,9 +49,29 @@ impl Incoming {
     /// How many bytes the server has announced, or at least those that have come already.
     pub(crate) fn announced(&self) -> u64 {
         match self {
-            Self::Http1(body) => body.size_hint().lower(),
+            Self::Http1(announced) => *announced,
+            Self::Hyper(body) => body.size_hint().lower(),
             #[cfg(feature = "http2")]
             Self::Http2(_, announced) => announced.unwrap_or_default(),
+        }
+    }
+}
+
+/// A piece of a body.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    Data(Bytes),
+    /// So many bytes, which were read and forgotten.
+    Skipped(u64),
+    /// What follows the body.
+    Trailers(Box<HeaderMap>),
+}
+
+impl From<Frame<Bytes>> for Piece {
+    fn from(frame: Frame<Bytes>) -> Self {
+        match frame.into_data() {
+            Ok(data) => Self::Data(data),
+            Err(frame) => Self::Trailers(Box::new(frame.into_trailers().unwrap_or_default())),
         }
     }
 }
@@ -75,6 +100,7 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 enum Protocol {
     Http1(Box<http1::Http1>),
+    Hyper(Box<hyper::OnHyper>),
     #[cfg(feature = "http2")]
     Http2(Box<http2::Stream>),
 }
@@ -84,6 +110,7 @@ macro_rules! on_protocol {
     ($protocol:expr, $connection:ident => $call:expr) => {
         match $protocol {
             Protocol::Http1($connection) => $call,
+            Protocol::Hyper($connection) => $call,
             #[cfg(feature = "http2")]
             Protocol::Http2($connection) => $call,
         }
@@ -93,19 +120,23 @@ macro_rules! on_protocol {
 impl Connection {
     /// Starts HTTP on what has been opened.
     pub(crate) async fn start(opened: Opened) -> Result<Self, Fault> {
-        let Opened { wire, remote, version, forward_proxy } = opened;
+        let Opened { wire, remote, version, http1, scratch, forward_proxy } = opened;
         let protocol = match version {
             // The connection is the first stream of it.
             #[cfg(feature = "http2")]
             Version::HTTP_2 => Protocol::Http2(Box::new(http2::Stream::first(wire, remote).await?)),
-            _ => Protocol::Http1(Box::new(http1::Http1::start(wire).await?)),
+            _ => match http1 {
+                Http1::Mite => Protocol::Http1(Box::new(http1::Http1::new(wire, scratch))),
+                // Boxed, because few sessions ask for it.
+                Http1::Hyper => Protocol::Hyper(Box::new(Box::pin(hyper::OnHyper::start(wire)).await?)),
+            },
         };
         Ok(Self { protocol, remote, served: 0, seat: None, forward_proxy: forward_proxy.map(Box::new) })
     }
 
     pub(crate) fn version(&self) -> Version {
         match &self.protocol {
-            Protocol::Http1(_) => Version::HTTP_11,
+            Protocol::Http1(_) | Protocol::Hyper(_) => Version::HTTP_11,
             #[cfg(feature = "http2")]
             Protocol::Http2(_) => Version::HTTP_2,
         }
@@ -114,7 +145,7 @@ impl Connection {
     /// Gives the connection its seat, which is free again when it is closed.
     pub(crate) fn sit(&mut self, seat: Option<Seat>) {
         match &mut self.protocol {
-            Protocol::Http1(_) => self.seat = seat,
+            Protocol::Http1(_) | Protocol::Hyper(_) => self.seat = seat,
             #[cfg(feature = "http2")]
             Protocol::Http2(stream) => stream.sit(seat),
         }
@@ -124,7 +155,7 @@ impl Connection {
     #[cfg(feature = "http2")]
     pub(crate) fn shared(&self) -> Option<Shared> {
         match &self.protocol {
-            Protocol::Http1(_) => None,
+            Protocol::Http1(_) | Protocol::Hyper(_) => None,
             Protocol::Http2(stream) => Some(stream.shared()),
         }
     }
@@ -137,7 +168,7 @@ impl Connection {
     /// Whether it could be shared, and no other request uses it now.
     pub(crate) fn is_alone(&self) -> bool {
         match &self.protocol {
-            Protocol::Http1(_) => false,
+            Protocol::Http1(_) | Protocol::Hyper(_) => false,
             #[cfg(feature = "http2")]
             Protocol::Http2(stream) => stream.shared().is_of_one(),
         }
@@ -150,24 +181,31 @@ impl Connection {
         self.served += 1;
         match &mut self.protocol {
             Protocol::Http1(connection) => connection.send(request).await,
-            // Boxed, so that a request over HTTP/1.1 is not as large as one over HTTP/2.
+            // Boxed, so that a request over HTTP/1.1 is not as large as these.
+            Protocol::Hyper(connection) => Box::pin(connection.send(request)).await,
             #[cfg(feature = "http2")]
             Protocol::Http2(stream) => Box::pin(stream.send(request)).await,
         }
     }
 
-    /// The next piece of the body of the response that was answered last; `received` is how many bytes have come.
-    pub(crate) fn poll_frame(
+    /// The next piece of the body of the response that was answered last; `received` is how many bytes have come, and `keep`
+    /// whether anybody wants to have them.
+    pub(crate) fn poll_piece(
         &mut self,
         body: &mut Incoming,
+        keep: bool,
         received: u64,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+    ) -> Poll<Option<Result<Piece, Fault>>> {
         match (&mut self.protocol, body) {
-            (Protocol::Http1(connection), Incoming::Http1(body)) => connection.poll_frame(body, received, cx),
+            (Protocol::Http1(connection), Incoming::Http1(_)) => connection.poll_piece(keep, received, cx),
+            (Protocol::Hyper(connection), Incoming::Hyper(body)) => {
+                connection.poll_frame(body, received, cx).map_ok(Piece::from)
+            }
             #[cfg(feature = "http2")]
-            (Protocol::Http2(stream), Incoming::Http2(body, _)) => stream.poll_frame(body, received, cx),
-            #[cfg(feature = "http2")]
+            (Protocol::Http2(stream), Incoming::Http2(body, _)) => {
+                stream.poll_frame(body, received, cx).map_ok(Piece::from)
+            }
             _ => unreachable!("a body is read from the connection which answered"),
         }
     }
@@ -176,6 +214,7 @@ impl Connection {
     pub(crate) fn is_reusable(&mut self) -> bool {
         match &mut self.protocol {
             Protocol::Http1(connection) => connection.is_ready(),
+            Protocol::Hyper(connection) => connection.is_ready(),
             #[cfg(feature = "http2")]
             Protocol::Http2(_) => true,
         }
@@ -194,7 +233,7 @@ impl Connection {
     /// How many requests it has been used for.
     pub(crate) fn served(&self) -> u32 {
         match &self.protocol {
-            Protocol::Http1(_) => self.served,
+            Protocol::Http1(_) | Protocol::Hyper(_) => self.served,
             #[cfg(feature = "http2")]
             Protocol::Http2(stream) => stream.shared().served(),
         }
@@ -219,6 +258,10 @@ impl Connection {
         self.remote
     }
 }
+
+const NOT_HTTP1: &str = "the server's answer is not HTTP/1.1";
+
+const UNSENDABLE: &str = "the request cannot be sent";
 
 const CLOSED: &str = "the server closed the connection before it had answered";
 

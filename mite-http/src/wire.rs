@@ -156,6 +156,16 @@ impl Socket {
         Self { marks: Rc::clone(&stream.get_ref().0.marks), stream: Stream::Tls(Box::new(stream)) }
     }
 
+    fn is_bare(&self) -> bool {
+        match &self.stream {
+            Stream::Tcp(_) => true,
+            #[cfg(unix)]
+            Stream::Unix(_) => true,
+            #[cfg(feature = "tls")]
+            Stream::Tls(_) => false,
+        }
+    }
+
     /// Reads what the socket holds now.
     ///
     /// The runtime learns that a socket is readable when it next asks the operating system, which a busy worker does
@@ -268,8 +278,17 @@ impl Wire {
         !matches!(self.layer, Layer::Plain(_))
     }
 
-    pub(crate) fn marks(&self) -> Rc<Marks> {
-        Rc::clone(&self.marks)
+    /// Whether what is written goes to the operating system as it is.
+    pub(crate) fn is_bare(&self) -> bool {
+        match &self.layer {
+            Layer::Plain(socket) => socket.is_bare(),
+            #[cfg(feature = "tls")]
+            Layer::Tls(_) => false,
+        }
+    }
+
+    pub(crate) fn marks(&self) -> &Rc<Marks> {
+        &self.marks
     }
 
     fn wrote(&self, written: &Poll<io::Result<usize>>) {

@@ -7,7 +7,7 @@ use std::{net::IpAddr, net::SocketAddr, sync::Arc, time::Duration};
 
 use super::Settings;
 use crate::network::{
-    HTTP2, HttpVersion, Network,
+    HTTP2, Http1, HttpVersion, Network,
     address::{AddressSelection, Dns, IpPreference, Override},
     proxy::{Proxies, Proxy},
 };
@@ -22,6 +22,17 @@ impl Settings {
                      have"
                     .to_owned());
             }
+            Ok(())
+        })
+    }
+
+    /// What speaks HTTP/1.1. [`Http1::Mite`] unless told otherwise.
+    ///
+    /// Both send and take the same, and fail with the same classes of errors; [`Http1::Hyper`] costs some more time and memory
+    /// for each request. It is there to be asked for where a server is suspected to be taken wrongly.
+    pub fn http1(self, http1: Http1) -> Self {
+        self.with_network(|network| {
+            network.http1 = http1;
             Ok(())
         })
     }

@@ -1,163 +1,458 @@
-//! HTTP/1.1 on hyper, with the connection driven inside the task that waits for the response.
-//! It is the one file that knows hyper: no task is spawned for a connection, and none stands between the socket and the
-//! journey.
+//! HTTP/1.1 in the task of the journey: one write for a plain request, one read for its response, and no buffer while idle.
+//! What is read and written is decided in the modules below; here alone it is done.
+
+mod body;
+mod head;
+mod scratch;
+mod upload;
+mod write;
 
 use std::{
-    fmt,
     future::poll_fn,
+    io::{self, IoSlice},
+    mem,
     pin::{Pin, pin},
     rc::Rc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
-use bytes::Bytes;
-use hyper::{
-    body::{Body, Frame},
-    client::conn::http1::{Connection, SendRequest, handshake},
-};
-use hyper_util::rt::TokioIo;
-use tokio::task::coop::unconstrained;
+use bytes::{Bytes, BytesMut};
+use http::Version;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-use super::{Answer, CLOSED, Failure, Incoming, broken_off, tls_fault};
+pub(crate) use self::scratch::Scratch;
+use self::{
+    body::{BadChunk, Delimited},
+    head::{Head, Parsed},
+    upload::{Broken, Upload},
+    write::{Outflow, Said},
+};
+use super::{Answer, CLOSED, Failure, Incoming, NOT_HTTP1, Piece, UNSENDABLE, broken_off, tls_fault};
 use crate::{
     error::{Class, Fault},
+    expectation::Expectation,
     payload::{Outgoing, Payload},
     wire::{Marks, Wire},
 };
 
+/// Bodies up to this length are written in one piece with their head: to copy them is cheaper than to write from two places.
+const SMALL: usize = 2 << 10;
+
+/// From this length on, what is left of a body is read to where it will stay.
+const LARGE: u64 = 32 << 10;
+
+/// What is read at once of a large body.
+const LARGE_PIECE: usize = 64 << 10;
+
+/// A head that came in pieces is looked at again with each of them while it is as short as this, and with each line after
+/// that: to parse a long one for each byte would take forever.
+const SHORT_HEAD: usize = 4 << 10;
+
+/// A connection of HTTP/1.1.
+#[derive(Debug)]
 pub(crate) struct Http1 {
-    sender: SendRequest<Payload>,
-    driver: Driver,
-    marks: Rc<Marks>,
+    wire: Wire,
+    scratch: Rc<Scratch>,
+    /// What was read and belongs to no head.
+    unread: Bytes,
+    /// The beginning of a head of which the rest is still to come.
+    partial: BytesMut,
+    /// What is still to come of the response.
+    body: Delimited,
+    /// Why the body will break off after what was handed up of it.
+    broken: Option<BadChunk>,
+    /// What is still to be written of the request.
+    upload: Option<Box<Upload>>,
+    /// Who hears interim responses.
+    expectation: Option<Expectation>,
+    /// What the server has answered in.
+    version: Version,
+    /// Whether the request that was sent last is a `HEAD`.
+    to_head: bool,
+    /// Whether neither side has said that the connection ends with this exchange.
+    keeps_alive: bool,
 }
 
 impl Http1 {
-    pub(crate) async fn start(wire: Wire) -> Result<Self, Fault> {
-        let marks = wire.marks();
-        let (sender, connection) = handshake(TokioIo::new(wire))
-            .await
-            .map_err(|error| Fault::new(Class::Protocol, "failed to start HTTP/1.1").because(error))?;
-        Ok(Self { sender, driver: Driver { connection: Some(connection) }, marks })
+    pub(crate) fn new(wire: Wire, scratch: Rc<Scratch>) -> Self {
+        Self {
+            wire,
+            scratch,
+            unread: Bytes::new(),
+            partial: BytesMut::new(),
+            body: Delimited::NOTHING,
+            broken: None,
+            upload: None,
+            expectation: None,
+            version: Version::HTTP_11,
+            to_head: false,
+            keeps_alive: true,
+        }
     }
 
     pub(crate) async fn send(&mut self, request: Outgoing) -> Result<Answer, Failure> {
-        let Self { sender, driver, marks } = self;
-        marks.reset();
-        // Both the answer and the frames of the body come into being while the connection is driven, which is done with
-        // the task's own waker: asking for them needs none. It must not count against the task's budget either, since a
-        // refusal would wake nobody.
-        let mut answer = pin!(unconstrained(sender.try_send_request(request)));
-        let answer = poll_fn(|cx| {
-            let progress = driver.drive(cx);
-            match answer.as_mut().poll(&mut nobody()) {
-                Poll::Pending if progress.is_ready() => Poll::Ready(None),
-                polled => polled.map(Some),
+        self.marks().reset();
+        let mut request = Some(request);
+        poll_fn(|cx| {
+            if let Some(request) = request.take() {
+                self.begin(request, cx)?;
             }
+            self.poll_answer(cx)
         })
-        .await;
+        .await
+    }
 
-        match answer {
-            Some(Ok(answer)) => Ok(answer.map(Incoming::Http1)),
-            Some(Err(mut error)) => {
-                let unsent = error.take_message().map(Box::new);
-                Err(Failure { fault: fault_of(error.into_error(), None), unsent })
+    /// Writes what can be written of `request` at once.
+    fn begin(&mut self, request: Outgoing, cx: &mut Context<'_>) -> Result<(), Failure> {
+        let said = Said::of(&request);
+        if self.version == Version::HTTP_10 && said.body == Outflow::Chunks {
+            // Another connection may lead to a server that knows them.
+            let fault = Fault::new(Class::Request, CHUNKS_TO_HTTP10);
+            return Err(Failure { fault, unsent: Some(Box::new(request)) });
+        }
+        self.keeps_alive = !said.closes;
+        self.to_head = said.is_head;
+        let Self { wire, scratch, version, upload, .. } = self;
+        let begun = scratch.writing(|out| {
+            write::head(out, &request, said, *version);
+            match request.body() {
+                Payload::Whole(body) if said.body != Outflow::Chunks => write_whole(wire, out, body, cx),
+                Payload::Whole(_) | Payload::Streamed(_) => Ok(Begun::Head(Bytes::copy_from_slice(out))),
             }
-            None => Err(Failure { fault: Fault::new(Class::Closed, CLOSED), unsent: None }),
+        });
+        match begun {
+            Ok(Begun::Whole) => Ok(()),
+            Ok(Begun::Some(rest)) => {
+                *upload = Some(rest);
+                Ok(())
+            }
+            Ok(Begun::Head(head)) => {
+                let rest = Upload::new(head, request.into_body(), said.body);
+                self.expectation = rest.expectation();
+                self.upload = Some(Box::new(rest));
+                Ok(())
+            }
+            Err(error) => {
+                // Where the first write to a socket fails, nothing has left; TLS may have written before it failed.
+                let unsent = self.wire.is_bare().then(|| Box::new(request));
+                Err(Failure { fault: fault_of(error), unsent })
+            }
         }
     }
 
-    /// See [`Connection::poll_frame`](super::Connection::poll_frame).
-    pub(crate) fn poll_frame(
+    /// The answer, while the rest of the request is written.
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Failure>> {
+        let pumped = self.pump(cx);
+        // What the server has said before it stopped to read comes first.
+        let answer = match self.poll_head(cx) {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => match pumped {
+                Ok(()) => return Poll::Pending,
+                Err(Broken::Wire(error)) => Err(fault_of(error)),
+                Err(Broken::Body(error)) => Err(Fault::new(Class::Request, UNSENDABLE).because(error)),
+            },
+        };
+        self.expectation = None;
+        Poll::Ready(answer.map_err(|fault| Failure { fault, unsent: None }))
+    }
+
+    /// Writes on, if there is anything left to write. What broke is not used again.
+    fn pump(&mut self, cx: &mut Context<'_>) -> Result<(), Broken> {
+        let Some(upload) = &mut self.upload else { return Ok(()) };
+        match upload.poll(&mut self.wire, cx) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(Ok(())) => {
+                self.upload = None;
+                Ok(())
+            }
+            Poll::Ready(Err(broken)) => {
+                self.upload = None;
+                self.keeps_alive = false;
+                Err(broken)
+            }
+        }
+    }
+
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Fault>> {
+        loop {
+            let Self { wire, scratch, unread, partial, .. } = self;
+            let polled: Poll<io::Result<_>> = scratch.reading(|input| {
+                let read = ready!(poll_read(wire, cx, input))?;
+                let input = &input[..read];
+                let mut is_worth_a_look = true;
+                if partial.is_empty() {
+                    *unread = Bytes::copy_from_slice(input);
+                } else {
+                    partial.extend_from_slice(input);
+                    is_worth_a_look =
+                        partial.len() < SHORT_HEAD || partial.len() >= head::MAX_HEAD || input.contains(&b'\n');
+                    if is_worth_a_look {
+                        *unread = mem::take(partial).freeze();
+                    }
+                }
+                Poll::Ready(Ok((read, is_worth_a_look)))
+            });
+            let (read, is_worth_a_look) = ready!(polled).map_err(fault_of)?;
+            if read == 0 {
+                return Poll::Ready(Err(Fault::new(Class::Closed, CLOSED).because(ENDED)));
+            }
+            if is_worth_a_look && let Some(head) = self.head()? {
+                return Poll::Ready(Ok(self.answer(*head)));
+            }
+        }
+    }
+
+    /// The head that what was read begins with, after any interim responses.
+    fn head(&mut self) -> Result<Option<Box<Head>>, Fault> {
+        while !self.unread.is_empty() {
+            let parsed = head::parse(&self.unread, self.to_head)
+                .map_err(|error| Fault::new(Class::Protocol, NOT_HTTP1).because(error))?;
+            match parsed {
+                Parsed::Partial => {
+                    self.partial = BytesMut::from(mem::take(&mut self.unread));
+                    break;
+                }
+                Parsed::Interim(status, length) => {
+                    if let Some(expectation) = &self.expectation {
+                        expectation.said(status);
+                    }
+                    self.take(length);
+                }
+                Parsed::Final(head) => return Ok(Some(head)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn answer(&mut self, head: Head) -> Answer {
+        let Head { response, length, body, keeps_alive } = head;
+        self.take(length);
+        self.body = body;
+        self.keeps_alive &= keeps_alive;
+        self.version = response.version();
+        let announced = self.body.announced();
+        response.map(|()| Incoming::Http1(announced))
+    }
+
+    /// Takes so many bytes of what was read, and lets go of its memory with the last of them.
+    fn take(&mut self, count: usize) -> Bytes {
+        if count == self.unread.len() { mem::take(&mut self.unread) } else { self.unread.split_to(count) }
+    }
+
+    /// See [`Connection::poll_piece`](super::Connection::poll_piece).
+    pub(crate) fn poll_piece(
         &mut self,
-        body: &mut hyper::body::Incoming,
+        keep: bool,
         received: u64,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        let progress = self.driver.drive(cx);
-        let mut frame = unconstrained(poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)));
-        match Pin::new(&mut frame).poll(&mut nobody()) {
-            Poll::Ready(frame) => {
-                Poll::Ready(frame.map(|frame| frame.map_err(|error| fault_of(error, Some(received)))))
+    ) -> Poll<Option<Result<Piece, Fault>>> {
+        // A server that does not want the rest of the request may still answer to the end.
+        if let Err(Broken::Body(error)) = self.pump(cx) {
+            return Poll::Ready(Some(Err(Fault::new(Class::Body, broken_off(received)).because(error))));
+        }
+        let piece = loop {
+            match &mut self.body {
+                Delimited::Length(0) => break Ok(None),
+                Delimited::Chunks(chunks) if self.broken.is_none() && chunks.is_done() => {
+                    break chunks.take_trailers().map(|trailers| trailers.map(Piece::Trailers)).map_err(Cause::Chunk);
+                }
+                _ => {}
             }
-            Poll::Pending if progress.is_ready() => {
-                Poll::Ready(Some(Err(Fault::new(Class::Body, broken_off(received)))))
+            if let Some(bad) = self.broken {
+                break Err(Cause::Chunk(bad));
             }
-            Poll::Pending => Poll::Pending,
+            let polled = match self.read_before() {
+                Some(piece) => Ok(Some(piece)),
+                None => ready!(self.poll_body(keep, cx)),
+            };
+            // Of chunks, what was read may have been anything but data.
+            if !matches!(polled, Ok(Some(Piece::Skipped(0)))) {
+                break polled;
+            }
+        };
+        Poll::Ready(match piece {
+            Ok(piece) => piece.map(Ok),
+            Err(cause) => {
+                self.keeps_alive = false;
+                Some(Err(cause.fault(received)))
+            }
+        })
+    }
+
+    /// What came with the head.
+    fn read_before(&mut self) -> Option<Piece> {
+        if self.unread.is_empty() {
+            return None;
+        }
+        let all = self.unread.len();
+        match &mut self.body {
+            Delimited::Length(left) => {
+                let count = usize::try_from(*left).unwrap_or(usize::MAX).min(all);
+                *left -= count as u64;
+                Some(Piece::Data(self.take(count)))
+            }
+            Delimited::Close => Some(Piece::Data(self.take(all))),
+            Delimited::Chunks(_) => {
+                let unread = mem::take(&mut self.unread);
+                Some(self.decode(&unread, true))
+            }
         }
     }
 
-    /// Whether the connection is open, has nothing more to read or write, and takes another request.
+    /// Undoes the chunks in what was read; what follows them stays.
+    fn decode(&mut self, input: &[u8], keep: bool) -> Piece {
+        let Delimited::Chunks(chunks) = &mut self.body else { return Piece::Skipped(0) };
+        let (mut skipped, mut kept) = (0, BytesMut::new());
+        let decoded = chunks.decode(input, |data| {
+            skipped += data.len() as u64;
+            if keep {
+                kept.reserve(if kept.is_empty() { input.len() } else { 0 });
+                kept.extend_from_slice(data);
+            }
+        });
+        match decoded {
+            Ok(used) if used < input.len() => self.unread = Bytes::copy_from_slice(&input[used..]),
+            Ok(_) => {}
+            Err(bad) => self.broken = Some(bad),
+        }
+        if kept.is_empty() { Piece::Skipped(skipped) } else { Piece::Data(kept.freeze()) }
+    }
+
+    /// Reads once of the body.
+    fn poll_body(&mut self, keep: bool, cx: &mut Context<'_>) -> Poll<Result<Option<Piece>, Cause>> {
+        if keep && let Delimited::Length(left @ LARGE..) = self.body {
+            return self.poll_large(left, cx);
+        }
+        let scratch = Rc::clone(&self.scratch);
+        scratch.reading(|input| {
+            let read = ready!(poll_read(&mut self.wire, cx, input)).map_err(Cause::Wire)?;
+            let input = &input[..read];
+            let piece = match &mut self.body {
+                Delimited::Close if read == 0 => {
+                    self.body = Delimited::NOTHING;
+                    return Poll::Ready(Ok(None));
+                }
+                _ if read == 0 => return Poll::Ready(Err(Cause::End)),
+                Delimited::Chunks(_) => return Poll::Ready(Ok(Some(self.decode(input, keep)))),
+                Delimited::Close => input,
+                Delimited::Length(left) => {
+                    let (piece, surplus) = input.split_at(usize::try_from(*left).unwrap_or(usize::MAX).min(read));
+                    *left -= piece.len() as u64;
+                    self.unread = Bytes::copy_from_slice(surplus);
+                    piece
+                }
+            };
+            Poll::Ready(Ok(Some(if keep {
+                Piece::Data(Bytes::copy_from_slice(piece))
+            } else {
+                Piece::Skipped(piece.len() as u64)
+            })))
+        })
+    }
+
+    /// Reads once of a body of which much is left, to where it will stay.
+    fn poll_large(&mut self, left: u64, cx: &mut Context<'_>) -> Poll<Result<Option<Piece>, Cause>> {
+        // Of what is read to the last place of a buffer, the runtime would ask the socket for more.
+        let room = usize::try_from(left).map_or(LARGE_PIECE, |left| (left + 1).min(LARGE_PIECE));
+        let mut piece = BytesMut::with_capacity(room);
+        // It keeps nothing between its polls, and so can be made anew for each.
+        let read = ready!(pin!(self.wire.read_buf(&mut piece)).poll(cx)).map_err(Cause::Wire)?;
+        if read == 0 {
+            return Poll::Ready(Err(Cause::End));
+        }
+        if read as u64 > left {
+            self.unread = piece.split_off(left as usize).freeze();
+        }
+        self.body = Delimited::Length(left - piece.len() as u64);
+        Poll::Ready(Ok(Some(Piece::Data(piece.freeze()))))
+    }
+
+    /// Whether the exchange is over on both sides, the connection is open, and nothing has come that nobody asked for.
     pub(crate) fn is_ready(&mut self) -> bool {
+        let is_over = self.body.is_done() && self.upload.is_none() && self.broken.is_none();
+        if !self.keeps_alive || !is_over || !self.unread.is_empty() || !self.partial.is_empty() {
+            return false;
+        }
         // Nobody waits for an idle connection. A task's waker left in it would keep the memory of that task after its
         // end, for as long as the connection is idle.
-        self.driver.drive(&mut nobody()).is_pending() && self.sender.is_ready()
+        let Self { wire, scratch, .. } = self;
+        let mut nobody = Context::from_waker(Waker::noop());
+        scratch.reading(|input| poll_read(wire, &mut nobody, input).is_pending())
     }
 
     /// Whether an idle connection can still be used, by everything that has arrived at its socket until now.
     pub(crate) fn is_alive(&mut self) -> bool {
-        let marks = Rc::clone(&self.marks);
+        let marks = Rc::clone(self.marks());
         marks.probing(|| self.is_ready())
     }
 
     pub(crate) fn marks(&self) -> &Rc<Marks> {
-        &self.marks
+        self.wire.marks()
     }
 }
 
-impl fmt::Debug for Http1 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Http1").finish_non_exhaustive()
-    }
+/// What has been written of a request.
+enum Begun {
+    Whole,
+    Some(Box<Upload>),
+    /// Nothing: this is its head.
+    Head(Bytes),
 }
 
-fn nobody() -> Context<'static> {
-    Context::from_waker(Waker::noop())
-}
-
-/// The half of a connection that reads and writes.
-struct Driver {
-    /// `None` once it has ended. It is dropped at once, since what waits for it is answered by its drop.
-    connection: Option<Connection<TokioIo<Wire>, Payload>>,
-}
-
-impl Driver {
-    /// Reads and writes what can be; ready once the connection has ended. Its error goes to the request that waits for
-    /// it; where none does, the connection is merely not used again.
-    fn drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(connection) = &mut self.connection {
-            if Pin::new(connection).poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            self.connection = None;
-        }
-        Poll::Ready(())
-    }
-}
-
-/// Sorts hyper's errors into classes; `received` is the bytes of body that have come, if the head has.
-fn fault_of(error: hyper::Error, received: Option<u64>) -> Fault {
-    let fault = if let Some(fault) = of_tls(&error) {
-        fault
-    } else if let Some(received) = received {
-        Fault::new(Class::Body, broken_off(received))
-    } else if error.is_parse() {
-        Fault::new(Class::Protocol, "the server's answer is not HTTP/1.1")
-    } else if error.is_user() {
-        Fault::new(Class::Request, "the request cannot be sent")
+/// Writes a request whose body is at hand.
+fn write_whole(wire: &mut Wire, head: &mut Vec<u8>, body: &Bytes, cx: &mut Context<'_>) -> io::Result<Begun> {
+    let all = head.len() + body.len();
+    let mut wire = Pin::new(wire);
+    let (polled, body) = if body.len() <= SMALL {
+        head.extend_from_slice(body);
+        (wire.as_mut().poll_write(cx, head), Bytes::new())
     } else {
-        Fault::new(Class::Closed, CLOSED)
+        (wire.as_mut().poll_write_vectored(cx, &[IoSlice::new(head), IoSlice::new(body)]), body.clone())
     };
-    fault.because(error)
+    let written = match polled {
+        Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+        Poll::Ready(written) => written?,
+        Poll::Pending => 0,
+    };
+    // TLS may have taken what the socket has not.
+    if written == all && wire.poll_flush(cx)?.is_ready() {
+        return Ok(Begun::Whole);
+    }
+    let rest_of_head = Bytes::copy_from_slice(head.get(written..).unwrap_or_default());
+    let rest_of_body = body.slice(written.saturating_sub(head.len())..);
+    let rest = [rest_of_head, rest_of_body].into_iter().filter(|piece| !piece.is_empty());
+    Ok(Begun::Some(Box::new(Upload::rest(rest))))
 }
 
-/// The error of the wire is somewhere among the causes.
-fn of_tls(error: &hyper::Error) -> Option<Fault> {
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref() {
-            return tls_fault(error);
-        }
-        cause = error.source();
-    }
-    None
+fn poll_read(wire: &mut Wire, cx: &mut Context<'_>, input: &mut [u8]) -> Poll<io::Result<usize>> {
+    let mut input = ReadBuf::new(input);
+    ready!(Pin::new(wire).poll_read(cx, &mut input))?;
+    Poll::Ready(Ok(input.filled().len()))
 }
+
+/// Why a body broke off.
+enum Cause {
+    Wire(io::Error),
+    Chunk(BadChunk),
+    End,
+}
+
+impl Cause {
+    fn fault(self, received: u64) -> Fault {
+        let fault = || Fault::new(Class::Body, broken_off(received));
+        match self {
+            Self::Wire(error) => tls_fault(&error).unwrap_or_else(fault).because(error),
+            Self::Chunk(bad) => fault().because(bad),
+            Self::End => fault().because(ENDED),
+        }
+    }
+}
+
+/// What a connection that broke means for a request that was not answered.
+fn fault_of(error: io::Error) -> Fault {
+    tls_fault(&error).unwrap_or_else(|| Fault::new(Class::Closed, CLOSED)).because(error)
+}
+
+const ENDED: &str = "the connection was closed in the middle of a message";
+
+const CHUNKS_TO_HTTP10: &str = "its body is sent in chunks, which the server does not know: it answers in HTTP/1.0";

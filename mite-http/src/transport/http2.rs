@@ -144,7 +144,7 @@ impl Drop for Stream {
 impl Stream {
     /// Starts HTTP/2 on `wire`.
     pub(crate) async fn first(wire: Wire, remote: Option<SocketAddr>) -> Result<Self, Fault> {
-        let marks = wire.marks();
+        let marks = Rc::clone(wire.marks());
         let scheme = if wire.is_tls() { Scheme::HTTPS } else { Scheme::HTTP };
         let (sender, driver) = Builder::new()
             .initial_window_size(STREAM_WINDOW)

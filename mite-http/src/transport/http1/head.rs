@@ -1,0 +1,198 @@
+//! The head of a response: from bytes to its status, its headers, and where its body will end.
+//! It is separate from the connection because it is a function of bytes alone, by RFC 9112 and as strict as hyper.
+
+use std::{error::Error, fmt, mem::MaybeUninit};
+
+use bytes::Bytes;
+use http::{
+    HeaderName, HeaderValue, Response, StatusCode, Version,
+    header::{CONNECTION, CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING},
+};
+use httparse::{ParserConfig, Status};
+
+use super::body::Delimited;
+
+/// The most bytes that a head may have, as with hyper.
+pub(super) const MAX_HEAD: usize = 408 << 10;
+
+/// The most headers that a head may have, as with hyper.
+pub(super) const MAX_HEADERS: usize = 100;
+
+/// `Content-Length` says no more than this: what is above has a meaning of its own with hyper.
+const MAX_LENGTH: u64 = u64::MAX - 2;
+
+/// What a head begins with.
+#[derive(Debug)]
+pub(super) enum Parsed {
+    /// More is to come of it.
+    Partial,
+    /// It was of a response before the final one, which has none of what is asked for here, and had so many bytes.
+    Interim(StatusCode, usize),
+    Final(Box<Head>),
+}
+
+/// The head of a final response.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) response: Response<()>,
+    /// How many bytes it has.
+    pub(super) length: usize,
+    pub(super) body: Delimited,
+    /// Whether its server keeps the connection open.
+    pub(super) keeps_alive: bool,
+}
+
+/// Why a head is none.
+#[derive(Debug)]
+pub(super) enum Malformed {
+    Syntax(httparse::Error),
+    Status,
+    Header(http::Error),
+    TooLarge,
+    /// RFC 9112, 6.1: HTTP/1.0 knows no chunks, and whoever is between may have taken the body for something else.
+    ChunksInHttp10,
+    ContentLength,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Syntax(error) => write!(f, "its head: {error}"),
+            Self::Status => f.write_str("its status is not one of three digits from 100 on"),
+            Self::Header(error) => write!(f, "its headers: {error}"),
+            Self::TooLarge => write!(f, "its head has more than {MAX_HEAD} bytes"),
+            Self::ChunksInHttp10 => f.write_str("it has a Transfer-Encoding, which HTTP/1.0 does not know"),
+            Self::ContentLength => f.write_str("its Content-Length is not one number"),
+        }
+    }
+}
+
+impl Error for Malformed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        None
+    }
+}
+
+/// Parses what `bytes` begin with. `to_head` is whether the request was a `HEAD`, whose answer has no body.
+pub(super) fn parse(bytes: &Bytes, to_head: bool) -> Result<Parsed, Malformed> {
+    let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut parsed = httparse::Response::new(&mut []);
+    let config = ParserConfig::default();
+    let length = match config.parse_response_with_uninit_headers(&mut parsed, bytes, &mut headers) {
+        Ok(Status::Complete(length)) if length > MAX_HEAD => return Err(Malformed::TooLarge),
+        Ok(Status::Complete(length)) => length,
+        Ok(Status::Partial) if bytes.len() >= MAX_HEAD => return Err(Malformed::TooLarge),
+        Ok(Status::Partial) => return Ok(Parsed::Partial),
+        Err(error) => return Err(Malformed::Syntax(error)),
+    };
+    let status = StatusCode::from_u16(parsed.code.unwrap_or_default()).map_err(|_| Malformed::Status)?;
+    if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(Parsed::Interim(status, length));
+    }
+    let version = if parsed.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
+    let mut said = Said { version, ..Said::default() };
+    let mut map = HeaderMap::with_capacity(parsed.headers.len());
+    for header in &*parsed.headers {
+        let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|error| Malformed::Header(error.into()))?;
+        let value = HeaderValue::from_maybe_shared(bytes.slice_ref(header.value))
+            .map_err(|error| Malformed::Header(error.into()))?;
+        said.hear(&name, &value);
+        map.append(name, value);
+    }
+    let body = said.body(status, to_head)?;
+    let mut response = Response::new(());
+    *response.status_mut() = status;
+    *response.version_mut() = version;
+    *response.headers_mut() = map;
+    Ok(Parsed::Final(Box::new(Head { response, length, body, keeps_alive: said.keeps_alive(status) })))
+}
+
+/// What the headers have said of the message that they begin.
+#[derive(Debug, Default)]
+struct Said {
+    version: Version,
+    closes: bool,
+    keeps: bool,
+    coded: bool,
+    /// Whether the last coding of all is that of chunks.
+    chunked: bool,
+    length: Length,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Length {
+    #[default]
+    Unsaid,
+    Is(u64),
+    Wrong,
+}
+
+impl Said {
+    fn hear(&mut self, name: &HeaderName, value: &HeaderValue) {
+        if *name == CONTENT_LENGTH {
+            self.length = self.length.and(value);
+        } else if *name == TRANSFER_ENCODING {
+            self.coded = true;
+            self.chunked = ends_in_chunked(value);
+        } else if *name == CONNECTION {
+            self.closes |= has_token(value, "close");
+            self.keeps |= has_token(value, "keep-alive");
+        }
+    }
+
+    /// Where the body ends (RFC 9112, 6.3).
+    fn body(&self, status: StatusCode, to_head: bool) -> Result<Delimited, Malformed> {
+        let has_none = to_head
+            || matches!(status, StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        match self.length {
+            _ if has_none => Ok(Delimited::NOTHING),
+            _ if self.coded && self.version == Version::HTTP_10 => Err(Malformed::ChunksInHttp10),
+            _ if self.chunked => Ok(Delimited::chunks()),
+            _ if self.coded => Ok(Delimited::Close),
+            Length::Is(length) if length <= MAX_LENGTH => Ok(Delimited::Length(length)),
+            Length::Is(_) | Length::Wrong => Err(Malformed::ContentLength),
+            Length::Unsaid => Ok(Delimited::Close),
+        }
+    }
+
+    fn keeps_alive(&self, status: StatusCode) -> bool {
+        // What speaks another protocol from now on is no connection of HTTP any more; and a message that has two ends may be
+        // two messages to somebody else (RFC 9112, 6.3).
+        let is_whole = status != StatusCode::SWITCHING_PROTOCOLS && !(self.coded && self.length != Length::Unsaid);
+        is_whole && !self.closes && (self.keeps || self.version == Version::HTTP_11)
+    }
+}
+
+impl Length {
+    /// The same, once another header has been heard. What is said more than once must be the same each time.
+    fn and(self, value: &HeaderValue) -> Self {
+        let Ok(text) = value.to_str() else { return Self::Wrong };
+        text.split(',').fold(self, |known, said| match (known, digits(said.trim().as_bytes())) {
+            (Self::Unsaid, Some(length)) => Self::Is(length),
+            (Self::Is(known), Some(length)) if known == length => Self::Is(known),
+            _ => Self::Wrong,
+        })
+    }
+}
+
+/// A number of nothing but digits.
+fn digits(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0_u64, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+/// Whether a list of tokens has this one.
+pub(super) fn has_token(value: &HeaderValue, token: &str) -> bool {
+    value.to_str().is_ok_and(|list| list.split(',').any(|given| given.trim().eq_ignore_ascii_case(token)))
+}
+
+/// Whether the last of a list of codings is that of chunks.
+pub(super) fn ends_in_chunked(value: &HeaderValue) -> bool {
+    let Ok(list) = value.to_str() else { return false };
+    list.rsplit(',').next().is_some_and(|last| last.trim().eq_ignore_ascii_case("chunked"))
+}

@@ -22,10 +22,11 @@ use crate::{
     exchange::{Exchange, Reply},
     first_byte,
     origin::{Opening, Way},
-    payload::{Account, Outgoing},
+    outgoing::Outgoing,
+    payload::{Account, Payload},
     policy::{Connections, Policy},
     pool::Pool,
-    target::{Sites, Target},
+    target::Sites,
     timing::Timings,
     transport::{Answer, Connection, Failure},
     worker::Worker,
@@ -85,25 +86,25 @@ impl Client {
         &self.worker.sites
     }
 
-    /// Sends `request` to the server of `target` and reads the whole response; `account` is that of its body.
+    /// Sends `request` to its server and reads the whole response; `account` is that of its body.
     ///
     /// If this is dropped before its end, its connection is closed.
     pub(crate) async fn carry_out(
         &self,
-        target: &Target,
-        request: Outgoing,
+        request: Outgoing<'_>,
+        payload: Payload,
         account: &Account,
         limits: Limits,
         wish: &Wish,
     ) -> (Timings, Result<(Reply, Option<SocketAddr>), Fault>) {
-        if let Err(fault) = self.connector.prepare(target.site().url()).await {
+        if let Err(fault) = self.connector.prepare(request.target.site().url()).await {
             return (Timings::starting(Instant::now()), Err(fault));
         }
         let mut timings = Timings::starting(Instant::now());
         let start = timings.start();
         let outcome = {
             let whole = pin!(async {
-                let exchange = self.open(target, request, limits, &mut timings).await?;
+                let exchange = self.open(request, payload, limits, &mut timings).await?;
                 let remote = exchange.remote();
                 Ok((exchange.read_whole(wish, account).await?, remote))
             });
@@ -117,36 +118,36 @@ impl Client {
         (timings, outcome)
     }
 
-    /// Sends `request` to the server of `target` and waits for the head of the response. With it comes when the request must
+    /// Sends `request` to its server and waits for the head of the response. With it comes when the request must
     /// be done. The end is for the caller to note.
     pub(crate) async fn begin(
         &self,
-        target: &Target,
-        request: Outgoing,
+        request: Outgoing<'_>,
+        payload: Payload,
         limits: Limits,
     ) -> (Timings, Result<(Box<Exchange>, Pin<Box<Sleep>>), Fault>) {
-        if let Err(fault) = self.connector.prepare(target.site().url()).await {
+        if let Err(fault) = self.connector.prepare(request.target.site().url()).await {
             return (Timings::starting(Instant::now()), Err(fault));
         }
         let mut timings = Timings::starting(Instant::now());
         let since = limits.since.unwrap_or(timings.start());
         let deadline = Box::pin(sleep(limits.left(since)));
-        let outcome = match timeout_at(deadline.deadline(), self.open(target, request, limits, &mut timings)).await {
+        let outcome = match timeout_at(deadline.deadline(), self.open(request, payload, limits, &mut timings)).await {
             Ok(outcome) => outcome,
             Err(_elapsed) => Err(limits.elapsed()),
         };
         (timings, outcome.map(|exchange| (exchange, deadline)))
     }
 
-    /// Sends `request` to the server of `target` and waits for the head of the response.
+    /// Sends `request` to its server and waits for the head of the response.
     async fn open(
         &self,
-        target: &Target,
-        mut request: Outgoing,
+        mut request: Outgoing<'_>,
+        mut payload: Payload,
         limits: Limits,
         timings: &mut Timings,
     ) -> Result<Box<Exchange>, Fault> {
-        let site = target.site();
+        let site = request.target.site();
         let origin = self.pool.origin(site.name(), || self.connector.version(site.url()));
         let mut again = 0;
         loop {
@@ -164,12 +165,12 @@ impl Client {
                 }
             }
             if self.closes_each && !connection.is_shared() {
-                request.headers_mut().entry(CONNECTION).or_insert(CLOSE);
+                request.headers.to_mut().entry(CONNECTION).or_insert(CLOSE);
             }
             if let Some(proxy) = connection.forward_proxy() {
-                proxy.make_over(&mut request, target.url())?;
+                request.make_over(proxy.authorization());
             }
-            match send_on(&mut connection, request, limits.first_byte, timings).await {
+            match send_on(&mut connection, &request, payload, limits.first_byte, timings).await {
                 Ok(answer) => return Ok(Exchange::new(answer, connection, origin, Rc::clone(&self.pool))),
                 // The connection was closed between the check and the first byte, or the server has not begun with the
                 // request: it can go elsewhere.
@@ -180,7 +181,7 @@ impl Client {
                     if again > MOST_AGAIN {
                         return Err(fault);
                     }
-                    request = *unsent;
+                    payload = unsent;
                 }
                 Err(Failure { fault, unsent: None }) => {
                     let Some(idle_for) = idle_for else { return Err(fault) };
@@ -208,14 +209,15 @@ impl Client {
 
 async fn send_on(
     connection: &mut Connection,
-    request: Outgoing,
+    request: &Outgoing<'_>,
+    payload: Payload,
     first_byte: Option<Duration>,
     timings: &mut Timings,
 ) -> Result<Answer, Failure> {
     timings.transferring();
     let outcome = match first_byte {
-        None => connection.send(request).await,
-        Some(limit) => first_byte::send_within(limit, connection, request).await,
+        None => connection.send(request, payload).await,
+        Some(limit) => first_byte::send_within(limit, connection, request, payload).await,
     };
     timings.transferred(connection.sent(), connection.first_byte());
     outcome

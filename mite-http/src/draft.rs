@@ -3,7 +3,7 @@
 
 pub(crate) mod options;
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -22,7 +22,8 @@ use crate::{
     headers,
     multipart::Multipart,
     name::Name,
-    payload::{Outgoing, Payload},
+    outgoing::Outgoing,
+    payload::Payload,
     redirect::{self, Follow},
     target::{Sites, Target},
 };
@@ -249,36 +250,38 @@ impl Draft {
     }
 
     /// The request as it goes out with `payload` and `headers`, which are [`all_headers`](Self::all_headers) and perhaps more.
-    pub(crate) fn outgoing(&self, payload: Payload, mut headers: HeaderMap) -> Result<Outgoing, HttpError> {
-        let uri =
-            self.target.uri().map_err(|error| self.error(Fault::new(Class::Request, "its URL").because(error)))?;
-        match &payload {
-            Payload::Streamed(streamed) => streamed.describe(&mut headers).map_err(|mistake| self.mistake(mistake))?,
+    pub(crate) fn outgoing<'a>(
+        &'a self,
+        payload: &Payload,
+        mut headers: Cow<'a, HeaderMap>,
+    ) -> Result<Outgoing<'a>, HttpError> {
+        match payload {
+            Payload::Streamed(streamed) => {
+                streamed.describe(headers.to_mut()).map_err(|mistake| self.mistake(mistake))?;
+            }
             // A stream that turned out to be empty.
             Payload::Whole(bytes) if self.content().is_none() => self.check_length(bytes.len(), &mut headers)?,
             Payload::Whole(_) => {}
         }
-        let mut request = http::Request::new(payload);
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = uri;
-        *request.headers_mut() = headers;
-        Ok(request)
+        Ok(Outgoing::new(&self.method, &self.target, headers))
     }
 
     /// The headers that the request has by itself, with `defaults` where it has none of its own.
-    pub(crate) fn all_headers(&self, defaults: Option<&HeaderMap>) -> Result<HeaderMap, HttpError> {
+    pub(crate) fn all_headers(&self, defaults: Option<&HeaderMap>) -> Result<Cow<'_, HeaderMap>, HttpError> {
         let headers = self.target.site().headers();
-        let mut headers = headers
-            .map_err(|error| self.error(Fault::new(Class::Request, "its host").because(error.to_string())))?
-            .clone();
+        let mut headers = Cow::Borrowed(
+            headers.map_err(|error| self.error(Fault::new(Class::Request, "its host").because(error.to_string())))?,
+        );
         if let Some(defaults) = defaults {
-            headers::replace(&mut headers, defaults);
+            headers::replace(headers.to_mut(), defaults);
         }
         if self.said().is_some_and(|options| options.left_origin) {
             // The journey has these from the session; what the request says itself was left out when it was redirected.
-            headers::remove(&mut headers, redirect::is_confidential);
+            headers::remove(headers.to_mut(), redirect::is_confidential);
         }
-        headers::replace(&mut headers, &self.headers);
+        if !self.headers.is_empty() {
+            headers::replace(headers.to_mut(), &self.headers);
+        }
         if let Some(content) = self.content() {
             self.check_length(content.len(), &mut headers)?;
         }
@@ -286,7 +289,7 @@ impl Draft {
     }
 
     /// A length that is not the body's would make the next request part of this one.
-    fn check_length(&self, length: usize, headers: &mut HeaderMap) -> Result<(), HttpError> {
+    fn check_length(&self, length: usize, headers: &mut Cow<'_, HeaderMap>) -> Result<(), HttpError> {
         let is_said = headers.contains_key(CONTENT_LENGTH);
         let expects_body = matches!(self.method, Method::POST | Method::PUT | Method::PATCH);
         let must_be_said = expects_body && length == 0;
@@ -299,7 +302,7 @@ impl Draft {
             return Err(self.mistake(format!("its Content-Length is not that of its body, {length} bytes")));
         }
         if must_be_said {
-            headers.insert(CONTENT_LENGTH, value);
+            headers.to_mut().insert(CONTENT_LENGTH, value);
         }
         Ok(())
     }

@@ -10,7 +10,8 @@ use tokio::time::timeout;
 
 use crate::{
     error::{Class, Fault},
-    payload::Outgoing,
+    outgoing::Outgoing,
+    payload::Payload,
     transport::{Answer, Connection, Failure},
 };
 
@@ -18,10 +19,11 @@ use crate::{
 pub(crate) async fn send_within(
     limit: Duration,
     connection: &mut Connection,
-    request: Outgoing,
+    request: &Outgoing<'_>,
+    payload: Payload,
 ) -> Result<Answer, Failure> {
     let marks = Rc::clone(connection.marks());
-    let mut answer = Box::pin(connection.send(request));
+    let mut answer = Box::pin(connection.send(request, payload));
     let mut wait = limit;
     loop {
         if let Ok(answer) = timeout(wait, answer.as_mut()).await {

@@ -100,6 +100,7 @@ mod name;
 mod network;
 mod opened;
 mod origin;
+mod outgoing;
 mod payload;
 #[cfg(test)]
 mod peers;

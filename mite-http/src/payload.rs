@@ -30,9 +30,6 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// The pieces of a body that are not all at hand.
 pub(crate) type Pieces = Pin<Box<dyn Stream<Item = Result<Bytes, BoxError>> + Send>>;
 
-/// A request as it goes out: the URI in origin form, and every header that is to be sent but `Content-Length`.
-pub(crate) type Outgoing = http::Request<Payload>;
-
 /// A body that is sent.
 #[derive(Debug)]
 pub(crate) enum Payload {

@@ -25,7 +25,8 @@ use crate::{
     body::Body,
     draft::Draft,
     error::Fault,
-    payload::Outgoing,
+    outgoing::Outgoing,
+    payload::Payload,
     target::Target,
     transport::Connection,
 };
@@ -243,10 +244,18 @@ pub(crate) fn url(address: SocketAddr, path: &str) -> Url {
 }
 
 /// A request as the session would hand it down.
-pub(crate) fn outgoing(method: Method, url: &Url, body: impl Into<Bytes>) -> Outgoing {
+pub(crate) fn outgoing(method: Method, url: &Url, body: impl Into<Bytes>) -> Draft {
     let mut draft = Draft::to(method, Target::of(url.clone()));
     draft.body(Body::from(body.into()));
-    draft.outgoing(draft.payload().unwrap(), draft.all_headers(None).unwrap()).unwrap()
+    draft
+}
+
+impl Draft {
+    /// The two halves in which it is handed down.
+    pub(crate) fn halves(&self) -> (Outgoing<'_>, Payload) {
+        let payload = self.payload().unwrap();
+        (self.outgoing(&payload, self.all_headers(None).unwrap()).unwrap(), payload)
+    }
 }
 
 /// An address that refuses connections, for as long as the socket is held: it is bound, so that no other test gets the
@@ -258,8 +267,12 @@ pub(crate) fn nobody() -> (SocketAddr, TcpSocket) {
 }
 
 /// The body of what a server answers over `connection`.
-pub(crate) async fn ask(connection: &mut Connection, request: Outgoing) -> Result<Bytes, Fault> {
-    let answer = connection.send(request).await.map_err(|failure| failure.fault)?;
+pub(crate) async fn ask(connection: &mut Connection, draft: &Draft) -> Result<Bytes, Fault> {
+    let (mut request, payload) = draft.halves();
+    if let Some(proxy) = connection.forward_proxy() {
+        request.make_over(proxy.authorization());
+    }
+    let answer = connection.send(&request, payload).await.map_err(|failure| failure.fault)?;
     let wish = Wish { max: u64::MAX, discard: false, decode: false };
     Arriving::new(answer.into_body()).gather(connection, &wish).await
 }

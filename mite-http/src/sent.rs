@@ -1,7 +1,7 @@
 //! A request as it was sent: what the journey asked for, and what the session added.
 //! It is separate from the draft because it is kept with the response, on whatever thread that goes to.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use http::{
     HeaderMap, HeaderValue, Method,
@@ -13,7 +13,8 @@ use crate::{
     curl,
     draft::Draft,
     error::{Fault, HttpError},
-    payload::{Outgoing, Payload},
+    outgoing::Outgoing,
+    payload::Payload,
 };
 
 #[derive(Debug, Clone)]
@@ -45,7 +46,7 @@ impl Sent {
     /// # Errors
     ///
     /// Class `request`, if it makes no sense.
-    pub(crate) fn outgoing(&self, payload: Payload) -> Result<Outgoing, HttpError> {
+    pub(crate) fn outgoing(&self, payload: &Payload) -> Result<Outgoing<'_>, HttpError> {
         self.draft.outgoing(payload, self.headers()?)
     }
 
@@ -54,20 +55,20 @@ impl Sent {
     /// # Errors
     ///
     /// Class `request`, if the request makes no sense; then it was not sent.
-    pub(crate) fn headers(&self) -> Result<HeaderMap, HttpError> {
+    pub(crate) fn headers(&self) -> Result<Cow<'_, HeaderMap>, HttpError> {
         let mut headers = self.draft.all_headers(self.defaults.as_deref())?;
         if self.accepts_codings {
-            headers.entry(ACCEPT_ENCODING).or_insert(CODINGS);
+            headers.to_mut().entry(ACCEPT_ENCODING).or_insert(CODINGS);
         }
         self.add_cookie(&mut headers);
         Ok(headers)
     }
 
-    fn add_cookie(&self, headers: &mut HeaderMap) {
+    fn add_cookie(&self, headers: &mut Cow<'_, HeaderMap>) {
         if let Some(cookie) = &self.cookie
             && !headers.contains_key(COOKIE)
         {
-            headers.insert(COOKIE, cookie.clone());
+            headers.to_mut().insert(COOKIE, cookie.clone());
         }
     }
 

@@ -147,9 +147,9 @@ impl Session {
     ) -> Result<Response, HttpError> {
         let (sent, payload) = self.prepared(draft).await?;
         let account = payload.account();
-        let request = sent.outgoing(payload)?;
+        let request = sent.outgoing(&payload)?;
         let wish = self.settings.wish(sent.draft.said());
-        let (timings, outcome) = self.client.carry_out(&sent.draft.target, request, &account, limits, &wish).await;
+        let (timings, outcome) = self.client.carry_out(request, payload, &account, limits, &wish).await;
         if let Ok((reply, _)) = &outcome {
             self.keep_cookies(&sent, &reply.head.headers);
         }
@@ -165,9 +165,9 @@ impl Session {
     ) -> Result<Opened, HttpError> {
         let (sent, payload) = self.prepared(draft).await?;
         let account = payload.account();
-        let request = sent.outgoing(payload)?;
+        let request = sent.outgoing(&payload)?;
         let decode = self.settings.decodes(sent.draft.said());
-        let (mut timings, outcome) = self.client.begin(&sent.draft.target, request, limits).await;
+        let (mut timings, outcome) = self.client.begin(request, payload, limits).await;
         match outcome {
             Ok((exchange, deadline)) => {
                 let remote = exchange.remote();

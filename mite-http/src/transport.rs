@@ -25,7 +25,8 @@ use crate::{
     connector::{ForwardProxy, Opened},
     error::Fault,
     network::Http1,
-    payload::Outgoing,
+    outgoing::Outgoing,
+    payload::Payload,
     room::Seat,
     wire::Marks,
 };
@@ -80,9 +81,8 @@ impl From<Frame<Bytes>> for Piece {
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) fault: Fault,
-    /// The request, if it is certain that the server has not begun to process it.
-    /// Boxed, because it is in the place of most answers.
-    pub(crate) unsent: Option<Box<Outgoing>>,
+    /// The body of the request, if it is certain that the server has not begun to process it.
+    pub(crate) unsent: Option<Payload>,
 }
 
 /// A connection to a server, or one stream of it. Dropping it closes it.
@@ -174,17 +174,17 @@ impl Connection {
         }
     }
 
-    /// Sends `request` and waits for the head of the response.
+    /// Sends `request` with `payload` and waits for the head of the response.
     ///
     /// A connection whose exchange failed or was cancelled must not be used again.
-    pub(crate) async fn send(&mut self, request: Outgoing) -> Result<Answer, Failure> {
+    pub(crate) async fn send(&mut self, request: &Outgoing<'_>, payload: Payload) -> Result<Answer, Failure> {
         self.served += 1;
         match &mut self.protocol {
-            Protocol::Http1(connection) => connection.send(request).await,
+            Protocol::Http1(connection) => connection.send(request, payload).await,
             // Boxed, so that a request over HTTP/1.1 is not as large as these.
-            Protocol::Hyper(connection) => Box::pin(connection.send(request)).await,
+            Protocol::Hyper(connection) => Box::pin(connection.send(request, payload)).await,
             #[cfg(feature = "http2")]
-            Protocol::Http2(stream) => Box::pin(stream.send(request)).await,
+            Protocol::Http2(stream) => Box::pin(stream.send(request, payload)).await,
         }
     }
 

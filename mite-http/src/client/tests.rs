@@ -18,14 +18,13 @@ use tokio::{
 };
 
 use super::*;
-use crate::peers::{Peer, Server, nobody, ok, outgoing, url};
-
-const LIMITS: Limits = Limits {
-    connect: Duration::from_mins(1),
-    first_byte: None,
-    request: Duration::from_mins(1),
-    since: None,
+use crate::{
+    draft::Draft,
+    peers::{Peer, Server, nobody, ok, outgoing, url},
 };
+
+const LIMITS: Limits =
+    Limits { connect: Duration::from_mins(1), first_byte: None, request: Duration::from_mins(1), since: None };
 
 /// Bodies have tests of their own.
 const WISH: Wish = Wish { max: u64::MAX, discard: false, decode: false };
@@ -34,17 +33,17 @@ impl Client {
     /// Sends a request for its whole answer.
     pub(crate) async fn exchange(
         &self,
-        url: &Url,
-        request: Outgoing,
+        draft: Draft,
         limits: Limits,
     ) -> (Timings, Result<(Reply, Option<SocketAddr>), Fault>) {
-        let account = request.body().account();
-        self.carry_out(&Target::of(url.clone()), request, &account, limits, &WISH).await
+        let (request, payload) = draft.halves();
+        let account = payload.account();
+        self.carry_out(request, payload, &account, limits, &WISH).await
     }
 }
 
 async fn send(client: &Client, method: Method, url: &Url) -> Result<Reply, Fault> {
-    client.exchange(url, outgoing(method, url, ""), LIMITS).await.1.map(|(reply, _)| reply)
+    client.exchange(outgoing(method, url, ""), LIMITS).await.1.map(|(reply, _)| reply)
 }
 
 async fn get(client: &Client, url: &Url) -> Result<Reply, Fault> {
@@ -56,7 +55,7 @@ async fn a_connection_is_used_again_and_the_phases_say_so() {
     let server = Server::answering(|received| ok(received.line())).await;
     let (client, url) = (Client::default(), server.url("/a?b=c"));
 
-    let (first, outcome) = client.exchange(&url, outgoing(Method::GET, &url, ""), LIMITS).await;
+    let (first, outcome) = client.exchange(outgoing(Method::GET, &url, ""), LIMITS).await;
     let (reply, remote) = outcome.unwrap();
     assert_eq!((reply.head.status, reply.head.version), (StatusCode::OK, Version::HTTP_11));
     assert_eq!(reply.body, "GET /a?b=c HTTP/1.1");
@@ -65,7 +64,7 @@ async fn a_connection_is_used_again_and_the_phases_say_so() {
     assert!(first.connect().is_some() && first.first_byte().is_some());
     assert!(first.total() >= first.connect().unwrap() + first.first_byte().unwrap());
 
-    let (second, outcome) = client.exchange(&url, outgoing(Method::GET, &url, ""), LIMITS).await;
+    let (second, outcome) = client.exchange(outgoing(Method::GET, &url, ""), LIMITS).await;
     outcome.unwrap();
     assert!(second.connect().is_none() && second.first_byte().is_some());
     assert_eq!((server.accepted(), client.pool.len()), (1, 1));
@@ -75,7 +74,7 @@ async fn a_connection_is_used_again_and_the_phases_say_so() {
 async fn names_are_resolved() {
     let server = Server::answering(|received| ok(received.header("host").unwrap())).await;
     let url: Url = format!("http://localhost:{}/", server.address.port()).parse().unwrap();
-    let (timings, outcome) = Client::default().exchange(&url, outgoing(Method::GET, &url, ""), LIMITS).await;
+    let (timings, outcome) = Client::default().exchange(outgoing(Method::GET, &url, ""), LIMITS).await;
     assert_eq!(outcome.unwrap().0.body, format!("localhost:{}", server.address.port()));
     assert!(timings.dns().is_some() && timings.connect().is_some());
 }
@@ -132,7 +131,7 @@ async fn a_goodbye_is_noticed_though_the_runtime_has_not_heard_it() {
         // The thread is blocked, and with it the runtime: from here to the next request it polls nothing.
         close.send(()).unwrap();
         wait_until_closed.recv().unwrap();
-        let (timings, outcome) = client.exchange(&url, outgoing(Method::POST, &url, ""), LIMITS).await;
+        let (timings, outcome) = client.exchange(outgoing(Method::POST, &url, ""), LIMITS).await;
         outcome.unwrap();
         assert!(timings.connect().is_some(), "it went over a new connection");
         server.join().unwrap();
@@ -175,7 +174,7 @@ async fn a_service_that_is_not_there_fails_each_request_at_once() {
     let url = url(address, "/");
     let client = Client::default();
     for _ in 0..100 {
-        let (timings, outcome) = client.exchange(&url, outgoing(Method::GET, &url, ""), LIMITS).await;
+        let (timings, outcome) = client.exchange(outgoing(Method::GET, &url, ""), LIMITS).await;
         let fault = outcome.unwrap_err();
         assert_eq!(fault.class, Class::Connect);
         assert!(timings.connect().is_none());
@@ -214,7 +213,7 @@ async fn the_request_timeout_ends_a_stall_in_the_head_and_in_the_body() {
         .await;
         let (client, url) = (Client::default(), server.url("/"));
         let limits = Limits { request: Duration::from_millis(20), ..LIMITS };
-        let (timings, outcome) = client.exchange(&url, outgoing(Method::GET, &url, ""), limits).await;
+        let (timings, outcome) = client.exchange(outgoing(Method::GET, &url, ""), limits).await;
         assert_eq!(outcome.unwrap_err().class, Class::Timeout);
         assert!(timings.total() >= limits.request);
         client_closed.await.unwrap();
@@ -235,7 +234,7 @@ async fn the_connect_timeout_ends_a_handshake_that_stalls() {
     }
     let limits = Limits { connect: Duration::from_millis(20), ..LIMITS };
     let url = url(address, "/");
-    let (_, outcome) = Client::default().exchange(&url, outgoing(Method::GET, &url, ""), limits).await;
+    let (_, outcome) = Client::default().exchange(outgoing(Method::GET, &url, ""), limits).await;
     let fault = outcome.unwrap_err();
     assert_eq!(fault.class, Class::Timeout);
 }
@@ -445,8 +444,7 @@ async fn the_keep_alive_race_is_rare_and_never_doubles_a_request() {
                 let mut failed = 0;
                 for request in 0..EACH {
                     let number = task * EACH + request;
-                    let (_, outcome) =
-                        client.exchange(&url, outgoing(Method::POST, &url, number.to_string()), LIMITS).await;
+                    let (_, outcome) = client.exchange(outgoing(Method::POST, &url, number.to_string()), LIMITS).await;
                     if let Err(fault) = outcome {
                         assert_eq!(fault.class, Class::Closed, "{fault:?}");
                         failed += 1;
@@ -539,7 +537,7 @@ async fn a_request_that_fails_or_is_given_up_makes_room_for_the_next() {
     let given_up = Limits { request: Duration::from_millis(50), ..LIMITS };
     let (first, second, third) = tokio::join!(
         get(&client, &url),
-        client.exchange(&url, outgoing(Method::GET, &url, ""), given_up),
+        client.exchange(outgoing(Method::GET, &url, ""), given_up),
         get(&client, &url),
     );
     assert_eq!(first.unwrap_err().class, Class::Closed);

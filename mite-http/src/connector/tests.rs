@@ -33,19 +33,15 @@ struct Got {
     timings: Timings,
 }
 
-/// Asks as the client does: with the request made over for a proxy that wants it so.
+/// Asks as the client does: of a proxy in the way that it wants.
 async fn get(connector: &Connector, url: &str) -> Result<Got, Fault> {
     let url: Url = url.parse().unwrap();
     let mut timings = Timings::starting(Instant::now());
     connector.prepare(&url).await?;
     let opened = connector.connect(&url, Duration::from_mins(1), &mut timings).await?;
-    let mut request = outgoing(Method::GET, &url, "");
-    if let Some(proxy) = &opened.forward_proxy {
-        proxy.make_over(&mut request, &url)?;
-    }
     assert_eq!(opened.version, Version::HTTP_11);
     let mut connection = Connection::start(opened).await?;
-    let body = String::from_utf8(ask(&mut connection, request).await?.to_vec()).unwrap();
+    let body = String::from_utf8(ask(&mut connection, &outgoing(Method::GET, &url, "")).await?.to_vec()).unwrap();
     assert!(connection.is_alive(), "it has been read to its end");
     Ok(Got { body, remote: connection.remote(), timings })
 }

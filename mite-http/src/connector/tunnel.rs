@@ -5,13 +5,13 @@ use std::{future::poll_fn, net::SocketAddr, pin::pin, task::Poll};
 
 use bytes::Bytes;
 use http::{
-    HeaderValue, Request, StatusCode, Uri,
+    HeaderValue, Request, StatusCode,
     header::{HOST, PROXY_AUTHORIZATION},
 };
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
 use tokio_socks::{TargetAddr, tcp::Socks5Stream};
-use url::{Host, Position, Url};
+use url::Host;
 
 use super::peer::Peer;
 use crate::{
@@ -32,16 +32,9 @@ impl ForwardProxy {
         Self { authorization }
     }
 
-    /// Makes `request`, which is for `url`, one to the proxy: its target is the whole URL, and it says who asks. To do
-    /// it twice changes nothing.
-    pub(crate) fn make_over<B>(&self, request: &mut Request<B>, url: &Url) -> Result<(), Fault> {
-        let target = Uri::try_from(&url[..Position::AfterQuery]);
-        *request.uri_mut() =
-            target.map_err(|error| Fault::new(Class::Request, "its URL, for the proxy").because(error))?;
-        if let Some(authorization) = &self.authorization {
-            request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
-        }
-        Ok(())
+    /// What each request says to it.
+    pub(crate) fn authorization(&self) -> Option<&HeaderValue> {
+        self.authorization.as_ref()
     }
 }
 
@@ -129,23 +122,4 @@ pub(super) async fn by_socks(
         };
         Fault::new(Class::Connect, what).because(error)
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_made_over_names_the_whole_url_and_who_asks() {
-        let url: Url = "http://a.test:8080/path?q=1".parse().unwrap();
-        let mut request = Request::get("/path?q=1").body(()).unwrap();
-        let proxy = ForwardProxy::new(Some(HeaderValue::from_static("Basic eA==")));
-        for _ in 0..2 {
-            proxy.make_over(&mut request, &url).unwrap();
-            assert_eq!(request.uri(), "http://a.test:8080/path?q=1");
-            assert_eq!(request.headers().get_all(PROXY_AUTHORIZATION).iter().count(), 1);
-        }
-        ForwardProxy::new(None).make_over(&mut request, &"http://a.test/".parse().unwrap()).unwrap();
-        assert_eq!(request.uri(), "http://a.test/");
-    }
 }

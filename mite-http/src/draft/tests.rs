@@ -15,8 +15,8 @@ fn draft(method: Method, url: &str) -> Draft {
 
 impl Draft {
     /// As it goes out, of one whose body is bytes.
-    fn whole(&self, defaults: &HeaderMap) -> Result<Outgoing, HttpError> {
-        self.outgoing(self.payload().unwrap(), self.all_headers(Some(defaults))?)
+    fn whole(&self, defaults: &HeaderMap) -> Result<Outgoing<'_>, HttpError> {
+        self.outgoing(&self.payload().unwrap(), self.all_headers(Some(defaults))?)
     }
 }
 
@@ -31,7 +31,7 @@ fn mistake(outcome: Result<impl std::fmt::Debug, HttpError>) -> String {
 
 fn header(draft: &Draft, name: HeaderName) -> Option<String> {
     let request = draft.whole(&HeaderMap::new()).unwrap();
-    request.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
+    request.headers.get(name).map(|value| value.to_str().unwrap().to_owned())
 }
 
 #[test]
@@ -117,9 +117,10 @@ fn what_goes_out_is_in_origin_form_with_a_host() {
         ("http://b\u{fc}cher.test/\u{fc}", "/%C3%BC", "xn--bcher-kva.test"),
     ];
     for (url, target, host) in table {
-        let request = draft(Method::GET, url).whole(&HeaderMap::new()).unwrap();
-        assert_eq!(request.uri(), target, "{url}");
-        assert_eq!(request.headers()[HOST], host, "{url}");
+        let draft = draft(Method::GET, url);
+        let request = draft.whole(&HeaderMap::new()).unwrap();
+        assert_eq!(request.asks_for(), target, "{url}");
+        assert_eq!(request.headers[HOST], host, "{url}");
     }
 }
 
@@ -158,7 +159,7 @@ fn headers_of_the_request_come_before_those_of_the_session() {
     draft.header(HOST, "virtual.test").unwrap();
 
     let request = draft.whole(&session).unwrap();
-    let all = |name: &str| request.headers().get_all(name).iter().map(|v| v.to_str().unwrap()).collect::<Vec<_>>();
+    let all = |name: &str| request.headers.get_all(name).iter().map(|v| v.to_str().unwrap()).collect::<Vec<_>>();
     assert_eq!(all("x-a"), ["one", "two"]);
     assert_eq!(all("x-b"), ["session"]);
     assert_eq!(all("user-agent"), ["crawler"]);
@@ -259,8 +260,8 @@ proptest! {
                 prop_assert_eq!(draft.url().origin(), base.origin());
                 // What goes out goes there.
                 let request = draft.whole(&HeaderMap::new()).unwrap();
-                prop_assert_eq!(request.headers()[HOST].as_bytes(), base[Position::BeforeHost..Position::AfterPort].as_bytes());
-                prop_assert!(request.uri().to_string().starts_with('/'));
+                prop_assert_eq!(request.headers[HOST].as_bytes(), base[Position::BeforeHost..Position::AfterPort].as_bytes());
+                prop_assert!(request.asks_for().starts_with('/'));
             }
             Ok(draft) => prop_assert!(matches!(draft.url().scheme(), "http" | "https") && draft.url().has_host()),
             Err(error) => prop_assert_eq!(error.class(), "request"),
@@ -274,7 +275,7 @@ proptest! {
             Ok(()) => {
                 prop_assert!(!value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)));
                 if let Ok(request) = draft.whole(&HeaderMap::new()) {
-                    prop_assert_eq!(request.headers()[name.as_str()].as_bytes(), &value[..]);
+                    prop_assert_eq!(request.headers[name.as_str()].as_bytes(), &value[..]);
                 } else {
                     prop_assert_eq!(name.to_ascii_lowercase(), "content-length");
                 }

@@ -31,7 +31,8 @@ use super::{Answer, CLOSED, Failure, Incoming, NOT_HTTP1, Piece, UNSENDABLE, bro
 use crate::{
     error::{Class, Fault},
     expectation::Expectation,
-    payload::{Outgoing, Payload},
+    outgoing::Outgoing,
+    payload::Payload,
     wire::{Marks, Wire},
 };
 
@@ -90,12 +91,12 @@ impl Http1 {
         }
     }
 
-    pub(crate) async fn send(&mut self, request: Outgoing) -> Result<Answer, Failure> {
+    pub(crate) async fn send(&mut self, request: &Outgoing<'_>, payload: Payload) -> Result<Answer, Failure> {
         self.marks().reset();
-        let mut request = Some(request);
+        let mut payload = Some(payload);
         poll_fn(|cx| {
-            if let Some(request) = request.take() {
-                self.begin(request, cx)?;
+            if let Some(payload) = payload.take() {
+                self.begin(request, payload, cx)?;
             }
             self.poll_answer(cx)
         })
@@ -103,19 +104,19 @@ impl Http1 {
     }
 
     /// Writes what can be written of `request` at once.
-    fn begin(&mut self, request: Outgoing, cx: &mut Context<'_>) -> Result<(), Failure> {
-        let said = Said::of(&request);
+    fn begin(&mut self, request: &Outgoing<'_>, payload: Payload, cx: &mut Context<'_>) -> Result<(), Failure> {
+        let said = Said::of(request, &payload);
         if self.version == Version::HTTP_10 && said.body == Outflow::Chunks {
             // Another connection may lead to a server that knows them.
             let fault = Fault::new(Class::Request, CHUNKS_TO_HTTP10);
-            return Err(Failure { fault, unsent: Some(Box::new(request)) });
+            return Err(Failure { fault, unsent: Some(payload) });
         }
         self.keeps_alive = !said.closes;
         self.to_head = said.is_head;
         let Self { wire, scratch, version, upload, .. } = self;
         let begun = scratch.writing(|out| {
-            write::head(out, &request, said, *version);
-            match request.body() {
+            write::head(out, request, said, *version);
+            match &payload {
                 Payload::Whole(body) if said.body != Outflow::Chunks => write_whole(wire, out, body, cx),
                 Payload::Whole(_) | Payload::Streamed(_) => Ok(Begun::Head(Bytes::copy_from_slice(out))),
             }
@@ -127,14 +128,14 @@ impl Http1 {
                 Ok(())
             }
             Ok(Begun::Head(head)) => {
-                let rest = Upload::new(head, request.into_body(), said.body);
+                let rest = Upload::new(head, payload, said.body);
                 self.expectation = rest.expectation();
                 self.upload = Some(Box::new(rest));
                 Ok(())
             }
             Err(error) => {
                 // Where the first write to a socket fails, nothing has left; TLS may have written before it failed.
-                let unsent = self.wire.is_bare().then(|| Box::new(request));
+                let unsent = self.wire.is_bare().then_some(payload);
                 Err(Failure { fault: fault_of(error), unsent })
             }
         }

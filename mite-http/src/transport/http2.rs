@@ -29,7 +29,8 @@ use super::{Answer, CLOSED, Connection, Failure, Incoming, Protocol, broken_off,
 use crate::{
     error::{Class, Fault},
     expectation::Expectation,
-    payload::{Outgoing, Payload},
+    outgoing::Outgoing,
+    payload::Payload,
     room::Seat,
     wire::{Marks, Wire},
 };
@@ -193,15 +194,14 @@ impl Stream {
         &self.marks
     }
 
-    pub(crate) async fn send(&mut self, request: Outgoing) -> Result<Answer, Failure> {
-        let copy = copy_of(&request);
+    pub(crate) async fn send(&mut self, request: &Outgoing<'_>, payload: Payload) -> Result<Answer, Failure> {
+        let copy = payload.replay();
         let refused = |error: h2::Error| {
-            let unsent = is_unprocessed(&error).then_some(copy).flatten().map(Box::new);
+            let unsent = is_unprocessed(&error).then_some(copy).flatten();
             Failure { fault: fault_of(error, None), unsent }
         };
-        let (parts, payload) = request.into_parts();
         let ends_with_head = payload.is_end_stream();
-        let head = match head_of(parts, &payload, &self.shared.0.scheme) {
+        let head = match head_of(request, &payload, &self.shared.0.scheme) {
             Ok(head) => head,
             Err(fault) => return Err(Failure { fault, unsent: None }),
         };
@@ -380,18 +380,10 @@ fn poll_body(body: &mut RecvStream, received: u64, cx: &mut Context<'_>) -> Poll
     }
 }
 
-/// The request as it can be sent once more, if it can.
-fn copy_of(request: &Outgoing) -> Option<Outgoing> {
-    let mut copy = Request::new(request.body().replay()?);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    Some(copy)
-}
-
 /// The head of a request in the form of HTTP/2: an absolute URI in the place of `Host`, and nothing that is about an
 /// HTTP/1.1 connection (RFC 9113, 8.2.2).
-fn head_of(mut parts: http::request::Parts, payload: &Payload, scheme: &Scheme) -> Result<Request<()>, Fault> {
+fn head_of(request: &Outgoing<'_>, payload: &Payload, scheme: &Scheme) -> Result<Request<()>, Fault> {
+    let (mut parts, ()) = request.with(())?.into_parts();
     let unfit = |error: http::Error| Fault::new(Class::Request, "the request cannot be sent").because(error);
     if let Some(host) = parts.headers.remove(HOST) {
         let authority = Authority::try_from(host.as_bytes()).map_err(|error| unfit(error.into()))?;

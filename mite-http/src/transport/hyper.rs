@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::Request;
 use hyper::{
     body::{Body, Frame},
     client::conn::http1::{Connection, SendRequest, handshake},
@@ -21,7 +22,8 @@ use tokio::task::coop::unconstrained;
 use super::{Answer, CLOSED, Failure, Incoming, NOT_HTTP1, UNSENDABLE, broken_off, tls_fault};
 use crate::{
     error::{Class, Fault},
-    payload::{Outgoing, Payload},
+    outgoing::Outgoing,
+    payload::Payload,
     wire::{Marks, Wire},
 };
 
@@ -40,7 +42,8 @@ impl OnHyper {
         Ok(Self { sender, driver: Driver { connection: Some(connection) }, marks })
     }
 
-    pub(crate) async fn send(&mut self, mut request: Outgoing) -> Result<Answer, Failure> {
+    pub(crate) async fn send(&mut self, request: &Outgoing<'_>, payload: Payload) -> Result<Answer, Failure> {
+        let mut request = request.with(payload).map_err(|fault| Failure { fault, unsent: None })?;
         if let Some(expectation) = request.body().expectation() {
             hyper::ext::on_informational(&mut request, move |said| expectation.said(said.status()));
         }
@@ -62,7 +65,7 @@ impl OnHyper {
         match answer {
             Some(Ok(answer)) => Ok(answer.map(Incoming::Hyper)),
             Some(Err(mut error)) => {
-                let unsent = error.take_message().map(Box::new);
+                let unsent = error.take_message().map(Request::into_body);
                 Err(Failure { fault: fault_of(error.into_error(), None), unsent })
             }
             None => Err(Failure { fault: Fault::new(Class::Closed, CLOSED), unsent: None }),

@@ -12,7 +12,7 @@ use http::{
 use hyper::body::Body;
 
 use super::head::{ends_in_chunked, has_token};
-use crate::payload::Outgoing;
+use crate::{outgoing::Outgoing, payload::Payload};
 
 /// How a request's body goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,16 +33,16 @@ pub(super) struct Said {
 }
 
 impl Said {
-    pub(super) fn of(request: &Outgoing) -> Self {
-        let length = request.body().length();
+    pub(super) fn of(request: &Outgoing<'_>, payload: &Payload) -> Self {
+        let length = payload.length();
         let mut said = Self {
             body: length.map_or(Outflow::Chunks, Outflow::Length),
             closes: false,
-            is_head: *request.method() == Method::HEAD,
+            is_head: *request.method == Method::HEAD,
             says_length: false,
             keeps: false,
         };
-        for (name, value) in request.headers() {
+        for (name, value) in &*request.headers {
             if *name == CONTENT_LENGTH {
                 said.says_length = true;
             } else if *name == TRANSFER_ENCODING {
@@ -53,7 +53,7 @@ impl Said {
             }
         }
         // Where there is no body there are no chunks of it either.
-        if request.body().is_end_stream() {
+        if payload.is_end_stream() {
             said.body = Outflow::Length(0);
         }
         said
@@ -61,12 +61,12 @@ impl Said {
 }
 
 /// Writes the head of `request`, to a server of which it is known that it speaks `version`.
-pub(super) fn head(out: &mut Vec<u8>, request: &Outgoing, said: Said, version: Version) {
-    out.extend_from_slice(request.method().as_str().as_bytes());
+pub(super) fn head(out: &mut Vec<u8>, request: &Outgoing<'_>, said: Said, version: Version) {
+    out.extend_from_slice(request.method.as_str().as_bytes());
     out.push(b' ');
-    target(out, request.uri());
+    out.extend_from_slice(request.asks_for().as_bytes());
     out.extend_from_slice(if version == Version::HTTP_10 { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" });
-    fields(out, request.headers(), |name| match said.body {
+    fields(out, &request.headers, |name| match said.body {
         Outflow::Length(_) => *name != TRANSFER_ENCODING,
         Outflow::Chunks => *name != CONTENT_LENGTH && *name != TRANSFER_ENCODING,
     });
@@ -78,22 +78,12 @@ pub(super) fn head(out: &mut Vec<u8>, request: &Outgoing, said: Said, version: V
             decimal(out, length);
             out.extend_from_slice(b"\r\n");
         }
-        Outflow::Chunks => codings(out, request.headers()),
+        Outflow::Chunks => codings(out, &request.headers),
     }
     if version == Version::HTTP_10 && !said.closes && !said.keeps {
         out.extend_from_slice(b"connection: keep-alive\r\n");
     }
     out.extend_from_slice(b"\r\n");
-}
-
-fn target(out: &mut Vec<u8>, uri: &http::Uri) {
-    match uri.path_and_query() {
-        Some(path) if uri.scheme().is_none() && uri.authority().is_none() => {
-            out.extend_from_slice(path.as_str().as_bytes());
-        }
-        // To a proxy, and rare.
-        _ => out.extend_from_slice(uri.to_string().as_bytes()),
-    }
 }
 
 fn fields(out: &mut Vec<u8>, headers: &HeaderMap, goes: impl Fn(&HeaderName) -> bool) {

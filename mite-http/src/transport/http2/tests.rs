@@ -146,7 +146,7 @@ fn client(policy: Policy) -> Client {
 }
 
 async fn exchange(client: &Client, method: Method, url: &Url, body: &str) -> (Timings, Result<Reply, Fault>) {
-    let (timings, outcome) = client.exchange(url, outgoing(method, url, body.to_owned()), LIMITS).await;
+    let (timings, outcome) = client.exchange(outgoing(method, url, body.to_owned()), LIMITS).await;
     (timings, outcome.map(|(reply, _)| reply))
 }
 
@@ -371,7 +371,7 @@ async fn a_request_that_is_given_up_resets_its_stream_and_holds_nobody_up() {
     let client = client(Policy::default());
     get(&client, &server.url).await.unwrap();
     let limits = Limits { request: Duration::from_millis(20), ..LIMITS };
-    let (_, outcome) = client.exchange(&server.url, outgoing(Method::POST, &server.url, ""), limits).await;
+    let (_, outcome) = client.exchange(outgoing(Method::POST, &server.url, ""), limits).await;
     assert_eq!(outcome.unwrap_err().class, Class::Timeout);
     reset.notified().await;
     get(&client, &server.url).await.unwrap();
@@ -408,7 +408,7 @@ async fn a_connection_on_which_nothing_is_heard_any_more_is_left() {
     answered.send(()).unwrap();
     let limits = Limits { request: Duration::from_millis(100), ..LIMITS };
     let mut given_up = 0;
-    while let (_, Err(fault)) = client.exchange(&url, outgoing(Method::GET, &url, ""), limits).await {
+    while let (_, Err(fault)) = client.exchange(outgoing(Method::GET, &url, ""), limits).await {
         assert_eq!(fault.class, Class::Timeout);
         given_up += 1;
         assert!(given_up < 50, "the dead connection is used for ever");

@@ -4,11 +4,11 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, Version};
 
 use crate::{
     error::{Fault, HttpError},
     exchange::{Reply, Sizes},
+    head::Head,
     payload::Account,
     response::Response,
     sent::Sent,
@@ -26,9 +26,7 @@ pub(crate) struct Ended<'a> {
 /// A response.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Answered<'a> {
-    pub(crate) status: StatusCode,
-    pub(crate) version: Version,
-    pub(crate) headers: &'a HeaderMap,
+    pub(crate) head: &'a Head,
     pub(crate) remote: Option<SocketAddr>,
     pub(crate) sizes: Sizes,
     /// The body, if it was read whole.
@@ -70,9 +68,7 @@ impl Ended<'_> {
 impl<'a> From<&'a Response> for Answered<'a> {
     fn from(response: &'a Response) -> Self {
         Self {
-            status: response.status(),
-            version: response.version(),
-            headers: response.headers(),
+            head: response.head(),
             remote: response.remote_addr(),
             sizes: response.sizes(),
             body: response.content(),

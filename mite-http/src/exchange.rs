@@ -8,11 +8,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, response::Parts};
+use http::HeaderMap;
 
 use crate::{
     arriving::{Arriving, Wish},
     error::Fault,
+    head::Head,
     origin::Origin,
     payload::Account,
     pool::Pool,
@@ -47,7 +48,7 @@ pub struct Sizes {
 /// A whole response.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    pub(crate) head: Parts,
+    pub(crate) head: Head,
     pub(crate) body: Bytes,
     pub(crate) sizes: Sizes,
     pub(crate) trailers: Option<Box<HeaderMap>>,
@@ -56,7 +57,7 @@ pub(crate) struct Reply {
 /// A response of which the head has come.
 #[derive(Debug)]
 pub(crate) struct Exchange {
-    pub(crate) head: Parts,
+    pub(crate) head: Head,
     coming: Coming,
 }
 
@@ -73,8 +74,8 @@ pub(crate) struct Coming {
 impl Exchange {
     /// Boxed, because it is handed through several futures, each of which would move it.
     pub(crate) fn new(answer: Answer, connection: Connection, origin: Rc<Origin>, pool: Rc<Pool>) -> Box<Self> {
-        let (head, incoming) = answer.into_parts();
-        Box::new(Self { head, coming: Coming { body: Arriving::new(incoming), connection, origin, pool } })
+        let Answer { head, body } = answer;
+        Box::new(Self { head, coming: Coming { body: Arriving::new(body), connection, origin, pool } })
     }
 
     /// The server's address.
@@ -90,10 +91,10 @@ impl Exchange {
 
     /// The head by itself, and what reads the body. A body of the request that still waits for the server's word stays where
     /// it is.
-    pub(crate) fn split(mut self, decode: bool, account: &Account) -> (Parts, Coming) {
+    pub(crate) fn split(mut self, decode: bool, account: &Account) -> (Head, Coming) {
         account.answered();
         if decode {
-            self.coming.body.decode(&self.head.headers);
+            self.coming.body.decode(self.head.headers.map());
         }
         (self.head, self.coming)
     }
@@ -106,7 +107,7 @@ impl Coming {
     }
 
     /// Reads all that is still to come of the response that `head` begins.
-    pub(crate) async fn read_whole(mut self, head: Parts, wish: &Wish, account: &Account) -> Result<Reply, Fault> {
+    pub(crate) async fn read_whole(mut self, head: Head, wish: &Wish, account: &Account) -> Result<Reply, Fault> {
         let body = self.body.gather(&mut self.connection, wish).await?;
         let (sizes, trailers) = self.finish(account);
         Ok(Reply { head, body, sizes, trailers })

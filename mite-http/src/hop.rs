@@ -27,8 +27,8 @@ impl<'a> Hop<'a> {
             method: sent.method(),
             url: sent.url(),
             name: sent.name(),
-            status: answered.status,
-            headers: answered.headers,
+            status: answered.head.status,
+            headers: answered.head.headers.map(),
             timings,
             body: answered.body,
         }

@@ -90,6 +90,7 @@ mod expectation;
 mod fields;
 mod first_byte;
 mod handle;
+mod head;
 mod headers;
 mod hop;
 mod keep_alive;

@@ -40,7 +40,7 @@ pub(crate) fn report(scope: &Scope, settings: &Settings, ended: &Ended<'_>) {
     };
     match outcome {
         Ok(answered) => {
-            sample.code = answered.status.as_u16();
+            sample.code = answered.head.status.as_u16();
             sample.bytes = answered.sizes.received;
         }
         Err(error) => sample.error = Some(error.class()),
@@ -64,8 +64,8 @@ fn written_out(sent: &Sent, outcome: Result<Answered<'_>, &HttpError>, masks: Ma
         Err(mistake) => mistake.what(),
     };
     let response = outcome.map(|answered| {
-        let line = format!("{:?} {}", answered.version, answered.status);
-        transcript::response(&line, answered.headers, answered.body, masks)
+        let line = format!("{:?} {}", answered.head.version, answered.head.status);
+        transcript::response(&line, answered.head.headers.map(), answered.body, masks)
     });
     ExchangeText {
         url: masks.url(sent.url()),
@@ -110,7 +110,7 @@ impl Serialize for HttpMetrics<'_> {
         let mut map = serializer.serialize_map(Some(12 + usize::from(name.is_some()) + added.iter().count()))?;
         map.serialize_entry("start_time", start_time)?;
         map.serialize_entry("effective_url", sent.draft.target.as_str())?;
-        map.serialize_entry("response_code", &answered.status.as_u16())?;
+        map.serialize_entry("response_code", &answered.head.status.as_u16())?;
         map.serialize_entry("dns_time", &ends.dns)?;
         map.serialize_entry("connect_time", &ends.connect)?;
         map.serialize_entry("tls_time", &ends.tls)?;

@@ -3,11 +3,10 @@
 
 use std::{net::SocketAddr, pin::Pin, time::Instant};
 
-use http::response::Parts;
 use tokio::time::{Sleep, timeout_at};
 
 use crate::{
-    arriving::Wish, client::Limits, ended::Ended, error::HttpError, exchange::Coming, payload::Account,
+    arriving::Wish, client::Limits, ended::Ended, error::HttpError, exchange::Coming, head::Head, payload::Account,
     response::Response, sent::Sent, timing::Timings,
 };
 
@@ -15,7 +14,7 @@ use crate::{
 pub(crate) struct Opened {
     pub(crate) sent: Sent,
     pub(crate) timings: Timings,
-    pub(crate) head: Parts,
+    pub(crate) head: Head,
     pub(crate) remote: Option<SocketAddr>,
     pub(crate) limits: Limits,
     pub(crate) account: Account,

@@ -274,5 +274,5 @@ pub(crate) async fn ask(connection: &mut Connection, draft: &Draft) -> Result<By
     }
     let answer = connection.send(&request, payload).await.map_err(|failure| failure.fault)?;
     let wish = Wish { max: u64::MAX, discard: false, decode: false };
-    Arriving::new(answer.into_body()).gather(connection, &wish).await
+    Arriving::new(answer.body).gather(connection, &wish).await
 }

@@ -12,6 +12,7 @@ use crate::{
     charset,
     error::{Class, Fault, HttpError},
     exchange::{Reply, Sizes},
+    head::Head,
     sent::Sent,
     timing::Timings,
 };
@@ -48,9 +49,7 @@ pub struct Response {
 #[derive(Debug, Clone)]
 struct Inner {
     sent: Sent,
-    status: StatusCode,
-    version: Version,
-    headers: HeaderMap,
+    head: Head,
     body: Bytes,
     sizes: Sizes,
     trailers: Option<Box<HeaderMap>>,
@@ -62,18 +61,7 @@ struct Inner {
 impl Response {
     pub(crate) fn new(sent: Sent, reply: Reply, remote: Option<SocketAddr>, timings: Timings) -> Self {
         let Reply { head, body, sizes, trailers } = reply;
-        let inner = Inner {
-            sent,
-            status: head.status,
-            version: head.version,
-            headers: head.headers,
-            body,
-            sizes,
-            trailers,
-            remote,
-            timings,
-            history: Vec::new(),
-        };
+        let inner = Inner { sent, head, body, sizes, trailers, remote, timings, history: Vec::new() };
         Self { inner: Box::new(inner) }
     }
 
@@ -85,12 +73,12 @@ impl Response {
 
     /// The status.
     pub fn status(&self) -> StatusCode {
-        self.inner.status
+        self.inner.head.status
     }
 
     /// The headers.
     pub fn headers(&self) -> &HeaderMap {
-        &self.inner.headers
+        self.inner.head.headers.map()
     }
 
     /// What the server sent after the body of a chunked response, as if it were headers.
@@ -100,7 +88,7 @@ impl Response {
 
     /// The version of HTTP in which the server answered.
     pub fn version(&self) -> Version {
-        self.inner.version
+        self.inner.head.version
     }
 
     /// The URL that answered, without credentials: where the last redirect led, if there was one.
@@ -195,6 +183,10 @@ impl Response {
     /// The request that this answers.
     pub(crate) fn sent(&self) -> &Sent {
         &self.inner.sent
+    }
+
+    pub(crate) fn head(&self) -> &Head {
+        &self.inner.head
     }
 
     /// The body, unless it was read and forgotten.

@@ -7,7 +7,6 @@ use std::{
     time::Instant,
 };
 
-use http::{HeaderMap, StatusCode, header::SET_COOKIE};
 use url::Url;
 
 use crate::{
@@ -16,6 +15,7 @@ use crate::{
     draft::Draft,
     ended::Ended,
     error::{Class, Fault, HttpError},
+    head::{Head, Headers},
     opened::Opened,
     payload::Payload,
     redirect::{self, Asked, Redirects},
@@ -104,7 +104,7 @@ impl Session {
         }
         limits.since = Some(response.timings().start());
         let mut history = Vec::new();
-        while let Some(next) = next(response.sent(), response.status(), response.headers(), history.len(), redirects)? {
+        while let Some(next) = next(response.sent(), response.head(), history.len(), redirects)? {
             history.push(response);
             response = self.exchange(next, limits, &mut ended).await?;
         }
@@ -125,7 +125,7 @@ impl Session {
         let mut history = Vec::new();
         loop {
             let opened = self.open(draft, limits, &mut ended).await?;
-            let next = next(&opened.sent, opened.head.status, &opened.head.headers, history.len(), redirects);
+            let next = next(&opened.sent, &opened.head, history.len(), redirects);
             let Some(next) = next.transpose() else {
                 return Ok(Opened { history, ..opened });
             };
@@ -213,21 +213,18 @@ impl Session {
         Sent::new(draft, self.settings.headers.clone(), cookie, accepts_codings)
     }
 
-    fn keep_cookies(&self, sent: &Sent, headers: &HeaderMap) {
-        if headers.contains_key(SET_COOKIE) {
-            self.jar.get_or_init(CookieJar::new).keep(sent.url(), headers);
+    fn keep_cookies(&self, sent: &Sent, headers: &Headers) {
+        if headers.sets_cookies() {
+            self.jar.get_or_init(CookieJar::new).keep(sent.url(), headers.map());
         }
     }
 }
 
 /// Where a response leads, if it leads anywhere.
-fn next(
-    sent: &Sent,
-    status: StatusCode,
-    headers: &HeaderMap,
-    hops: usize,
-    redirects: Redirects,
-) -> Result<Option<Box<Draft>>, HttpError> {
+fn next(sent: &Sent, head: &Head, hops: usize, redirects: Redirects) -> Result<Option<Box<Draft>>, HttpError> {
+    if !head.status.is_redirection() {
+        return Ok(None);
+    }
     let draft = &sent.draft;
     let asked = Asked {
         method: &draft.method,
@@ -235,8 +232,8 @@ fn next(
         replayable: draft.is_replayable(),
         hops: u32::try_from(hops).unwrap_or(u32::MAX),
     };
-    let follow = redirect::decide(status, headers, asked, redirects);
-    match follow.map_err(|fault| sent.error(fault).with_status(status))? {
+    let follow = redirect::decide(head.status, head.headers.map(), asked, redirects);
+    match follow.map_err(|fault| sent.error(fault).with_status(head.status))? {
         Some(follow) => Ok(Some(Box::new(draft.redirected(follow)?))),
         None => Ok(None),
     }

@@ -14,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_core::Stream;
-use http::{HeaderMap, Method, StatusCode, Version, response::Parts};
+use http::{HeaderMap, Method, StatusCode, Version};
 use mite_core::Scope;
 use tokio::time::Sleep;
 use url::Url;
@@ -24,6 +24,7 @@ use crate::{
     ended::{Answered, Ended},
     error::{Class, Fault, HttpError},
     exchange::{Coming, Sizes},
+    head::Head,
     metrics,
     opened::Opened,
     payload::Account,
@@ -48,7 +49,7 @@ pub struct ResponseStream {
     scope: Scope,
     sent: Sent,
     timings: Timings,
-    head: Parts,
+    head: Head,
     remote: Option<SocketAddr>,
     limits: Limits,
     account: Account,
@@ -81,7 +82,7 @@ impl ResponseStream {
 
     /// The headers.
     pub fn headers(&self) -> &HeaderMap {
-        &self.head.headers
+        self.head.headers.map()
     }
 
     /// The version of HTTP in which the server answered.
@@ -189,14 +190,7 @@ impl ResponseStream {
 
     fn count(&mut self) {
         self.timings.ended(Instant::now());
-        self.report(Ok(Answered {
-            status: self.head.status,
-            version: self.head.version,
-            headers: &self.head.headers,
-            remote: self.remote,
-            sizes: self.sizes,
-            body: None,
-        }));
+        self.report(Ok(Answered { head: &self.head, remote: self.remote, sizes: self.sizes, body: None }));
     }
 
     fn report(&self, outcome: Result<Answered<'_>, &HttpError>) {

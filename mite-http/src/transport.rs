@@ -24,6 +24,7 @@ pub(crate) use self::http2::Shared;
 use crate::{
     connector::{ForwardProxy, Opened},
     error::Fault,
+    head::Head,
     network::Http1,
     outgoing::Outgoing,
     payload::Payload,
@@ -34,7 +35,11 @@ use crate::{
 use crate::{error::Class, tls};
 
 /// The head of a response, and the body that is still to come.
-pub(crate) type Answer = http::Response<Incoming>;
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) head: Head,
+    pub(crate) body: Incoming,
+}
 
 /// A body that is still to come, from the connection which answered.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ pub(crate) fn response(status: u16, body: impl Into<Bytes>) -> Response {
     let body = body.into();
     let length = body.len() as u64;
     let sizes = Sizes { sent: 0, received: length, decoded: length };
-    let reply = Reply { head, body, sizes, trailers: None };
+    let reply = Reply { head: head.into(), body, sizes, trailers: None };
     let draft = Draft::to(Method::POST, Target::of("http://h:1/users".parse().unwrap()));
     let sent = Sent::new(Box::new(draft), None, None, false);
     Response::new(sent, reply, "127.0.0.1:1".parse().ok(), Timings::starting(Instant::now()))

@@ -31,7 +31,7 @@ async fn perform(session: &Session, draft: Box<Draft>) -> (Vec<String>, Result<R
             assert!(ended.timings.total() > Duration::ZERO);
             let how = ended
                 .outcome
-                .map_or_else(|error| error.class().to_owned(), |answered| answered.status.as_str().to_owned());
+                .map_or_else(|error| error.class().to_owned(), |answered| answered.head.status.as_str().to_owned());
             told.push(format!("{} {} {how}", ended.sent.method(), ended.sent.url().path()));
         })
         .await;

@@ -23,7 +23,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 pub(crate) use self::scratch::Scratch;
 use self::{
     body::{BadChunk, Delimited},
-    head::{Head, Parsed},
+    head::{Final, Parsed},
     upload::{Broken, Upload},
     write::{Outflow, Said},
 };
@@ -31,6 +31,7 @@ use super::{Answer, CLOSED, Failure, Incoming, NOT_HTTP1, Piece, UNSENDABLE, bro
 use crate::{
     error::{Class, Fault},
     expectation::Expectation,
+    head::{Head, Headers},
     outgoing::Outgoing,
     payload::Payload,
     wire::{Marks, Wire},
@@ -198,13 +199,13 @@ impl Http1 {
                 return Poll::Ready(Err(Fault::new(Class::Closed, CLOSED).because(ENDED)));
             }
             if is_worth_a_look && let Some(head) = self.head()? {
-                return Poll::Ready(Ok(self.answer(*head)));
+                return Poll::Ready(Ok(self.answer(head)));
             }
         }
     }
 
     /// The head that what was read begins with, after any interim responses.
-    fn head(&mut self) -> Result<Option<Box<Head>>, Fault> {
+    fn head(&mut self) -> Result<Option<Final>, Fault> {
         while !self.unread.is_empty() {
             let parsed = head::parse(&self.unread, self.to_head)
                 .map_err(|error| Fault::new(Class::Protocol, NOT_HTTP1).because(error))?;
@@ -225,14 +226,15 @@ impl Http1 {
         Ok(None)
     }
 
-    fn answer(&mut self, head: Head) -> Answer {
-        let Head { response, length, body, keeps_alive } = head;
-        self.take(length);
-        self.body = body;
+    fn answer(&mut self, parsed: Final) -> Answer {
+        let Final { status, version, length, body, keeps_alive, sets_cookies } = parsed;
+        let raw = self.take(length);
         self.keeps_alive &= keeps_alive;
-        self.version = response.version();
-        let announced = self.body.announced();
-        response.map(|()| Incoming::Http1(announced))
+        self.version = version;
+        let announced = body.announced();
+        self.body = body;
+        let head = Head { status, version, headers: Headers::of_http1(raw, sets_cookies) };
+        Answer { head, body: Incoming::Http1(announced) }
     }
 
     /// Takes so many bytes of what was read, and lets go of its memory with the last of them.

@@ -220,7 +220,8 @@ impl Stream {
         match answer {
             Ok(answer) => {
                 let announced = announced(answer.headers());
-                Ok(answer.map(|body| Incoming::Http2(body, announced)))
+                let (head, body) = answer.into_parts();
+                Ok(Answer { head: head.into(), body: Incoming::Http2(body, announced) })
             }
             Err(Unanswered::Broken(error)) => Err(refused(error)),
             Err(Unanswered::Unsendable(fault)) => Err(Failure { fault, unsent: None }),

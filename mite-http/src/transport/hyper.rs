@@ -63,7 +63,10 @@ impl OnHyper {
         .await;
 
         match answer {
-            Some(Ok(answer)) => Ok(answer.map(Incoming::Hyper)),
+            Some(Ok(answer)) => {
+                let (head, body) = answer.into_parts();
+                Ok(Answer { head: head.into(), body: Incoming::Hyper(body) })
+            }
             Some(Err(mut error)) => {
                 let unsent = error.take_message().map(Request::into_body);
                 Err(Failure { fault: fault_of(error.into_error(), None), unsent })

@@ -5,7 +5,7 @@ use std::{error::Error, fmt};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::head::MAX_HEADERS;
+use crate::head::MAX_HEADERS;
 
 /// How many bytes of extensions the chunks of a body may have in all, as with hyper.
 const MAX_EXTENSIONS: usize = 16 << 10;

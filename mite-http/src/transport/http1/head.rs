@@ -3,20 +3,17 @@
 
 use std::{error::Error, fmt, mem::MaybeUninit};
 
-use bytes::Bytes;
-use http::{
-    HeaderName, HeaderValue, Response, StatusCode, Version,
-    header::{CONNECTION, CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING},
-};
+use http::{StatusCode, Version};
 use httparse::{ParserConfig, Status};
 
 use super::body::Delimited;
+use crate::head::MAX_HEADERS;
 
 /// The most bytes that a head may have, as with hyper.
 pub(super) const MAX_HEAD: usize = 408 << 10;
 
-/// The most headers that a head may have, as with hyper.
-pub(super) const MAX_HEADERS: usize = 100;
+/// The name of a header is shorter, as with hyper.
+const LONGEST_NAME: usize = 1 << 16;
 
 /// `Content-Length` says no more than this: what is above has a meaning of its own with hyper.
 const MAX_LENGTH: u64 = u64::MAX - 2;
@@ -28,18 +25,20 @@ pub(super) enum Parsed {
     Partial,
     /// It was of a response before the final one, which has none of what is asked for here, and had so many bytes.
     Interim(StatusCode, usize),
-    Final(Box<Head>),
+    Final(Final),
 }
 
 /// The head of a final response.
 #[derive(Debug)]
-pub(super) struct Head {
-    pub(super) response: Response<()>,
+pub(super) struct Final {
+    pub(super) status: StatusCode,
+    pub(super) version: Version,
     /// How many bytes it has.
     pub(super) length: usize,
     pub(super) body: Delimited,
     /// Whether its server keeps the connection open.
     pub(super) keeps_alive: bool,
+    pub(super) sets_cookies: bool,
 }
 
 /// Why a head is none.
@@ -47,7 +46,7 @@ pub(super) struct Head {
 pub(super) enum Malformed {
     Syntax(httparse::Error),
     Status,
-    Header(http::Error),
+    Name,
     TooLarge,
     /// RFC 9112, 6.1: HTTP/1.0 knows no chunks, and whoever is between may have taken the body for something else.
     ChunksInHttp10,
@@ -59,7 +58,7 @@ impl fmt::Display for Malformed {
         match self {
             Self::Syntax(error) => write!(f, "its head: {error}"),
             Self::Status => f.write_str("its status is not one of three digits from 100 on"),
-            Self::Header(error) => write!(f, "its headers: {error}"),
+            Self::Name => write!(f, "the name of a header has {LONGEST_NAME} bytes or more"),
             Self::TooLarge => write!(f, "its head has more than {MAX_HEAD} bytes"),
             Self::ChunksInHttp10 => f.write_str("it has a Transfer-Encoding, which HTTP/1.0 does not know"),
             Self::ContentLength => f.write_str("its Content-Length is not one number"),
@@ -74,7 +73,7 @@ impl Error for Malformed {
 }
 
 /// Parses what `bytes` begin with. `to_head` is whether the request was a `HEAD`, whose answer has no body.
-pub(super) fn parse(bytes: &Bytes, to_head: bool) -> Result<Parsed, Malformed> {
+pub(super) fn parse(bytes: &[u8], to_head: bool) -> Result<Parsed, Malformed> {
     let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut parsed = httparse::Response::new(&mut []);
     let config = ParserConfig::default();
@@ -91,20 +90,12 @@ pub(super) fn parse(bytes: &Bytes, to_head: bool) -> Result<Parsed, Malformed> {
     }
     let version = if parsed.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
     let mut said = Said { version, ..Said::default() };
-    let mut map = HeaderMap::with_capacity(parsed.headers.len());
     for header in &*parsed.headers {
-        let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|error| Malformed::Header(error.into()))?;
-        let value = HeaderValue::from_maybe_shared(bytes.slice_ref(header.value))
-            .map_err(|error| Malformed::Header(error.into()))?;
-        said.hear(&name, &value);
-        map.append(name, value);
+        said.hear(header)?;
     }
     let body = said.body(status, to_head)?;
-    let mut response = Response::new(());
-    *response.status_mut() = status;
-    *response.version_mut() = version;
-    *response.headers_mut() = map;
-    Ok(Parsed::Final(Box::new(Head { response, length, body, keeps_alive: said.keeps_alive(status) })))
+    let (keeps_alive, sets_cookies) = (said.keeps_alive(status), said.sets_cookies);
+    Ok(Parsed::Final(Final { status, version, length, body, keeps_alive, sets_cookies }))
 }
 
 /// What the headers have said of the message that they begin.
@@ -117,6 +108,7 @@ struct Said {
     /// Whether the last coding of all is that of chunks.
     chunked: bool,
     length: Length,
+    sets_cookies: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -128,16 +120,24 @@ enum Length {
 }
 
 impl Said {
-    fn hear(&mut self, name: &HeaderName, value: &HeaderValue) {
-        if *name == CONTENT_LENGTH {
-            self.length = self.length.and(value);
-        } else if *name == TRANSFER_ENCODING {
-            self.coded = true;
-            self.chunked = ends_in_chunked(value);
-        } else if *name == CONNECTION {
-            self.closes |= has_token(value, "close");
-            self.keeps |= has_token(value, "keep-alive");
+    /// By the name's length first, since nearly all headers are none of these.
+    fn hear(&mut self, header: &httparse::Header<'_>) -> Result<(), Malformed> {
+        let httparse::Header { name, value } = *header;
+        match name.len() {
+            10 if name.eq_ignore_ascii_case("connection") => {
+                self.closes |= has_token(value, "close");
+                self.keeps |= has_token(value, "keep-alive");
+            }
+            10 if name.eq_ignore_ascii_case("set-cookie") => self.sets_cookies = true,
+            14 if name.eq_ignore_ascii_case("content-length") => self.length = self.length.and(value),
+            17 if name.eq_ignore_ascii_case("transfer-encoding") => {
+                self.coded = true;
+                self.chunked = ends_in_chunked(value);
+            }
+            LONGEST_NAME.. => return Err(Malformed::Name),
+            _ => {}
         }
+        Ok(())
     }
 
     /// Where the body ends (RFC 9112, 6.3).
@@ -165,8 +165,8 @@ impl Said {
 
 impl Length {
     /// The same, once another header has been heard. What is said more than once must be the same each time.
-    fn and(self, value: &HeaderValue) -> Self {
-        let Ok(text) = value.to_str() else { return Self::Wrong };
+    fn and(self, value: &[u8]) -> Self {
+        let Some(text) = visible(value) else { return Self::Wrong };
         text.split(',').fold(self, |known, said| match (known, digits(said.trim().as_bytes())) {
             (Self::Unsaid, Some(length)) => Self::Is(length),
             (Self::Is(known), Some(length)) if known == length => Self::Is(known),
@@ -186,13 +186,19 @@ fn digits(text: &[u8]) -> Option<u64> {
     })
 }
 
+/// The text of a value, if it is of visible characters.
+fn visible(value: &[u8]) -> Option<&str> {
+    let is_visible = value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
+    std::str::from_utf8(value).ok().filter(|_| is_visible)
+}
+
 /// Whether a list of tokens has this one.
-pub(super) fn has_token(value: &HeaderValue, token: &str) -> bool {
-    value.to_str().is_ok_and(|list| list.split(',').any(|given| given.trim().eq_ignore_ascii_case(token)))
+pub(super) fn has_token(value: &[u8], token: &str) -> bool {
+    visible(value).is_some_and(|list| list.split(',').any(|given| given.trim().eq_ignore_ascii_case(token)))
 }
 
 /// Whether the last of a list of codings is that of chunks.
-pub(super) fn ends_in_chunked(value: &HeaderValue) -> bool {
-    let Ok(list) = value.to_str() else { return false };
+pub(super) fn ends_in_chunked(value: &[u8]) -> bool {
+    let Some(list) = visible(value) else { return false };
     list.rsplit(',').next().is_some_and(|last| last.trim().eq_ignore_ascii_case("chunked"))
 }

@@ -48,8 +48,8 @@ impl Said {
             } else if *name == TRANSFER_ENCODING {
                 said.body = Outflow::Chunks;
             } else if *name == CONNECTION {
-                said.closes |= has_token(value, "close");
-                said.keeps |= has_token(value, "keep-alive");
+                said.closes |= has_token(value.as_bytes(), "close");
+                said.keeps |= has_token(value.as_bytes(), "keep-alive");
             }
         }
         // Where there is no body there are no chunks of it either.
@@ -102,7 +102,7 @@ fn codings(out: &mut Vec<u8>, headers: &HeaderMap) {
     for (place, value) in headers.get_all(TRANSFER_ENCODING).iter().enumerate() {
         out.extend_from_slice(if place == 0 { b"" } else { b", " });
         out.extend_from_slice(value.as_bytes());
-        ends_in_chunks = ends_in_chunked(value);
+        ends_in_chunks = ends_in_chunked(value.as_bytes());
     }
     if !ends_in_chunks {
         let is_other = headers.contains_key(TRANSFER_ENCODING);

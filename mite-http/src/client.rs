@@ -86,27 +86,26 @@ impl Client {
         &self.worker.sites
     }
 
-    /// Sends `request` to its server and reads the whole response; `account` is that of its body.
+    /// Sends `request` to its server and reads the whole response; `account` is that of its body. Of what is borrowed here,
+    /// and would be small enough to be copied, each future on the way would have two copies.
     ///
     /// If this is dropped before its end, its connection is closed.
     pub(crate) async fn carry_out(
         &self,
-        request: Outgoing<'_>,
+        request: &mut Outgoing<'_>,
         payload: Payload,
         account: &Account,
-        limits: Limits,
+        limits: &Limits,
         wish: &Wish,
-    ) -> (Timings, Result<(Reply, Option<SocketAddr>), Fault>) {
-        if let Err(fault) = self.connector.prepare(request.target.site().url()).await {
-            return (Timings::starting(Instant::now()), Err(fault));
-        }
-        let mut timings = Timings::starting(Instant::now());
+        timings: &mut Timings,
+    ) -> Result<(Reply, Option<SocketAddr>), Fault> {
+        self.prepare(request, timings).await?;
         let start = timings.start();
         let outcome = {
             let whole = pin!(async {
-                let exchange = self.open(request, payload, limits, &mut timings).await?;
+                let exchange = self.open(request, payload, limits, timings).await?;
                 let remote = exchange.remote();
-                Ok((exchange.read_whole(wish, account).await?, remote))
+                Ok((exchange.read_whole(wish, account, timings).await?, remote))
             });
             match limits.since {
                 None => self.worker.deadlines.within(limits.request, start, whole).await,
@@ -114,44 +113,53 @@ impl Client {
             }
         };
         let outcome = outcome.unwrap_or_else(|| Err(limits.elapsed()));
-        timings.ended(Instant::now());
-        (timings, outcome)
+        if outcome.is_err() {
+            timings.ended(Instant::now());
+        }
+        outcome
     }
 
     /// Sends `request` to its server and waits for the head of the response. With it comes when the request must
     /// be done. The end is for the caller to note.
     pub(crate) async fn begin(
         &self,
-        request: Outgoing<'_>,
+        request: &mut Outgoing<'_>,
         payload: Payload,
-        limits: Limits,
-    ) -> (Timings, Result<(Box<Exchange>, Pin<Box<Sleep>>), Fault>) {
-        if let Err(fault) = self.connector.prepare(request.target.site().url()).await {
-            return (Timings::starting(Instant::now()), Err(fault));
-        }
-        let mut timings = Timings::starting(Instant::now());
-        let since = limits.since.unwrap_or(timings.start());
-        let deadline = Box::pin(sleep(limits.left(since)));
-        let outcome = match timeout_at(deadline.deadline(), self.open(request, payload, limits, &mut timings)).await {
-            Ok(outcome) => outcome,
+        limits: &Limits,
+        timings: &mut Timings,
+    ) -> Result<(Box<Exchange>, Pin<Box<Sleep>>), Fault> {
+        self.prepare(request, timings).await?;
+        let deadline = Box::pin(sleep(limits.left(limits.since.unwrap_or(timings.start()))));
+        match timeout_at(deadline.deadline(), self.open(request, payload, limits, timings)).await {
+            Ok(outcome) => Ok((outcome?, deadline)),
             Err(_elapsed) => Err(limits.elapsed()),
-        };
-        (timings, outcome.map(|exchange| (exchange, deadline)))
+        }
+    }
+
+    /// Does what takes time once and belongs to no request; the time of this one begins after it.
+    async fn prepare(&self, request: &Outgoing<'_>, timings: &mut Timings) -> Result<(), Fault> {
+        let url = request.target.site().url();
+        if self.connector.is_prepared(url) {
+            return Ok(());
+        }
+        let prepared = Box::pin(self.connector.prepare(url)).await;
+        *timings = Timings::starting(Instant::now());
+        prepared
     }
 
     /// Sends `request` to its server and waits for the head of the response.
     async fn open(
         &self,
-        mut request: Outgoing<'_>,
+        request: &mut Outgoing<'_>,
         mut payload: Payload,
-        limits: Limits,
+        limits: &Limits,
         timings: &mut Timings,
     ) -> Result<Box<Exchange>, Fault> {
         let site = request.target.site();
         let origin = self.pool.origin(site.name(), || self.connector.version(site.url()));
         let mut again = 0;
         loop {
-            let (mut connection, idle_for) = match origin.way().await {
+            let (mut connection, idle_for) = match origin.way(timings).await {
                 Way::Open(connection, idle_for) => (connection, Some(idle_for)),
                 // Boxed, because few requests connect, and all would be as large as one that shakes hands.
                 Way::Opening(opening) => (Box::pin(self.connect(opening, site.url(), limits, timings)).await?, None),
@@ -170,7 +178,7 @@ impl Client {
             if let Some(proxy) = connection.forward_proxy() {
                 request.make_over(proxy.authorization());
             }
-            match send_on(&mut connection, &request, payload, limits.first_byte, timings).await {
+            match send_on(&mut connection, request, payload, limits.first_byte, timings).await {
                 Ok(answer) => return Ok(Exchange::new(answer, connection, origin, Rc::clone(&self.pool))),
                 // The connection was closed between the check and the first byte, or the server has not begun with the
                 // request: it can go elsewhere.
@@ -199,11 +207,13 @@ impl Client {
         &self,
         opening: Opening,
         url: &Url,
-        limits: Limits,
+        limits: &Limits,
         timings: &mut Timings,
     ) -> Result<Connection, Fault> {
         let opened = self.connector.connect(url, limits.connect, timings).await?;
-        Ok(opening.opened(Connection::start(opened).await?))
+        let connection = opening.opened(Connection::start(opened).await?);
+        timings.transferring(Instant::now());
+        Ok(connection)
     }
 }
 
@@ -214,10 +224,10 @@ async fn send_on(
     first_byte: Option<Duration>,
     timings: &mut Timings,
 ) -> Result<Answer, Failure> {
-    timings.transferring();
     let outcome = match first_byte {
         None => connection.send(request, payload).await,
-        Some(limit) => first_byte::send_within(limit, connection, request, payload).await,
+        // Boxed, because few sessions have such a limit.
+        Some(limit) => Box::pin(first_byte::send_within(limit, connection, request, payload)).await,
     };
     timings.transferred(connection.sent(), connection.first_byte());
     outcome

@@ -149,10 +149,15 @@ impl Connector {
         self.network.http_version.known(url.scheme() == "https")
     }
 
+    /// Whether there is nothing that takes time once.
+    pub(crate) fn is_prepared(&self, url: &Url) -> bool {
+        let via_https = matches!(&self.network.proxies, Proxies::Everywhere(proxy) if proxy.scheme == Scheme::Https);
+        url.scheme() != "https" && !via_https
+    }
+
     /// Does what takes time once and belongs to no request.
     pub(crate) async fn prepare(&self, url: &Url) -> Result<(), Fault> {
-        let via_https = matches!(&self.network.proxies, Proxies::Everywhere(proxy) if proxy.scheme == Scheme::Https);
-        if url.scheme() == "https" || via_https { self.tls.prepare().await } else { Ok(()) }
+        if self.is_prepared(url) { Ok(()) } else { self.tls.prepare().await }
     }
 
     /// A new connection to the server of `url`, opened within `limit`.

@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     rc::Rc,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use crate::{
     origin::Origin,
     payload::Account,
     pool::Pool,
+    timing::Timings,
     transport::{Answer, Connection},
 };
 
@@ -84,19 +86,30 @@ impl Exchange {
     }
 
     /// Reads all that is still to come.
-    pub(crate) async fn read_whole(self: Box<Self>, wish: &Wish, account: &Account) -> Result<Reply, Fault> {
-        let (head, coming) = self.split(wish.decode, account);
-        coming.read_whole(head, wish, account).await
+    pub(crate) async fn read_whole(
+        mut self: Box<Self>,
+        wish: &Wish,
+        account: &Account,
+        timings: &mut Timings,
+    ) -> Result<Reply, Fault> {
+        self.begin(wish.decode, account);
+        let body = self.coming.gather(wish).await?;
+        let Self { head, coming } = *self;
+        Ok(coming.reply(head, body, account, timings))
     }
 
-    /// The head by itself, and what reads the body. A body of the request that still waits for the server's word stays where
-    /// it is.
+    /// The head by itself, and what reads the body.
     pub(crate) fn split(mut self, decode: bool, account: &Account) -> (Head, Coming) {
+        self.begin(decode, account);
+        (self.head, self.coming)
+    }
+
+    /// A body of the request that still waits for the server's word stays where it is.
+    fn begin(&mut self, decode: bool, account: &Account) {
         account.answered();
         if decode {
             self.coming.body.decode(self.head.headers.map());
         }
-        (self.head, self.coming)
     }
 }
 
@@ -106,11 +119,15 @@ impl Coming {
         self.body.poll_next(&mut self.connection, cx)
     }
 
-    /// Reads all that is still to come of the response that `head` begins.
-    pub(crate) async fn read_whole(mut self, head: Head, wish: &Wish, account: &Account) -> Result<Reply, Fault> {
-        let body = self.body.gather(&mut self.connection, wish).await?;
-        let (sizes, trailers) = self.finish(account);
-        Ok(Reply { head, body, sizes, trailers })
+    /// Reads all that is still to come.
+    pub(crate) async fn gather(&mut self, wish: &Wish) -> Result<Bytes, Fault> {
+        self.body.gather(&mut self.connection, wish).await
+    }
+
+    /// The response that `head` begins, whose whole `body` has just come.
+    pub(crate) fn reply(self, head: Head, body: Bytes, account: &Account, timings: &mut Timings) -> Reply {
+        let (sizes, trailers) = self.finish(account, timings);
+        Reply { head, body, sizes, trailers }
     }
 
     /// What has come until now.
@@ -119,11 +136,13 @@ impl Coming {
     }
 
     /// Gives the connection back, now that the body has ended, and tells what there was.
-    pub(crate) fn finish(mut self, account: &Account) -> (Sizes, Option<Box<HeaderMap>>) {
+    pub(crate) fn finish(mut self, account: &Account, timings: &mut Timings) -> (Sizes, Option<Box<HeaderMap>>) {
+        let now = Instant::now();
+        timings.ended(now);
         let sizes = self.sizes(account);
         let trailers = self.body.take_trailers();
         if self.connection.is_reusable() {
-            self.pool.put(&self.origin, self.connection);
+            self.pool.put(&self.origin, self.connection, now);
         }
         (sizes, trailers)
     }

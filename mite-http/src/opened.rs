@@ -27,12 +27,14 @@ pub(crate) struct Opened {
 impl Opened {
     /// Reads all of the body, and tells `ended`.
     pub(crate) async fn read(self, wish: &Wish, ended: &mut impl FnMut(&Ended<'_>)) -> Result<Response, HttpError> {
-        let Self { sent, mut timings, head, remote, limits, account, coming, deadline, .. } = self;
-        let outcome = match timeout_at(deadline.deadline(), coming.read_whole(head, wish, &account)).await {
-            Ok(outcome) => outcome,
+        let Self { sent, mut timings, head, remote, limits, account, mut coming, deadline, .. } = self;
+        let outcome = match timeout_at(deadline.deadline(), coming.gather(wish)).await {
+            Ok(body) => body.map(|body| (coming.reply(head, body, &account, &mut timings), remote)),
             Err(_elapsed) => Err(limits.elapsed()),
         };
-        timings.ended(Instant::now());
-        Ended::conclude(sent, timings, &account, outcome.map(|reply| (reply, remote)), ended)
+        if outcome.is_err() {
+            timings.ended(Instant::now());
+        }
+        Ended::conclude(sent, timings, &account, outcome, ended)
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     keep_alive::KeepAlive,
     policy::Policy,
     room::{Room, Seat},
+    timing::Timings,
     transport::Connection,
 };
 
@@ -69,29 +70,33 @@ impl Origin {
         })
     }
 
-    /// The way for a request, which waits where the policy has no more room.
-    pub(crate) async fn way(self: &Rc<Self>) -> Way {
+    /// The way for a request, which waits where the policy has no more room. Where it is open, the request is transferred from
+    /// now on.
+    pub(crate) async fn way(self: &Rc<Self>, timings: &mut Timings) -> Way {
         if !self.room.has_queue()
-            && let Some(way) = self.find()
+            && let Some(way) = self.find(timings.start())
         {
+            timings.transferring(timings.start());
             return way;
         }
         // Boxed, because few requests wait, and all would be as large.
-        Box::pin(self.way_in_turn()).await
+        let way = Box::pin(self.way_in_turn()).await;
+        timings.transferring(Instant::now());
+        way
     }
 
     async fn way_in_turn(self: &Rc<Self>) -> Way {
         let mut turn = self.room.wait(None).await;
         loop {
-            if let Some(way) = self.find() {
+            if let Some(way) = self.find(Instant::now()) {
                 return way;
             }
             turn = self.room.wait(Some(turn)).await;
         }
     }
 
-    fn find(self: &Rc<Self>) -> Option<Way> {
-        if let Some((connection, age)) = self.idle() {
+    fn find(self: &Rc<Self>, now: Instant) -> Option<Way> {
+        if let Some((connection, age)) = self.idle(now) {
             return Some(Way::Open(connection, age));
         }
         #[cfg(feature = "http2")]
@@ -109,10 +114,9 @@ impl Origin {
     }
 
     /// An idle connection. Those that turn out to be closed, or are about to be, are dropped.
-    fn idle(&self) -> Option<(Connection, Duration)> {
+    fn idle(&self, now: Instant) -> Option<(Connection, Duration)> {
         let mut idle = self.idle.borrow_mut();
         let mut keep_alive = self.keep_alive.borrow_mut();
-        let now = Instant::now();
         while let Some(Idle { mut connection, since }) = idle.pop() {
             let age = now.saturating_duration_since(since);
             if !connection.is_alive() {
@@ -138,13 +142,13 @@ impl Origin {
     }
 
     /// Keeps a connection whose request is done for the next one, if the policy allows that; answers whether it did.
-    pub(crate) fn keep(&self, connection: Connection) -> bool {
+    pub(crate) fn keep(&self, connection: Connection, now: Instant) -> bool {
         if !self.policy.allows_another(connection.served()) {
             return false;
         }
         // A shared one is kept already, and has one stream less when this is dropped.
         if !connection.is_shared() {
-            let since = idle_since(connection.sent(), Instant::now());
+            let since = idle_since(connection.sent(), now);
             self.idle.borrow_mut().push(Idle { connection, since });
             self.room.call_next();
         }

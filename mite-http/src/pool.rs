@@ -39,9 +39,9 @@ impl Pool {
         origin
     }
 
-    /// Keeps a connection whose request is done for the next one to its origin.
-    pub(crate) fn put(self: &Rc<Self>, origin: &Origin, connection: Connection) {
-        if origin.keep(connection) && !self.sweeping.replace(true) {
+    /// Keeps a connection whose request is done `now` for the next one to its origin.
+    pub(crate) fn put(self: &Rc<Self>, origin: &Origin, connection: Connection, now: Instant) {
+        if origin.keep(connection, now) && !self.sweeping.replace(true) {
             let sweeper = tokio::task::spawn_local(Self::sweep(Rc::downgrade(self), self.policy.idle_timeout));
             *self.sweeper.borrow_mut() = Some(sweeper.abort_handle());
         }

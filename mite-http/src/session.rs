@@ -23,6 +23,7 @@ use crate::{
     sent::Sent,
     settings::Settings,
     target::Sites,
+    timing::Timings,
 };
 
 /// The session of a visit.
@@ -98,7 +99,7 @@ impl Session {
         self.check(&draft)?;
         let mut limits = self.settings.limits(&draft);
         let redirects = self.settings.redirects_of(&draft);
-        let mut response = self.exchange(draft, limits, &mut ended).await?;
+        let mut response = self.exchange(draft, &limits, &mut ended).await?;
         if !response.status().is_redirection() {
             return Ok(response);
         }
@@ -106,7 +107,7 @@ impl Session {
         let mut history = Vec::new();
         while let Some(next) = next(response.sent(), response.head(), history.len(), redirects)? {
             history.push(response);
-            response = self.exchange(next, limits, &mut ended).await?;
+            response = self.exchange(next, &limits, &mut ended).await?;
         }
         Ok(response.after(history))
     }
@@ -142,14 +143,17 @@ impl Session {
     async fn exchange(
         &self,
         draft: Box<Draft>,
-        limits: Limits,
+        limits: &Limits,
         ended: &mut impl FnMut(&Ended<'_>),
     ) -> Result<Response, HttpError> {
         let (sent, payload) = self.prepared(draft).await?;
         let account = payload.account();
-        let request = sent.outgoing(&payload)?;
-        let wish = self.settings.wish(sent.draft.said());
-        let (timings, outcome) = self.client.carry_out(request, payload, &account, limits, &wish).await;
+        let mut timings = Timings::starting(Instant::now());
+        let outcome = {
+            let mut request = sent.outgoing(&payload)?;
+            let wish = self.settings.wish(sent.draft.said());
+            self.client.carry_out(&mut request, payload, &account, limits, &wish, &mut timings).await
+        };
         if let Ok((reply, _)) = &outcome {
             self.keep_cookies(&sent, &reply.head.headers);
         }
@@ -165,9 +169,12 @@ impl Session {
     ) -> Result<Opened, HttpError> {
         let (sent, payload) = self.prepared(draft).await?;
         let account = payload.account();
-        let request = sent.outgoing(&payload)?;
+        let mut timings = Timings::starting(Instant::now());
+        let outcome = {
+            let mut request = sent.outgoing(&payload)?;
+            self.client.begin(&mut request, payload, &limits, &mut timings).await
+        };
         let decode = self.settings.decodes(sent.draft.said());
-        let (mut timings, outcome) = self.client.begin(request, payload, limits).await;
         match outcome {
             Ok((exchange, deadline)) => {
                 let remote = exchange.remote();

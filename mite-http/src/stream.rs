@@ -183,13 +183,12 @@ impl ResponseStream {
     /// Takes what was read for all that there is.
     fn ended(&mut self) {
         if let Some(coming) = self.coming.take() {
-            (self.sizes, self.trailers) = coming.body.finish(&self.account);
+            (self.sizes, self.trailers) = coming.body.finish(&self.account, &mut self.timings);
             self.count();
         }
     }
 
-    fn count(&mut self) {
-        self.timings.ended(Instant::now());
+    fn count(&self) {
         self.report(Ok(Answered { head: &self.head, remote: self.remote, sizes: self.sizes, body: None }));
     }
 
@@ -207,6 +206,7 @@ impl Drop for ResponseStream {
     fn drop(&mut self) {
         self.sizes = self.sizes();
         if mem::take(&mut self.coming).is_some() {
+            self.timings.ended(Instant::now());
             self.count();
         }
     }

@@ -63,8 +63,8 @@ impl Timings {
         self.tls = Some(Span { from, to: Instant::now() });
     }
 
-    pub(crate) fn transferring(&mut self) {
-        self.transfer = Some(Instant::now());
+    pub(crate) fn transferring(&mut self, from: Instant) {
+        self.transfer = Some(from);
     }
 
     pub(crate) fn transferred(&mut self, sent: Option<Instant>, first_byte: Option<Instant>) {

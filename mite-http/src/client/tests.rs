@@ -36,9 +36,11 @@ impl Client {
         draft: Draft,
         limits: Limits,
     ) -> (Timings, Result<(Reply, Option<SocketAddr>), Fault>) {
-        let (request, payload) = draft.halves();
+        let (mut request, payload) = draft.halves();
         let account = payload.account();
-        self.carry_out(request, payload, &account, limits, &WISH).await
+        let mut timings = Timings::starting(Instant::now());
+        let outcome = self.carry_out(&mut request, payload, &account, &limits, &WISH, &mut timings).await;
+        (timings, outcome)
     }
 }
 

@@ -194,7 +194,10 @@ fn visible(value: &[u8]) -> Option<&str> {
 
 /// Whether a list of tokens has this one.
 pub(super) fn has_token(value: &[u8], token: &str) -> bool {
-    visible(value).is_some_and(|list| list.split(',').any(|given| given.trim().eq_ignore_ascii_case(token)))
+    let is_token = |given: &[u8]| given.trim_ascii().eq_ignore_ascii_case(token.as_bytes());
+    // Nearly each list is of one.
+    is_token(value)
+        || value.contains(&b',') && visible(value).is_some() && value.split(|byte| *byte == b',').any(is_token)
 }
 
 /// Whether the last of a list of codings is that of chunks.

@@ -109,7 +109,7 @@ impl Client {
             });
             match limits.since {
                 None => self.worker.deadlines.within(limits.request, start, whole).await,
-                Some(since) => timeout(limits.left(since), whole).await.ok(),
+                Some(since) => Box::pin(timeout(limits.left(since), whole)).await.ok(),
             }
         };
         let outcome = outcome.unwrap_or_else(|| Err(limits.elapsed()));

@@ -59,7 +59,8 @@ impl Deadlines {
         mut future: Pin<&mut impl Future<Output = T>>,
     ) -> Option<T> {
         let Some(list) = self.list(length) else {
-            return timeout(length.saturating_sub(start.elapsed()), future).await.ok();
+            // Boxed, because a timer is large, and few have one.
+            return Box::pin(timeout(length.saturating_sub(start.elapsed()), future)).await.ok();
         };
         let mut place = Place { deadlines: self, list, key: NONE };
         poll_fn(|cx| match future.as_mut().poll(cx) {

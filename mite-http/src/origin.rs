@@ -70,13 +70,11 @@ impl Origin {
         })
     }
 
-    /// The way for a request, which waits where the policy has no more room. Where it is open, the request is transferred from
-    /// now on.
+    /// The way for a request, which waits where the policy has no more room.
     pub(crate) async fn way(self: &Rc<Self>, timings: &mut Timings) -> Way {
         if !self.room.has_queue()
             && let Some(way) = self.find(timings.start())
         {
-            timings.transferring(timings.start());
             return way;
         }
         // Boxed, because few requests wait, and all would be as large.

@@ -97,12 +97,24 @@ impl Session {
         mut ended: impl FnMut(&Ended<'_>),
     ) -> Result<Response, HttpError> {
         self.check(&draft)?;
-        let mut limits = self.settings.limits(&draft);
+        let limits = self.settings.limits(&draft);
         let redirects = self.settings.redirects_of(&draft);
-        let mut response = self.exchange(draft, &limits, &mut ended).await?;
+        let response = self.exchange(draft, &limits, &mut ended).await?;
         if !response.status().is_redirection() {
             return Ok(response);
         }
+        // Boxed, because few are redirected, and all would be as large.
+        Box::pin(self.follow(response, limits, redirects, ended)).await
+    }
+
+    /// Goes where `response` leads, until one leads nowhere.
+    async fn follow(
+        &self,
+        mut response: Response,
+        mut limits: Limits,
+        redirects: Redirects,
+        mut ended: impl FnMut(&Ended<'_>),
+    ) -> Result<Response, HttpError> {
         limits.since = Some(response.timings().start());
         let mut history = Vec::new();
         while let Some(next) = next(response.sent(), response.head(), history.len(), redirects)? {

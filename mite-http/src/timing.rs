@@ -3,17 +3,32 @@
 
 use std::time::{Duration, Instant};
 
-/// A phase that took place: from when to when.
+/// An instant, in nanoseconds from the start of the request; or that there was none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct At(u64);
+
+impl At {
+    const NEVER: Self = Self(u64::MAX);
+
+    fn duration(self) -> Option<Duration> {
+        (self != Self::NEVER).then(|| Duration::from_nanos(self.0))
+    }
+
+    /// From then until `end`, if both took place.
+    fn until(self, end: Self) -> Option<Duration> {
+        Some(end.duration()?.saturating_sub(self.duration()?))
+    }
+}
+
+/// From when to when a phase was.
 #[derive(Debug, Clone, Copy)]
 struct Span {
-    from: Instant,
-    to: Instant,
+    from: At,
+    to: At,
 }
 
 impl Span {
-    fn length(self) -> Duration {
-        self.to.duration_since(self.from)
-    }
+    const NEVER: Self = Self { from: At::NEVER, to: At::NEVER };
 }
 
 /// How long each phase of a request took.
@@ -23,15 +38,15 @@ impl Span {
 #[derive(Debug, Clone, Copy)]
 pub struct Timings {
     start: Instant,
-    dns: Option<Span>,
-    connect: Option<Span>,
-    tls: Option<Span>,
+    dns: Span,
+    connect: Span,
+    tls: Span,
     /// The request is about to be written.
-    transfer: Option<Instant>,
+    transfer: At,
     /// The last of its bytes was handed to the operating system.
-    sent: Option<Instant>,
-    first_byte: Option<Instant>,
-    end: Option<Instant>,
+    sent: At,
+    first_byte: At,
+    end: At,
 }
 
 /// When each phase had ended, in seconds from the start of the request, as curl gives them: each includes those before it.
@@ -48,32 +63,50 @@ pub(crate) struct Ends {
 
 impl Timings {
     pub(crate) fn starting(start: Instant) -> Self {
-        Self { start, dns: None, connect: None, tls: None, transfer: None, sent: None, first_byte: None, end: None }
+        Self {
+            start,
+            dns: Span::NEVER,
+            connect: Span::NEVER,
+            tls: Span::NEVER,
+            transfer: At(0),
+            sent: At::NEVER,
+            first_byte: At::NEVER,
+            end: At::NEVER,
+        }
+    }
+
+    fn at(&self, instant: Instant) -> At {
+        At(instant.saturating_duration_since(self.start).as_nanos() as u64)
+    }
+
+    fn since(&self, from: Instant) -> Span {
+        Span { from: self.at(from), to: self.at(Instant::now()) }
     }
 
     pub(crate) fn resolved(&mut self, from: Instant) {
-        self.dns = Some(Span { from, to: Instant::now() });
+        self.dns = self.since(from);
     }
 
     pub(crate) fn connected(&mut self, from: Instant) {
-        self.connect = Some(Span { from, to: Instant::now() });
+        self.connect = self.since(from);
     }
 
     pub(crate) fn secured(&mut self, from: Instant) {
-        self.tls = Some(Span { from, to: Instant::now() });
+        self.tls = self.since(from);
     }
 
+    /// The request is about to be written; unless this is said, that is so from its start on.
     pub(crate) fn transferring(&mut self, from: Instant) {
-        self.transfer = Some(from);
+        self.transfer = self.at(from);
     }
 
     pub(crate) fn transferred(&mut self, sent: Option<Instant>, first_byte: Option<Instant>) {
-        self.sent = sent;
-        self.first_byte = first_byte;
+        let at = |instant: Option<Instant>| instant.map_or(At::NEVER, |instant| self.at(instant));
+        (self.sent, self.first_byte) = (at(sent), at(first_byte));
     }
 
     pub(crate) fn ended(&mut self, end: Instant) {
-        self.end = Some(end);
+        self.end = self.at(end);
     }
 
     /// When the request began.
@@ -83,43 +116,40 @@ impl Timings {
 
     /// Resolving the name of the server.
     pub fn dns(&self) -> Option<Duration> {
-        self.dns.map(Span::length)
+        self.dns.from.until(self.dns.to)
     }
 
     /// Opening the TCP connection.
     pub fn connect(&self) -> Option<Duration> {
-        self.connect.map(Span::length)
+        self.connect.from.until(self.connect.to)
     }
 
     /// The TLS handshake.
     pub fn tls(&self) -> Option<Duration> {
-        self.tls.map(Span::length)
+        self.tls.from.until(self.tls.to)
     }
 
     /// From the request having been sent to the first byte of the response.
     pub fn first_byte(&self) -> Option<Duration> {
         // A server may answer before it has read the whole request.
-        Some(self.first_byte?.saturating_duration_since(self.sent?))
+        self.sent.until(self.first_byte)
     }
 
     /// From the start of the request to the end of its body, or to its failure.
     pub fn total(&self) -> Duration {
-        self.end.map_or(Duration::ZERO, |end| end.duration_since(self.start))
+        self.end.duration().unwrap_or_default()
     }
 
     /// The ends of the phases, see [`Ends`].
     pub(crate) fn ends(&self) -> Ends {
+        let seconds = |at: At| at.duration().map_or(0.0, |since| since.as_secs_f64());
         Ends {
-            dns: self.since_start(self.dns.map(|span| span.to)),
-            connect: self.since_start(self.connect.map(|span| span.to)),
-            tls: self.since_start(self.tls.map(|span| span.to)),
-            transfer_start: self.since_start(self.transfer),
-            first_byte: self.since_start(self.first_byte),
+            dns: seconds(self.dns.to),
+            connect: seconds(self.connect.to),
+            tls: seconds(self.tls.to),
+            transfer_start: seconds(self.transfer),
+            first_byte: seconds(self.first_byte),
         }
-    }
-
-    fn since_start(&self, at: Option<Instant>) -> f64 {
-        at.map_or(0.0, |at| at.saturating_duration_since(self.start).as_secs_f64())
     }
 }
 
@@ -132,9 +162,9 @@ mod tests {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let mut timings = Timings::starting(start);
-        timings.dns = Some(Span { from: at(1), to: at(3) });
-        timings.connect = Some(Span { from: at(3), to: at(10) });
-        timings.transfer = Some(at(11));
+        let span = |from, to| Span { from: timings.at(at(from)), to: timings.at(at(to)) };
+        (timings.dns, timings.connect) = (span(1, 3), span(3, 10));
+        timings.transferring(at(11));
         timings.transferred(Some(at(12)), Some(at(30)));
         timings.ended(at(31));
 

@@ -13,7 +13,7 @@ use std::{
 };
 
 use slab::Slab;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{Sleep, sleep, sleep_until};
 
 /// How many lengths have a list. Requests with others have timers of their own.
 const MOST_LISTS: usize = 8;
@@ -52,22 +52,26 @@ const NONE: usize = usize::MAX;
 
 impl Deadlines {
     /// What `future` gives, unless it takes longer than `length`, counted from `start`.
-    pub(crate) async fn within<T>(
+    pub(crate) fn within<T>(
         self: &Rc<Self>,
         length: Duration,
         start: Instant,
         mut future: Pin<&mut impl Future<Output = T>>,
-    ) -> Option<T> {
-        let Some(list) = self.list(length) else {
+    ) -> impl Future<Output = Option<T>> {
+        let mut limit = match self.list(length) {
+            Some(list) => Watched::InList(Place { deadlines: self, list, key: NONE, start }),
             // Boxed, because a timer is large, and few have one.
-            return Box::pin(timeout(length.saturating_sub(start.elapsed()), future)).await.ok();
+            None => Watched::ByTimer(Box::pin(sleep(length.saturating_sub(start.elapsed())))),
         };
-        let mut place = Place { deadlines: self, list, key: NONE };
-        poll_fn(|cx| match future.as_mut().poll(cx) {
+        // Not an `async` function, which would hold all that it is given twice.
+        poll_fn(move |cx| match future.as_mut().poll(cx) {
             Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending => place.poll(start, cx).map(|()| None),
+            Poll::Pending => match &mut limit {
+                Watched::InList(place) => place.poll(cx),
+                Watched::ByTimer(timer) => timer.as_mut().poll(cx),
+            }
+            .map(|()| None),
         })
-        .await
     }
 
     /// The list for limits of this length, if there is room for one.
@@ -160,16 +164,23 @@ impl List {
     }
 }
 
+/// What tells that a limit has run out.
+enum Watched<'a> {
+    InList(Place<'a>),
+    ByTimer(Pin<Box<Sleep>>),
+}
+
 /// A request's place in a list, once it has one.
 struct Place<'a> {
     deadlines: &'a Rc<Deadlines>,
     list: usize,
     key: usize,
+    start: Instant,
 }
 
 impl Place<'_> {
     /// Ready when the limit has run out.
-    fn poll(&mut self, start: Instant, cx: &Context<'_>) -> Poll<()> {
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
         let mut lists = self.deadlines.lists.borrow_mut();
         let list = &mut lists[self.list];
         if let Some(limit) = list.limits.get_mut(self.key) {
@@ -181,7 +192,7 @@ impl Place<'_> {
             }
             return Poll::Pending;
         }
-        self.key = list.push(start + list.length, cx.waker().clone());
+        self.key = list.push(self.start + list.length, cx.waker().clone());
         if !list.is_watched {
             list.is_watched = true;
             tokio::task::spawn_local(Deadlines::watch(Rc::downgrade(self.deadlines), self.list));

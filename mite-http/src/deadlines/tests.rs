@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, future::pending, pin::pin};
 
-use tokio::{sync::oneshot, task::spawn_local};
+use tokio::{sync::oneshot, task::spawn_local, time::timeout};
 
 use super::*;
 

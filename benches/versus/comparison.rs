@@ -3,6 +3,7 @@
 
 use mite::prelude::*;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::{
     bench::Bench,
@@ -28,14 +29,14 @@ pub(crate) struct Turn {
 }
 
 /// What one tool did in all of its turns.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub(crate) struct Turns {
     pub(crate) tool: String,
     pub(crate) turns: Vec<Turn>,
 }
 
 /// What all of them did, the first of them being what the others are compared with.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug)]
 pub(crate) struct Comparison {
     pub(crate) tools: Vec<Turns>,
     /// Who is missing, who failed, and whose count is not the server's.
@@ -51,8 +52,23 @@ struct Taking {
 }
 
 impl Turn {
+    pub(crate) fn per_second(&self) -> f64 {
+        self.requests as f64 / f64::from(self.seconds)
+    }
+
+    /// In seconds.
     pub(crate) fn cpu_per_request(&self) -> f64 {
         self.usage.cpu() / self.requests as f64
+    }
+
+    /// In seconds.
+    fn user_per_request(&self) -> f64 {
+        self.usage.user / self.requests as f64
+    }
+
+    /// In bytes.
+    pub(crate) fn peak(&self) -> f64 {
+        self.usage.peak as f64
     }
 }
 
@@ -60,20 +76,50 @@ impl Turns {
     pub(crate) fn spread(&self, figure: impl Fn(&Turn) -> f64) -> Option<Spread> {
         Spread::of(self.turns.iter().map(figure))
     }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "tool": self.tool,
+            "rounds": self.turns,
+            "requests_per_second": self.spread(Turn::per_second),
+            "cpu_seconds_per_request": self.spread(Turn::cpu_per_request),
+            "user_seconds_per_request": self.spread(Turn::user_per_request),
+            "peak_bytes": self.spread(Turn::peak),
+        })
+    }
 }
 
-impl Comparison {
-    /// Each tool with its work, in turns on the tools' core.
+/// Where and how often.
+#[derive(Debug)]
+pub(crate) struct Rounds<'a> {
+    bench: &'a Bench,
+    server: &'a Server,
+    cores: Vec<usize>,
+    rounds: u32,
+}
+
+impl<'a> Rounds<'a> {
+    /// As often as was asked for, on the tools' core.
+    pub(crate) fn new(bench: &'a Bench, server: &'a Server) -> Self {
+        Self { bench, server, cores: vec![bench.machine.for_tool()], rounds: bench.options.rounds }
+    }
+
+    pub(crate) fn on_all_cores(mut self) -> Self {
+        self.cores.clone_from(&self.bench.machine.cores);
+        self
+    }
+
+    pub(crate) fn once(mut self) -> Self {
+        self.rounds = 1;
+        self
+    }
+
+    /// Each tool with its work, in turns.
     ///
     /// # Errors
     ///
     /// If a turn could not be measured. A tool that fails is left out, and that is noted.
-    pub(crate) fn run(bench: &Bench, server: &Server, tools: Vec<(Found, Load)>) -> Result<Self> {
-        Self::run_on(bench, server, &[bench.machine.for_tool()], tools)
-    }
-
-    /// The same on these cores.
-    pub(crate) fn run_on(bench: &Bench, server: &Server, cores: &[usize], tools: Vec<(Found, Load)>) -> Result<Self> {
+    pub(crate) fn run(self, tools: Vec<(Found, Load)>) -> Result<Comparison> {
         let mut notes = Vec::new();
         let mut all = Vec::new();
         for (found, load) in tools {
@@ -82,20 +128,19 @@ impl Comparison {
                 Err(why) => notes.push(why),
             }
         }
-        for round in 1..=bench.options.rounds {
+        for round in 1..=self.rounds {
             for taking in all.iter_mut().filter(|taking| !taking.failed) {
-                bench.tell(&format!("round {round}: {}", taking.tool.name()));
-                taking.take_turn(server, cores, &mut notes)?;
+                self.bench.tell(&format!("round {round}: {}", taking.tool.name()));
+                taking.take_turn(self.server, &self.cores, &mut notes)?;
             }
-        }
-        for note in &notes {
-            eprintln!("   {note}");
         }
         let tools = all.into_iter().filter(|taking| !taking.failed);
         let tools = tools.map(|taking| Turns { tool: taking.tool.name(), turns: taking.turns }).collect();
-        Ok(Self { tools, notes })
+        Ok(Comparison { tools, notes })
     }
+}
 
+impl Comparison {
     /// What a tool did, if it took part.
     pub(crate) fn turns(&self, name: &str) -> Option<&Turns> {
         self.tools.iter().find(|turns| turns.tool == name)
@@ -105,6 +150,11 @@ impl Comparison {
     pub(crate) fn ratio(&self, one: &str, other: &str, figure: impl Fn(&Turn) -> f64) -> Option<Spread> {
         let (one, other) = (self.turns(one)?, self.turns(other)?);
         Spread::of(one.turns.iter().zip(&other.turns).map(|(one, other)| figure(one) / figure(other)))
+    }
+
+    /// Every round, and the medians.
+    pub(crate) fn to_json(&self) -> Value {
+        self.tools.iter().map(Turns::to_json).collect()
     }
 
     /// What each did, and the CPU of the first to the CPU of each.
@@ -117,10 +167,10 @@ impl Comparison {
             let told = |spread: Option<Spread>, decimals: usize| {
                 spread.map_or_else(String::new, |spread| format!("{spread:.decimals$}"))
             };
-            let per_second = turns.spread(|turn| turn.requests as f64 / f64::from(turn.seconds));
+            let per_second = turns.spread(Turn::per_second);
             let cpu = turns.spread(|turn| turn.cpu_per_request() * 1e6);
-            let user = turns.spread(|turn| turn.usage.user / turn.requests as f64 * 1e6);
-            let peak = turns.spread(|turn| turn.usage.peak as f64 / 1e6);
+            let user = turns.spread(|turn| turn.user_per_request() * 1e6);
+            let peak = turns.spread(|turn| turn.peak() / 1e6);
             let ratio = self.ratio(first, &turns.tool, Turn::cpu_per_request).filter(|_| turns.tool != first);
             let name = turns.tool.clone();
             table.row(vec![name, told(per_second, 0), told(cpu, 2), told(user, 2), told(peak, 1), told(ratio, 3)]);
@@ -138,8 +188,7 @@ impl Taking {
         let ended = measured::run(&command, cores)?;
         let after = server.count()?;
         // The second question is counted too.
-        let (served, connections) =
-            (after.requests - before.requests - 1, after.connections - before.connections - 1);
+        let (served, connections) = (after.requests - before.requests - 1, after.connections - before.connections - 1);
         match self.tool.requests(&ended, folder.path()) {
             Ok(requests) if requests > 0 => {
                 let leaves = self.tool.leaves(&self.load);

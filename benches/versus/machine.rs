@@ -61,9 +61,16 @@ fn said(command: &mut Command) -> Result<String> {
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { date, processor, kernel, compiler, cores, busy, command } = self;
-        write!(f, "{date}, {processor}, {} cores, Linux {kernel}, {compiler}, load {busy} before: `{command}`.", cores.len())?;
+        write!(
+            f,
+            "{date}, {processor}, {} cores, Linux {kernel}, {compiler}, load {busy} before: `{command}`.",
+            cores.len()
+        )?;
         if cores.len() < 2 {
-            write!(f, " The server and the tools share the ONE CORE that is here, which no figure says anything about.")?;
+            write!(
+                f,
+                " The server and the tools share the ONE CORE that is here, which no figure says anything about."
+            )?;
         }
         // What others do at the same time costs caches, which both sides of a ratio pay.
         if *busy > 0.5 {

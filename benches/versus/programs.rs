@@ -60,7 +60,11 @@ fn built_example(name: &str) -> Result<PathBuf> {
     eprintln!("cargo build --release --example {name}");
     let arguments = ["build", "--release", "--example", name, "--message-format", "json-render-diagnostics"];
     let built = cargo().args(arguments).current_dir(package()).stderr(Stdio::inherit()).output()?;
-    ensure!(built.status.success(), "the example {name}, which is mite's side of it, could not be built: {}", built.status);
+    ensure!(
+        built.status.success(),
+        "the example {name}, which is mite's side of it, could not be built: {}",
+        built.status
+    );
     let messages = String::from_utf8_lossy(&built.stdout).into_owned();
     let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let executables = artifacts.filter(|artifact| artifact["target"]["name"] == name);

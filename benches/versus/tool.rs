@@ -46,13 +46,6 @@ pub(crate) fn missing(name: &str) -> String {
     format!("SKIPPED: {name} is not installed (benches/install-peers.sh)")
 }
 
-/// The number that `text` has after `label`.
-fn number_after(text: &str, label: &str) -> Option<u64> {
-    let rest = text.split_once(label)?.1.trim_start();
-    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-    rest[..digits].parse().ok()
-}
-
 /// The number that `text` has before `label`.
 fn number_before(text: &str, label: &str) -> Option<u64> {
     text.split_once(label)?.0.split_whitespace().next_back()?.parse().ok()

@@ -94,7 +94,8 @@ impl Target {
             };
             let response = ctx.http().post(&self.url).json(&order).await?.error_for_status()?;
             let receipt: Receipt = response.json()?;
-            let priced = receipt.items.iter().all(|item| item.quantity > 0 && item.price > 0.0 && !item.product.is_empty());
+            let priced =
+                receipt.items.iter().all(|item| item.quantity > 0 && item.price > 0.0 && !item.product.is_empty());
             ensure!(priced && receipt.number > 0 && !receipt.customer.is_empty(), "a receipt that makes no sense");
             Ok(())
         })

@@ -3,36 +3,38 @@
 
 use mite::prelude::*;
 
-use super::Outcome;
+use super::{Outcome, ratio};
 use crate::{
-    bar::{Bar, Held},
+    bar::Bar,
     bench::Bench,
-    comparison::{Comparison, Turn},
+    comparison::{Rounds, Turn},
     load::Load,
-    tool::{h2load::H2load, mite::Mite, wrk::Wrk},
+    tool::{goose::Goose, h2load::H2load, mite::Mite, oha::Oha, python::Python, wrk::Wrk},
 };
 
-/// mite and every tool that is here.
+/// mite, and every tool that is here.
 pub(crate) fn run(bench: &Bench) -> Result<Outcome> {
     let (server, programs) = (bench.server()?, &bench.programs);
     let load = Load::get(server.url("/"), bench.options.seconds);
-    let mite = || Mite::new(programs, "closed");
-    let tools = vec![
-        Ok(Box::new(mite()) as _),
+    let tools = [
+        Mite::new(programs, "closed").named("mite").found(),
         Wrk::find(programs),
-        Ok(Box::new(mite().set("http1", "hyper").named("mite on hyper")) as _),
+        Mite::new(programs, "closed").set("http1", "hyper").named("mite on hyper").found(),
         H2load::find(programs, true),
+        Oha::find(programs),
+        Goose::find(programs),
+        Python::find(programs),
     ];
-    let tools = tools.into_iter().map(|tool| (tool, load.clone())).collect();
-    let comparison = Comparison::run(bench, &server, tools)?;
-    let ratio = |one, other| comparison.ratio(one, other, Turn::cpu_per_request);
-    let held = |what: &str, bar, found| Held { what: what.to_owned(), unit: "", bar, found };
+    let comparison = Rounds::new(bench, &server).run(tools.map(|tool| (tool, load.clone())).into())?;
+    let cpu = |one, other| comparison.ratio(one, other, Turn::cpu_per_request);
     let held = vec![
-        held("CPU per request to wrk's", Bar::AtMost(1.05, 0.95), ratio("mite `closed`", "wrk")),
-        held("the same on hyper", Bar::AtMost(1.30, 1.15), ratio("mite on hyper", "wrk")),
+        ratio("CPU per request to wrk's", Bar::AtMost(1.05, 0.95), cpu("mite", "wrk")),
+        ratio("on the hyper transport to wrk's", Bar::AtMost(1.30, 1.15), cpu("mite on hyper", "wrk")),
+        ratio("to oha's", Bar::AtMost(0.65, 0.6), cpu("mite", "oha")),
+        ratio("to goose's", Bar::AtMost(0.35, 0.3), cpu("mite", "goose")),
+        ratio("to that of Python's mite", Bar::AtMost(0.08, 0.06), cpu("mite", "Python's mite")),
     ];
-    let about = "GET of 2 bytes on 64 connections. Of mite: one transaction with one GET in each journey, metrics and \
-                 recorder running."
-        .to_owned();
-    Ok(Outcome { about, comparison, table: None, held })
+    let about = "GET of 2 bytes over HTTP/1.1 on 64 connections (mite: `closed`, a journey for each request, which is in a \
+                 transaction; metrics and recorder run).";
+    Ok(Outcome::of(about, comparison, held))
 }

@@ -9,7 +9,7 @@ use std::{
 
 use mite::prelude::*;
 
-use super::{Tool, last_lines};
+use super::{Found, Tool, last_lines};
 use crate::{load::Load, measured::Ended, programs::Programs};
 
 /// The exit code of a run that made fewer starts than it should have.
@@ -28,7 +28,7 @@ pub(crate) struct Mite {
 impl Mite {
     /// One of the example's scenarios, on one worker.
     pub(crate) fn new(programs: &Programs, scenario: &'static str) -> Self {
-        let (name, program) = (format!("mite `{scenario}`"), programs.load.clone());
+        let (name, program) = ("mite".to_owned(), programs.load.clone());
         Self { name, program, scenario, workers: 1, set: Vec::new() }
     }
 
@@ -46,6 +46,10 @@ impl Mite {
         self.name = name.into();
         self
     }
+
+    pub(crate) fn found(self) -> Found {
+        Ok(Box::new(self))
+    }
 }
 
 impl Tool for Mite {
@@ -57,11 +61,8 @@ impl Tool for Mite {
         let mut command = Command::new(&self.program);
         command.args(["scenario", "test", self.scenario, "--workers", &self.workers.to_string(), "--json"]);
         command.arg(folder.join("report.json")).arg("--recorder-dir").arg(folder.join("recorder-data"));
-        let own = [
-            format!("url={}", load.url),
-            format!("running={}", load.running()),
-            format!("seconds={}", load.seconds),
-        ];
+        let own =
+            [format!("url={}", load.url), format!("running={}", load.running()), format!("seconds={}", load.seconds)];
         for pair in own.iter().chain(&self.set) {
             command.args(["--set", pair]);
         }

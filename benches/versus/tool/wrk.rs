@@ -48,6 +48,7 @@ impl Tool for Wrk {
         ended.succeeded()?;
         let out = &ended.stdout;
         ensure!(!out.contains("Non-2xx") && !out.contains("Socket errors"), "some requests failed: {out}");
-        number_before(out, " requests in ").ok_or_else(|| Error::msg(format!("it does not say how many requests: {out}")))
+        number_before(out, " requests in ")
+            .ok_or_else(|| Error::msg(format!("it does not say how many requests: {out}")))
     }
 }

@@ -95,13 +95,13 @@ pub(crate) struct Rounds<'a> {
     bench: &'a Bench,
     server: &'a Server,
     cores: Vec<usize>,
-    rounds: u32,
+    times: u32,
 }
 
 impl<'a> Rounds<'a> {
     /// As often as was asked for, on the tools' core.
     pub(crate) fn new(bench: &'a Bench, server: &'a Server) -> Self {
-        Self { bench, server, cores: vec![bench.machine.for_tool()], rounds: bench.options.rounds }
+        Self { bench, server, cores: vec![bench.machine.for_tool()], times: bench.options.rounds }
     }
 
     pub(crate) fn on_all_cores(mut self) -> Self {
@@ -110,7 +110,7 @@ impl<'a> Rounds<'a> {
     }
 
     pub(crate) fn once(mut self) -> Self {
-        self.rounds = 1;
+        self.times = 1;
         self
     }
 
@@ -128,7 +128,7 @@ impl<'a> Rounds<'a> {
                 Err(why) => notes.push(why),
             }
         }
-        for round in 1..=self.rounds {
+        for round in 1..=self.times {
             for taking in all.iter_mut().filter(|taking| !taking.failed) {
                 self.bench.tell(&format!("round {round}: {}", taking.tool.name()));
                 taking.take_turn(self.server, &self.cores, &mut notes)?;

@@ -68,6 +68,6 @@ fn built_example(name: &str) -> Result<PathBuf> {
     let messages = String::from_utf8_lossy(&built.stdout).into_owned();
     let artifacts = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let executables = artifacts.filter(|artifact| artifact["target"]["name"] == name);
-    let last = executables.filter_map(|artifact| artifact["executable"].as_str().map(PathBuf::from)).last();
+    let last = executables.filter_map(|artifact| artifact["executable"].as_str().map(PathBuf::from)).next_back();
     last.ok_or_else(|| Error::msg(format!("cargo did not say where the example {name} is")))
 }

@@ -35,7 +35,7 @@ impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let decimals = f.precision().unwrap_or(2);
         let Self { median, min, max } = self;
-        if min == max {
+        if min.total_cmp(max).is_eq() {
             return write!(f, "{median:.decimals$}");
         }
         write!(f, "{median:.decimals$} ({min:.decimals$}–{max:.decimals$})")

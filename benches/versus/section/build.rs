@@ -61,7 +61,7 @@ struct Built {
 
 /// Each once: minutes of the compiler vary less than seconds of load.
 pub(crate) fn run(bench: &Bench) -> Result<Outcome> {
-    let mite = format!("mite-load = {{ path = {:?} }}", package());
+    let mite = format!("mite-load = {{ path = '{}' }}", package().display());
     let goose = "goose = \"0.19\"\ntokio = { version = \"1\", features = [\"macros\", \"rt-multi-thread\"] }";
     bench.tell("a crate on mite");
     let mite = build(bench, "mite", &mite, MITE, &package().join("Cargo.lock"))?;

@@ -24,7 +24,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Outcome> {
     let server = bench.server()?;
     let running = running_for_rate(bench, &server)?;
     let load = Load::get(server.url("/"), bench.options.seconds);
-    let open = Mite::new(&bench.programs, "open").set("rate", RATE).named("mite `open`");
+    let open = Mite::new(&bench.programs, "open").set("rate", &RATE.to_string()).named("mite `open`");
     let closed = Mite::new(&bench.programs, "closed").named("mite `closed`");
     let tools = vec![(open.found(), load.clone()), (closed.found(), Load { connections: running, ..load })];
     let comparison = Rounds::new(bench, &server).run(tools)?;

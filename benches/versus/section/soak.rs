@@ -17,7 +17,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Outcome> {
     let server = bench.server()?;
     let seconds = u32::try_from(bench.options.soak.as_secs())?;
     let load = Load::get(server.url("/"), seconds);
-    let open = Mite::new(&bench.programs, "open").set("rate", RATE).named("mite");
+    let open = Mite::new(&bench.programs, "open").set("rate", &RATE.to_string()).named("mite");
     let comparison = Rounds::new(bench, &server).once().run(vec![(open.found(), load)])?;
     let turn = comparison.turns("mite").and_then(|turns| turns.turns.first());
     // The last second may be one in which the run is wound up.

@@ -18,7 +18,7 @@ const BAR: Bar = Bar::AtMost(1.5, 1.2);
 pub(crate) fn run_https(bench: &Bench) -> Result<Outcome> {
     let (server, programs) = (bench.server()?, &bench.programs);
     let load = Load::get(server.https_url("/"), bench.options.seconds);
-    let mite = Mite::new(programs, "closed").set("http", 1).set("insecure", true).named("mite");
+    let mite = Mite::new(programs, "closed").set("http", "1").set("insecure", "true").named("mite");
     let tools: [Found; 2] = [mite.found(), H2load::find(programs, true)];
     let comparison = Rounds::new(bench, &server).run(tools.map(|tool| (tool, load.clone())).into())?;
     let found = comparison.ratio("mite", "h2load --h1", Turn::cpu_per_request);
@@ -30,7 +30,8 @@ pub(crate) fn run_https(bench: &Bench) -> Result<Outcome> {
 pub(crate) fn run_http2(bench: &Bench) -> Result<Outcome> {
     let (server, programs) = (bench.server()?, &bench.programs);
     let load = Load { connections: 4, streams: 32, ..Load::get(server.http2_url("/"), bench.options.seconds) };
-    let mite = Mite::new(programs, "closed").set("http", 2).set("insecure", true).set("connections", 4).named("mite");
+    let mite =
+        Mite::new(programs, "closed").set("http", "2").set("insecure", "true").set("connections", "4").named("mite");
     let tools: [Found; 2] = [mite.found(), H2load::find(programs, false)];
     let comparison = Rounds::new(bench, &server).run(tools.map(|tool| (tool, load.clone())).into())?;
     let found = comparison.ratio("mite", "h2load", Turn::cpu_per_request);

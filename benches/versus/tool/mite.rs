@@ -32,8 +32,8 @@ impl Mite {
         Self { name, program, scenario, workers: 1, set: Vec::new() }
     }
 
-    pub(crate) fn set(mut self, key: &str, value: impl ToString) -> Self {
-        self.set.push(format!("{key}={}", value.to_string()));
+    pub(crate) fn set(mut self, key: &str, value: &str) -> Self {
+        self.set.push(format!("{key}={value}"));
         self
     }
 
@@ -47,6 +47,7 @@ impl Mite {
         self
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "it stands beside tools that may be missing")]
     pub(crate) fn found(self) -> Found {
         Ok(Box::new(self))
     }

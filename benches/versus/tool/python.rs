@@ -35,7 +35,7 @@ impl Tool for Python {
     fn command(&self, load: &Load, folder: &Path) -> Result<Command> {
         ensure!(load.body.is_none() && load.streams == 1, "Python's mite is only asked for GET over HTTP/1.1");
         let mut command = Command::new(&self.0);
-        command.args(["--log-level=ERROR", "--hide-constant-logs", "--report", "--spawn-rate=1000000"]);
+        command.args(["--log-level=ERROR", "--hide-constant-logs", "--spawn-rate=1000000"]);
         command.args(["scenario", "test", "peer:scenario"]).current_dir(folder);
         command.env("PYTHONPATH", programs::package().join("benches/peers/python")).env("PYTHONDONTWRITEBYTECODE", "1");
         command.env("MITE_CONF_url", &load.url).env("MITE_CONF_running", load.connections.to_string());
@@ -46,6 +46,6 @@ impl Tool for Python {
     fn requests(&self, ended: &Ended, _folder: &Path) -> Result<u64> {
         ended.succeeded()?;
         let wrong = || Error::msg(format!("it does not say how many requests: {}", ended.stdout));
-        number_before(&ended.stdout, " requests in ").ok_or_else(wrong)
+        number_before(&ended.stdout, " requests in all").ok_or_else(wrong)
     }
 }

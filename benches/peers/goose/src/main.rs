@@ -3,7 +3,7 @@
 
 use std::error::Error;
 
-use goose::config::GooseDefault;
+use goose::config::{GooseConfiguration, GooseDefault};
 use goose::metrics::GooseMetrics;
 use goose::prelude::*;
 

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use mite::prelude::*;
 
-use crate::{bench::Bench, options::Options};
+use crate::{bench::Bench, options::Options, section::Outcome};
 
 fn main() -> Result<ExitCode> {
     if let Some(code) = measured::as_asked()? {
@@ -34,18 +34,32 @@ fn main() -> Result<ExitCode> {
     let sections = section::chosen(&options.sections)?;
     let bench = Bench::new(options)?;
     let mut outcomes = Vec::new();
+    let mut failed = false;
     println!("{}\n", bench.machine);
     for section in sections {
         eprintln!("== {}", section.name);
-        let outcome = (section.run)(&bench).map_err(|error| Error::msg(format!("{}: {error}", section.name)))?;
-        println!("## {}\n\n{outcome}", section.name);
-        outcomes.push((section.name, outcome));
-        if let Some(file) = &bench.options.json {
-            json::write(file, &bench.machine, &outcomes)?;
+        match (section.run)(&bench) {
+            Ok(outcome) => {
+                println!("## {}\n\n{outcome}", section.name);
+                outcomes.push((section.name, outcome));
+                keep(&bench, &outcomes)?;
+            }
+            Err(error) => {
+                eprintln!("FAILED: {}: {error}", section.name);
+                failed = true;
+            }
         }
     }
-    if let Some(page) = &bench.options.page {
-        page::renew(page, &bench.machine, &outcomes)?;
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Writes what was found so far: it may have taken long.
+fn keep(bench: &Bench, outcomes: &[(&'static str, Outcome)]) -> Result {
+    if let Some(file) = &bench.options.json {
+        json::write(file, &bench.machine, outcomes)?;
     }
-    Ok(ExitCode::SUCCESS)
+    if let (Some(page), Some((name, outcome))) = (&bench.options.page, outcomes.last()) {
+        page::renew(page, &bench.machine, name, outcome)?;
+    }
+    Ok(())
 }

@@ -124,7 +124,7 @@ async fn sigint_lets_running_journeys_finish_and_keeps_all_records() -> Result<(
 fn a_second_sigint_ends_it_now() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let built = example("load", folder.path()).args(["scenario", "list"]).output()?;
-    assert_eq!(text(&built), "open\nclosed\nnoop\nsleep\n");
+    assert_eq!(text(&built), "open\nclosed\npost\ndownload\nhold\nnoop\nsleep\n");
     let program =
         std::env::current_exe()?.ancestors().nth(2).expect("deps/ is in the profile's folder").join("examples/load");
     let mut child = Command::new(program);

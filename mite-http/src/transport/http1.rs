@@ -152,7 +152,10 @@ impl Http1 {
                 Err(Broken::Body(error)) => Err(Fault::new(Class::Request, UNSENDABLE).because(error)),
             },
         };
-        self.expectation = None;
+        if self.expectation.take().is_some() {
+            // Where its word came with the answer, the server still waits for the body. That it breaks is no matter any more.
+            let _ = self.pump(cx);
+        }
         Poll::Ready(answer.map_err(|fault| Failure { fault, unsent: None }))
     }
 

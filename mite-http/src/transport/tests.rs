@@ -38,9 +38,6 @@ use crate::{
     },
 };
 
-/// Into how many reads a response is cut, nearly.
-const MOST_CUTS: usize = 6;
-
 /// A request of a case, as data.
 #[derive(Debug, Clone)]
 struct Asked {
@@ -66,8 +63,8 @@ enum Carries {
 struct Case {
     /// Each with what the server says to it.
     asked: Vec<(Asked, Vec<u8>)>,
-    /// Where what it says is cut, and whether the rest comes later.
-    cuts: Vec<(Index, bool)>,
+    /// Where what it says is cut, in parts of 2^32 of it, and whether the rest comes later.
+    cuts: Vec<(u32, bool)>,
     end: End,
     writes: Vec<usize>,
     breaks_after: Option<usize>,
@@ -195,7 +192,8 @@ impl Case {
     fn reads(&self, says: &[u8]) -> Vec<Read> {
         let (mut reads, mut begin) = (Vec::new(), 0);
         for (cut, is_later) in &self.cuts {
-            let end = cut.index(says.len() + 1).max(begin);
+            let end = ((u64::from(*cut) * (says.len() as u64 + 1)) >> 32) as usize;
+            let end = end.max(begin);
             reads.extend((end > begin).then(|| Read::Bytes(says[begin..end].to_vec())));
             reads.extend(is_later.then_some(Read::Later));
             begin = end;
@@ -296,7 +294,7 @@ impl Case {
         }
         if answered.end == BodyEnd::Whole {
             // Each look may find that something comes later.
-            answered.reusable = connection.is_reusable() && (0..=MOST_CUTS).all(|_| connection.is_alive());
+            answered.reusable = connection.is_reusable() && (0..=self.cuts.len()).all(|_| connection.is_alive());
         }
         Came::Answer(Box::new(answered))
     }
@@ -526,7 +524,7 @@ fn asked() -> impl Strategy<Value = Asked> {
 
 fn cases() -> impl Strategy<Value = Case> {
     let end = select(vec![End::Closes, End::Resets, End::Stalls]);
-    let cuts = vec((any::<Index>(), any::<bool>()), 0..MOST_CUTS);
+    let cuts = vec((any::<u32>(), any::<bool>()), 0..6);
     let writes = prop_oneof![3 => Just(Vec::new()), 1 => vec(select(vec![0, 1, 7, 100]), 1..8)];
     let breaks_after = prop_oneof![9 => Just(None), 1 => (0..200_usize).prop_map(Some)];
     let says = (responses(), changes()).prop_map(|(mut says, changes)| {
@@ -539,7 +537,7 @@ fn cases() -> impl Strategy<Value = Case> {
     });
     (vec((asked(), says), 1..3), cuts, end, writes, breaks_after, any::<bool>()).prop_map(
         |(asked, mut cuts, end, writes, breaks_after, discard)| {
-            cuts.sort_by_key(|(cut, _)| cut.index(usize::MAX));
+            cuts.sort_unstable();
             Case { asked, cuts, end, writes, breaks_after, discard }
         },
     )
@@ -559,10 +557,94 @@ impl fmt::Display for Case {
     }
 }
 
+/// As many as one asks for, and enough otherwise.
+fn config() -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    ProptestConfig { cases: asked.cases.max(1_000), max_shrink_iters: 2_000, ..asked }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
     #[test]
     fn both_make_the_same_of_the_same_bytes(case in cases()) {
         case.check()?;
+    }
+}
+
+fn get(says: impl Into<Vec<u8>>) -> Case {
+    let asked = Asked { method: Method::GET, closes: false, body: Carries::Whole(Vec::new()) };
+    Case {
+        asked: vec![(asked, says.into())],
+        cuts: Vec::new(),
+        end: End::Stalls,
+        writes: Vec::new(),
+        breaks_after: None,
+        discard: false,
+    }
+}
+
+/// The cut before the byte `at` of so many.
+fn place(at: usize, of: usize) -> u32 {
+    ((at as u64) << 32).div_ceil(of as u64 + 1) as u32
+}
+
+const WELL_FORMED: [&str; 8] = [
+    "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nServer: x\r\n\r\nbody",
+    "HTTP/1.1 204 No Content\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n1\r\nd\r\n0\r\nX-Sum: 7\r\nY: z\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "HTTP/1.0 200 OK\r\n\r\nuntil the end",
+    "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok",
+    "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
+    "HTTP/1.1 200 OK\nConnection: close\nContent-Length: 1\n\nx",
+];
+
+#[test]
+fn responses_are_the_same_wherever_they_are_cut_and_wherever_they_end() {
+    for says in WELL_FORMED {
+        for end in [End::Closes, End::Resets, End::Stalls] {
+            for at in 0..=says.len() {
+                // All of it in two reads, the second perhaps later; and only the first of them.
+                for is_later in [false, true] {
+                    let cuts = vec![(place(at, says.len()), is_later)];
+                    Case { cuts, end, ..get(says) }.check().unwrap();
+                }
+                Case { end, ..get(&says[..at]) }.check().unwrap();
+            }
+            let bytewise = (0..says.len()).map(|at| (place(at, says.len()), at % 2 == 0)).collect();
+            Case { cuts: bytewise, end, ..get(says) }.check().unwrap();
+        }
+    }
+}
+
+#[test]
+fn each_difference_is_there_for_its_reason() {
+    let posts = |body, says: &str| {
+        let mut case = get(says);
+        case.asked[0].0 = Asked { method: Method::POST, closes: false, body };
+        case
+    };
+    let ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let table = [
+        (Difference::LateLook, Case { cuts: vec![(place(15, 25), false)], ..get("HTTP/1.1 200 O\r\nbad name") }),
+        (
+            Difference::TwoEnds,
+            get("HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"),
+        ),
+        (Difference::BrokenWrite, Case { breaks_after: Some(0), ..get(ok) }),
+        (Difference::BrokenWrite, Case { breaks_after: Some(5), writes: vec![5], ..get(ok) }),
+        (Difference::SpoiledBody, posts(Carries::Fails(b"x".to_vec()), "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n")),
+        (Difference::EarlyAnswer, Case { writes: vec![1, 0, 0], ..get(ok) }),
+        (Difference::ChunksToHttp10, {
+            let mut case = get("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n");
+            let chunks = Carries::Pieces(vec![b"x".to_vec()], false);
+            case.asked.push((Asked { method: Method::POST, closes: false, body: chunks }, ok.into()));
+            case
+        }),
+    ];
+    for (difference, case) in table {
+        let (ours, hypers) = (case.carry_out(Http1::Mite), case.carry_out(Http1::Hyper));
+        assert!(!ours.is(&hypers), "{difference:?} is none any more: {case}\n{ours:?}");
+        assert_eq!(case.explains(&ours, &hypers), Some(difference), "{case}\n{ours:?}\n{hypers:?}");
     }
 }

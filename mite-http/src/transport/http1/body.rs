@@ -201,3 +201,6 @@ impl Chunks {
         Ok(Some(Box::new(trailers)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -196,3 +196,6 @@ pub(super) fn ends_in_chunked(value: &HeaderValue) -> bool {
     let Ok(list) = value.to_str() else { return false };
     list.rsplit(',').next().is_some_and(|last| last.trim().eq_ignore_ascii_case("chunked"))
 }
+
+#[cfg(test)]
+mod tests;

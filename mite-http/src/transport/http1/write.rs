@@ -173,3 +173,6 @@ fn may_trail(name: &HeaderName) -> bool {
     ];
     !HEAD_ONLY.contains(name)
 }
+
+#[cfg(test)]
+mod tests;

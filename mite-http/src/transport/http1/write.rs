@@ -85,6 +85,9 @@ pub(super) fn head(out: &mut Vec<u8>, request: &Outgoing, said: Said, version: V
         }
         Outflow::Chunks => Some(NOTHING),
     });
+    if version == Version::HTTP_10 && !said.closes && !said.keeps {
+        out.extend_from_slice(b"connection: keep-alive\r\n");
+    }
     match said.body {
         Outflow::Length(length) if length > 0 && !said.says_length => {
             out.extend_from_slice(b"content-length: ");
@@ -93,9 +96,6 @@ pub(super) fn head(out: &mut Vec<u8>, request: &Outgoing, said: Said, version: V
         }
         Outflow::Chunks if said.codings == 0 => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         Outflow::Length(_) | Outflow::Chunks => {}
-    }
-    if version == Version::HTTP_10 && !said.closes && !said.keeps {
-        out.extend_from_slice(b"connection: keep-alive\r\n");
     }
     out.extend_from_slice(b"\r\n");
 }

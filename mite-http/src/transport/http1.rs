@@ -25,7 +25,7 @@ use self::{
     body::{BadChunk, Delimited},
     head::{Head, Parsed},
     upload::{Broken, Upload},
-    write::{Outflow, Said},
+    write::{Outflow, Persistence, Said},
 };
 use super::{Answer, CLOSED, Failure, Incoming, NOT_HTTP1, Piece, UNSENDABLE, broken_off, tls_fault};
 use crate::{
@@ -110,7 +110,7 @@ impl Http1 {
             let fault = Fault::new(Class::Request, CHUNKS_TO_HTTP10);
             return Err(Failure { fault, unsent: Some(Box::new(request)) });
         }
-        self.keeps_alive = !said.closes;
+        self.keeps_alive = said.persistence != Persistence::Closes;
         self.to_head = said.is_head;
         let Self { wire, scratch, version, upload, .. } = self;
         let begun = scratch.writing(|out| {

@@ -419,7 +419,7 @@ fn responses() -> impl Strategy<Value = Vec<u8>> {
                 0 => said.extend_from_slice(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmore"),
                 1 => {}
                 _ => {
-                    said.extend_from_slice(b"HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n")
+                    said.extend_from_slice(b"HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n");
                 }
             }
             said

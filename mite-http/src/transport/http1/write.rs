@@ -26,14 +26,21 @@ pub(super) enum Outflow {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Said {
     pub(super) body: Outflow,
-    pub(super) closes: bool,
+    pub(super) persistence: Persistence,
     pub(super) is_head: bool,
     says_length: bool,
-    keeps: bool,
     /// How many headers tell of codings.
     codings: usize,
     /// Whether the last of them is that of chunks.
     chunked: bool,
+}
+
+/// What a request says of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Persistence {
+    Unsaid,
+    Keeps,
+    Closes,
 }
 
 impl Said {
@@ -41,10 +48,9 @@ impl Said {
         let length = request.body().length();
         let mut said = Self {
             body: length.map_or(Outflow::Chunks, Outflow::Length),
-            closes: false,
+            persistence: Persistence::Unsaid,
             is_head: *request.method() == Method::HEAD,
             says_length: false,
-            keeps: false,
             codings: 0,
             chunked: false,
         };
@@ -56,8 +62,11 @@ impl Said {
                 said.codings += 1;
                 said.chunked = ends_in_chunked(value);
             } else if *name == CONNECTION {
-                said.closes |= has_token(value, "close");
-                said.keeps |= has_token(value, "keep-alive");
+                if has_token(value, "close") {
+                    said.persistence = Persistence::Closes;
+                } else if said.persistence == Persistence::Unsaid && has_token(value, "keep-alive") {
+                    said.persistence = Persistence::Keeps;
+                }
             }
         }
         // Where there is no body there are no chunks of it either.
@@ -85,7 +94,7 @@ pub(super) fn head(out: &mut Vec<u8>, request: &Outgoing, said: Said, version: V
         }
         Outflow::Chunks => Some(NOTHING),
     });
-    if version == Version::HTTP_10 && !said.closes && !said.keeps {
+    if version == Version::HTTP_10 && said.persistence == Persistence::Unsaid {
         out.extend_from_slice(b"connection: keep-alive\r\n");
     }
     match said.body {

@@ -16,7 +16,10 @@ fn written(request: &Outgoing, version: Version) -> (String, Said) {
     (String::from_utf8(out).unwrap(), said)
 }
 
-fn request(headers: &[(&'static str, &'static str)], payload: Payload) -> Outgoing {
+/// Names and values.
+type Fields<'a> = &'a [(&'static str, &'static str)];
+
+fn request(headers: Fields<'_>, payload: Payload) -> Outgoing {
     let mut request = Request::builder().method("POST").uri("/a?b");
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -27,7 +30,7 @@ fn request(headers: &[(&'static str, &'static str)], payload: Payload) -> Outgoi
 #[test]
 fn the_head_says_how_the_body_is_sent() {
     let whole = |text: &'static str| Payload::whole(Bytes::from_static(text.as_bytes()));
-    let table: [(&[(&str, &str)], Payload, &str); 9] = [
+    let table: [(Fields<'_>, Payload, &str); 9] = [
         (&[], whole(""), ""),
         (&[("content-length", "0")], whole(""), "content-length: 0\r\n"),
         (&[("transfer-encoding", "chunked")], whole(""), ""),
@@ -56,7 +59,7 @@ fn an_old_server_is_asked_to_keep_the_connection() {
 fn whoever_says_that_he_closes_is_believed() {
     for (value, closes) in [("close", true), ("x, Close", true), ("keep-alive", false), ("closed", false)] {
         let request = request(&[("connection", value)], Payload::default());
-        assert_eq!(written(&request, Version::HTTP_11).1.closes, closes, "{value}");
+        assert_eq!(written(&request, Version::HTTP_11).1.persistence == Persistence::Closes, closes, "{value}");
     }
 }
 

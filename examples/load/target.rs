@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use mite::http::{Connections, HttpVersion, Settings};
+use mite::http::{Connections, Http1, HttpVersion, Settings};
 use mite::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +53,8 @@ impl Target {
         }
         match config.get_or("http1", "auto".to_owned())?.as_str() {
             "auto" => {}
-            other => bail!("http1={other}: there is no such transport"),
+            "hyper" => settings = settings.http1(Http1::Hyper),
+            other => bail!("http1={other}: it is hyper, or not said"),
         }
         if config.get_or("insecure", false)? {
             settings = settings.danger_accept_invalid_certs(true);

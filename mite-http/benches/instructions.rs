@@ -1,5 +1,5 @@
 //! How many instructions a plain GET over a kept connection costs, the journey around it included, as callgrind counts
-//! them: a figure that a busy machine does not change.
+//! them: a figure that a busy machine does not change. There is a line for each of what can speak HTTP/1.1.
 //!
 //! `cargo bench -p mite-http --bench instructions`, with valgrind installed.
 
@@ -16,7 +16,7 @@ use mite_core::{
     Context, NoData, Row, Run, Scenario,
     volume::{SECOND, constant},
 };
-use mite_http::HttpContext;
+use mite_http::{Http1, HttpContext, Settings};
 
 type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -28,7 +28,7 @@ fn main() -> Outcome {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["serve"] => serve(),
-        ["get", address, count] => get(address, count.parse()?),
+        ["get", address, count, by] => get(address, count.parse()?, engine(by)?),
         _ => compare(),
     }
 }
@@ -39,18 +39,28 @@ fn compare() -> Outcome {
         return Ok(());
     }
     let server = Server::start()?;
-    let few = count(&server.address, FEW)?;
-    let many = count(&server.address, MANY)?;
-    println!("{} instructions for each plain GET", (many - few) / (MANY - FEW));
+    for by in ["mite", "hyper"] {
+        let few = count(&server.address, FEW, by)?;
+        let many = count(&server.address, MANY, by)?;
+        println!("{by}: {} instructions for each plain GET", (many - few) / (MANY - FEW));
+    }
     Ok(())
 }
 
+fn engine(name: &str) -> Outcome<Http1> {
+    match name {
+        "mite" => Ok(Http1::Mite),
+        "hyper" => Ok(Http1::Hyper),
+        _ => Err(format!("nothing is called {name}").into()),
+    }
+}
+
 /// The instructions of a process that sends `requests`.
-fn count(address: &str, requests: u64) -> Outcome<u64> {
+fn count(address: &str, requests: u64, by: &str) -> Outcome<u64> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(env::current_exe()?)
-        .args(["get", address, &requests.to_string()])
+        .args(["get", address, &requests.to_string(), by])
         .output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     let total = said.lines().find_map(|line| line.split_once("Collected : ")).map(|(_, total)| total.trim().parse());
@@ -61,9 +71,10 @@ fn count(address: &str, requests: u64) -> Outcome<u64> {
 }
 
 /// One journey that sends all of the requests, one after the other.
-fn get(address: &str, count: u64) -> Outcome {
+fn get(address: &str, count: u64, by: Http1) -> Outcome {
     let url = format!("http://{address}/");
     let journey = async move |ctx: &mut Context| {
+        let ctx = ctx.http_session(Settings::new().http1(by));
         let http = ctx.http();
         for _ in 0..count {
             http.get(&url).await?.error_for_status()?;

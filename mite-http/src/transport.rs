@@ -287,3 +287,6 @@ fn tls_fault(error: &std::io::Error) -> Option<Fault> {
 fn tls_fault(_: &std::io::Error) -> Option<Fault> {
     None
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,9 @@
 //! It is separate because two things are known only here: the instant of the first byte, and what has reached the
 //! socket although the runtime has not been told of it yet.
 
+#[cfg(test)]
+pub(crate) mod scripted;
+
 use std::{
     cell::Cell,
     io::{self, Read},
@@ -118,6 +121,8 @@ enum Stream {
     /// The TLS that is spoken with a proxy.
     #[cfg(feature = "tls")]
     Tls(Box<tokio_rustls::client::TlsStream<Socket>>),
+    #[cfg(test)]
+    Scripted(scripted::Scripted),
 }
 
 /// A stream that can be read past the runtime's readiness.
@@ -136,6 +141,8 @@ macro_rules! on_stream {
             Stream::Unix(stream) => Pin::new(stream).$method($($argument),*),
             #[cfg(feature = "tls")]
             Stream::Tls(stream) => Pin::new(stream.as_mut()).$method($($argument),*),
+            #[cfg(test)]
+            Stream::Scripted(stream) => Pin::new(stream).$method($($argument),*),
         }
     };
 }
@@ -143,6 +150,11 @@ macro_rules! on_stream {
 impl Socket {
     pub(crate) fn tcp(stream: TcpStream) -> Self {
         Self { stream: Stream::Tcp(stream), marks: Rc::default() }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn scripted(stream: scripted::Scripted) -> Self {
+        Self { stream: Stream::Scripted(stream), marks: Rc::default() }
     }
 
     #[cfg(unix)]
@@ -163,6 +175,8 @@ impl Socket {
             Stream::Unix(_) => true,
             #[cfg(feature = "tls")]
             Stream::Tls(_) => false,
+            #[cfg(test)]
+            Stream::Scripted(_) => true,
         }
     }
 
@@ -178,6 +192,8 @@ impl Socket {
             // The socket under it has been asked already.
             #[cfg(feature = "tls")]
             Stream::Tls(_) => return Poll::Pending,
+            #[cfg(test)]
+            Stream::Scripted(_) => return Poll::Pending,
         };
         // Peeking at one byte first spares the usual case, an idle connection, the clearing of a whole buffer.
         match socket.peek(&mut [MaybeUninit::uninit()]) {
@@ -225,6 +241,8 @@ impl AsyncWrite for Socket {
             Stream::Unix(stream) => stream.is_write_vectored(),
             #[cfg(feature = "tls")]
             Stream::Tls(stream) => stream.is_write_vectored(),
+            #[cfg(test)]
+            Stream::Scripted(stream) => stream.is_write_vectored(),
         }
     }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use mite_core::{Context, Result, ensure, testing::run_journey};
-use mite_http::{Body, Bytes, HttpContext};
+use mite_http::{Body, Bytes, Http1, HttpContext, Settings};
 
 const CHUNK: usize = 64 * 1024;
 /// 500 MiB each way.
@@ -69,10 +69,17 @@ fn bodies_of_half_a_gigabyte_take_no_more_than_their_buffers() {
         println!("SKIPPED: only Linux tells how much memory a process has had");
         return;
     }
+    for http1 in [Http1::Mite, Http1::Hyper] {
+        take_no_more_than_their_buffers(http1);
+    }
+}
+
+fn take_no_more_than_their_buffers(http1: Http1) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let server = thread::spawn(move || serve(&listener));
-    let journey = async |ctx: &mut Context, url: String| -> Result {
+    let journey = async move |ctx: &mut Context, url: String| -> Result {
+        let ctx = ctx.http_session(Settings::new().http1(http1));
         let all = (CHUNKS * CHUNK) as u64;
         let before = peak();
         let sizes = ctx.http().get(&url).discard().await?.sizes();

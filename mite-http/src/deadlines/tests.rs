@@ -89,6 +89,7 @@ async fn a_future_may_go_on_in_another_task() {
         let outcome: Option<()> = own.within(ms(30), Instant::now(), pin!(pending())).await;
         outcome
     });
-    poll_fn(|cx| Poll::Ready(assert!(within.as_mut().poll(cx).is_pending()))).await;
+    let is_pending = poll_fn(|cx| Poll::Ready(within.as_mut().poll(cx).is_pending())).await;
+    assert!(is_pending);
     assert_eq!(spawn_local(within).await.unwrap(), None);
 }

@@ -25,7 +25,7 @@ use self::{
     body::{BadChunk, Delimited},
     head::{Final, Parsed},
     upload::{Broken, Upload},
-    write::{Outflow, Said},
+    write::{Outflow, Persistence, Said},
 };
 use super::{Answer, CLOSED, Failure, Incoming, NOT_HTTP1, Piece, UNSENDABLE, broken_off, tls_fault};
 use crate::{
@@ -112,7 +112,7 @@ impl Http1 {
             let fault = Fault::new(Class::Request, CHUNKS_TO_HTTP10);
             return Err(Failure { fault, unsent: Some(payload) });
         }
-        self.keeps_alive = !said.closes;
+        self.keeps_alive = said.persistence != Persistence::Closes;
         self.to_head = said.is_head;
         let Self { wire, scratch, version, upload, .. } = self;
         let begun = scratch.writing(|out| {
@@ -154,7 +154,10 @@ impl Http1 {
                 Err(Broken::Body(error)) => Err(Fault::new(Class::Request, UNSENDABLE).because(error)),
             },
         };
-        self.expectation = None;
+        if self.expectation.take().is_some() {
+            // Where its word came with the answer, the server still waits for the body. That it breaks is no matter any more.
+            let _ = self.pump(cx);
+        }
         Poll::Ready(answer.map_err(|fault| Failure { fault, unsent: None }))
     }
 

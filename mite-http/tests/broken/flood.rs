@@ -40,7 +40,7 @@ struct Flood {
 }
 
 fn http1(name: &'static str, begins: fn(&mut Peer) -> Option<()>, goes_on: &str) -> Flood {
-    Flood { name, begins, goes_on: goes_on.into(), settings: Settings::new() }
+    Flood { name, begins, goes_on: goes_on.into(), settings: crate::common::settings() }
 }
 
 fn floods() -> Vec<Flood> {
@@ -139,6 +139,7 @@ fn is_undisturbed(Flood { begins, goes_on, settings, .. }: &Flood) -> bool {
         Ok(())
     };
     let goes_beside = async move |ctx: &mut Context| {
+        let ctx = ctx.http_session(crate::common::settings());
         ensure!(ctx.http().get(&beside).await?.bytes() == "good");
         Ok(())
     };

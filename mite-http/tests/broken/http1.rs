@@ -11,7 +11,7 @@ use std::{
 };
 
 use mite_core::{Context, ensure};
-use mite_http::{HttpContext, Settings};
+use mite_http::HttpContext;
 
 use crate::{
     alone,
@@ -295,7 +295,7 @@ fn ends_of_lines_and_empty_lines_are_read_as_the_rfc_allows() {
 #[test]
 fn a_body_has_the_size_that_the_session_allows() {
     let alone = alone();
-    let limited = || Settings::new().max_body(100_000);
+    let limited = || crate::common::settings().max_body(100_000);
     let rows = [
         fails(
             "announces a body that is too large",

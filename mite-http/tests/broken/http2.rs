@@ -133,7 +133,7 @@ fn says_until_reset(bytes: impl Fn(u32) -> Vec<u8> + Send + Sync) -> impl Fn(Pee
 }
 
 pub(crate) fn prior_knowledge() -> Settings {
-    Settings::new().http_version(HttpVersion::Http2PriorKnowledge)
+    crate::common::settings().http_version(HttpVersion::Http2PriorKnowledge)
 }
 
 /// The rows of a client that takes servers to speak HTTP/2, which they do once they are mended.

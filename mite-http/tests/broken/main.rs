@@ -22,6 +22,13 @@ struct Alone {
     _guard: MutexGuard<'static, ()>,
 }
 
+#[test]
+fn all_of_it_on_hyper_too() {
+    // Whoever is started here shares the descriptors for a moment.
+    let _alone = alone();
+    common::on_hyper_too("all_of_it_on_hyper_too");
+}
+
 /// Waits until no other test is at work, nor any server of an earlier one.
 fn alone() -> Alone {
     static ALONE: Mutex<()> = Mutex::new(());

@@ -115,7 +115,7 @@ impl Row {
             timeout: LONG,
             uploads: 0,
             scheme: "http",
-            settings: Settings::new(),
+            settings: crate::common::settings(),
             most_open: 0,
         }
     }

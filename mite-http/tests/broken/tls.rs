@@ -31,7 +31,7 @@ impl Trusting {
     fn new() -> Self {
         let authority = Authority::new("the table's authority");
         let good = authority.issue("localhost").server();
-        let settings = Settings::new().only_root_certificates(&authority.pem);
+        let settings = crate::common::settings().only_root_certificates(&authority.pem);
         Self { authority, good, settings }
     }
 

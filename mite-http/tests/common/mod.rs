@@ -9,14 +9,33 @@ pub(crate) mod process;
 pub(crate) mod scripted;
 
 use std::{
-    fs, thread,
+    env, fs,
+    process::Command,
+    thread,
     time::{Duration, Instant},
 };
 
 use mite_core::{
-    Journey, NoData, Report, RequestReport, Row, Run, Scenario,
+    Context, Journey, NoData, Report, RequestReport, Row, Run, Scenario,
     volume::{HOUR, constant},
 };
+
+use mite_http::{Http1, HttpContext, Settings};
+
+/// What every session of the tests begins with: all tests run on both of what speaks HTTP/1.1, see [`on_hyper_too`].
+pub(crate) fn settings() -> Settings {
+    if env::var_os(ON_HYPER).is_some() { Settings::new().http1(Http1::Hyper) } else { Settings::new() }
+}
+
+const ON_HYPER: &str = "MITE_TEST_ON_HYPER";
+
+/// Runs all tests of this program once more, on hyper, but for that which calls this.
+#[track_caller]
+pub(crate) fn on_hyper_too(but_for: &str) {
+    let mut again = Command::new(env::current_exe().expect("the tests are a program"));
+    let status = again.args(["--skip", but_for]).env(ON_HYPER, "1").status().expect("the tests can be started again");
+    assert!(status.success(), "there are tests that do not pass on hyper: `{ON_HYPER}=1` runs them by themselves");
+}
 
 /// Longer than anything takes, on any machine; what takes longer hangs.
 pub(crate) const LONG: Duration = Duration::from_secs(120);
@@ -28,6 +47,10 @@ pub(crate) fn in_turn<J: Journey<()>>(starts: u64, journey: J) -> Run {
 
 /// A run that starts `journey` so many times, `running` of them at once.
 pub(crate) fn at_once<J: Journey<()>>(running: u64, starts: u64, journey: J) -> Run {
+    let journey = async move |ctx: &mut Context| {
+        let mut ctx = ctx.http_session(settings());
+        journey.call(&mut ctx, ()).await
+    };
     let model = constant(running, HOUR).running().iterations(starts);
     // How late the generator may be is left open: these tests are about what is sent, on any machine.
     Run::new(Scenario::new().row(Row::new(journey, NoData, model).named("visit"))).max_start_lag(HOUR)

@@ -17,7 +17,7 @@ use std::{
 };
 
 use mite_core::{Context, ensure};
-use mite_http::{Connections, HttpContext, HttpVersion, Settings};
+use mite_http::{Connections, Http1, HttpContext, HttpVersion, Settings};
 
 use common::{
     at_once,
@@ -58,6 +58,8 @@ fn with_each_policy(requests: u64) {
         ("shared", 0, Settings::new()),
         ("of each journey", 0, Settings::new().connections(Connections::PerJourney)),
         ("of each request", 0, Settings::new().connections(Connections::PerRequest)),
+        ("shared, on hyper", 0, Settings::new().http1(Http1::Hyper)),
+        ("of each request, on hyper", 0, Settings::new().http1(Http1::Hyper).connections(Connections::PerRequest)),
         ("TLS, shared", 1, trusting.clone()),
         ("TLS, of each journey", 1, trusting.clone().connections(Connections::PerJourney)),
         ("HTTP/2, shared", 2, trusting.clone()),

@@ -122,10 +122,10 @@ fn app() -> Router {
 }
 
 pub(super) fn versions() -> Vec<(Version, Settings)> {
-    let versions = vec![(Version::HTTP_11, Settings::new())];
+    let versions = vec![(Version::HTTP_11, crate::common::settings())];
     #[cfg(feature = "http2")]
     let versions = {
-        let known = Settings::new().http_version(mite_http::HttpVersion::Http2PriorKnowledge);
+        let known = crate::common::settings().http_version(mite_http::HttpVersion::Http2PriorKnowledge);
         versions.into_iter().chain([(Version::HTTP_2, known)]).collect()
     };
     versions

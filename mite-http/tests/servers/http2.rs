@@ -27,7 +27,7 @@ fn start(options: &str) -> Option<(Nginx, Settings)> {
         fs::write(folder.join("server.pem"), pair.pem()).unwrap();
         fs::write(folder.join("server.key"), pair.key_pem()).unwrap();
     })?;
-    Some((nginx, Settings::new().only_root_certificates(&authority.pem)))
+    Some((nginx, crate::common::settings().only_root_certificates(&authority.pem)))
 }
 
 /// A journey that sends ten requests, one after the other.

@@ -13,3 +13,8 @@ mod redirects;
 mod streams;
 #[cfg(feature = "tls")]
 mod tls;
+
+#[test]
+fn all_of_it_on_hyper_too() {
+    common::on_hyper_too("all_of_it_on_hyper_too");
+}

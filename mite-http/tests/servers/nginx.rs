@@ -42,7 +42,7 @@ fn asks(url: String, times: u64, settings: Settings) -> impl AsyncFn(&mut Contex
 #[test]
 fn a_connection_is_left_when_the_server_says_that_it_was_the_last_request() {
     let Some(nginx) = start(&format!("keepalive_requests 5; {HELLO}")) else { return };
-    let report = passed(in_turn(3, asks(nginx.url("/"), 20, Settings::new())));
+    let report = passed(in_turn(3, asks(nginx.url("/"), 20, crate::common::settings())));
     let log = nginx.end();
     assert_eq!(outcomes(&report), [("GET", 200, None, 60)]);
     assert_eq!(total(&report, |row| row.bytes), log.iter().map(|logged| logged.sent).sum::<u64>());
@@ -79,10 +79,10 @@ fn connections_that_the_server_has_closed_meanwhile_are_left_alone() {
 fn each_policy_opens_as_many_connections_as_it_says() {
     let table = [
         // The policy, and the connections of five journeys with four requests each.
-        (Settings::new(), 1),
-        (Settings::new().connections(Connections::PerJourney), 5),
-        (Settings::new().connections(Connections::PerRequest), 20),
-        (Settings::new().max_requests_per_connection(3), 7),
+        (crate::common::settings(), 1),
+        (crate::common::settings().connections(Connections::PerJourney), 5),
+        (crate::common::settings().connections(Connections::PerRequest), 20),
+        (crate::common::settings().max_requests_per_connection(3), 7),
     ];
     for (settings, expected) in table {
         let status = "server { listen 127.0.0.1:@PORT1@; access_log off; location / { stub_status; } }";

@@ -113,7 +113,7 @@ fn wait() -> Waited {
 }
 
 fn plain(_: &Scripted) -> Settings {
-    Settings::new()
+    crate::common::settings()
 }
 
 #[test]
@@ -154,7 +154,7 @@ mod tls {
     /// A server's TLS, and settings that trust it.
     fn trusted() -> (Arc<ServerConfig>, Settings) {
         let authority = Authority::new("the phases' authority");
-        (authority.issue("localhost").server(), Settings::new().only_root_certificates(&authority.pem))
+        (authority.issue("localhost").server(), crate::common::settings().only_root_certificates(&authority.pem))
     }
 
     fn answer(peer: &Peer, config: &Arc<ServerConfig>) -> Option<()> {

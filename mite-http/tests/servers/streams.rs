@@ -90,7 +90,6 @@ fn bodies_without_an_end_in_sight_go_both_ways() {
 #[test]
 fn compressed_responses_are_decoded_and_counted_as_they_came() {
     use crate::common::nginx::Nginx;
-    use mite_http::Settings;
 
     let servers = "server { listen 127.0.0.1:@PORT0@; root @FOLDER@; gzip on; gzip_types *; gzip_min_length 1; }";
     let text = "All work and no play makes Jack a dull boy.\n".repeat(2_000);
@@ -100,7 +99,7 @@ fn compressed_responses_are_decoded_and_counted_as_they_came() {
     let report = passed(in_turn(3, async move |ctx: &mut Context| {
         let plain = ctx.http().get(&url).await?;
         ensure!(plain.bytes() == text && plain.sizes().received == size);
-        let ctx = ctx.http_session(Settings::new().compression(true));
+        let ctx = ctx.http_session(crate::common::settings().compression(true));
         let decoded = ctx.http().get(&url).await?;
         let sizes = decoded.sizes();
         ensure!(decoded.bytes() == text && sizes.decoded == size && sizes.received < size / 10, "{sizes:?}");

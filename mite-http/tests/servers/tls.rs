@@ -40,7 +40,7 @@ impl Secured {
 
     /// Settings that trust the server.
     fn trusting(&self) -> Settings {
-        Settings::new().only_root_certificates(&self.authority.pem)
+        crate::common::settings().only_root_certificates(&self.authority.pem)
     }
 }
 
@@ -87,7 +87,7 @@ fn certificates_are_verified_unless_the_session_says_otherwise() {
     let Some(expired) = expired else { return };
     let (good_url, expired_url) = (good.url(0), expired.url(0));
     let (trusting, other) = (good.trusting(), expired.trusting());
-    let anything = Settings::new().danger_accept_invalid_certs(true);
+    let anything = crate::common::settings().danger_accept_invalid_certs(true);
     let report = passed(in_turn(3, async move |ctx: &mut Context| {
         ensure!(ask(ctx, &trusting, &good_url).await == Ok(StatusCode::OK));
         let unknown = ask(ctx, &other, &good_url).await;

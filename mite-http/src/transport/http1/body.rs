@@ -136,7 +136,7 @@ impl Chunks {
     /// Where the next byte leads to, which is not one of data.
     fn step(&mut self, byte: u8) -> Result<At, BadChunk> {
         match (self.at, byte) {
-            (At::MoreSize, b';') | (At::Space, b';') => Ok(At::Extension),
+            (At::MoreSize | At::Space, b';') => Ok(At::Extension),
             (At::MoreSize | At::Space, b' ' | b'\t') => Ok(At::Space),
             (At::MoreSize | At::Space | At::Extension, b'\r') => Ok(At::SizeLf),
             (At::Size | At::MoreSize, digit) => self.digit(digit),
@@ -151,9 +151,8 @@ impl Chunks {
             (At::DataCr, b'\r') => Ok(At::DataLf),
             (At::DataLf, b'\n') => Ok(At::Size),
             (At::Line, b'\r') => self.keep(byte, At::EndLf),
-            (At::Line, _) => self.keep(byte, At::Trailer),
             (At::Trailer, b'\r') => self.keep(byte, At::TrailerLf),
-            (At::Trailer, _) => self.keep(byte, At::Trailer),
+            (At::Line | At::Trailer, _) => self.keep(byte, At::Trailer),
             (At::TrailerLf, b'\n') => {
                 self.lines += 1;
                 if self.lines <= MAX_HEADERS { self.keep(byte, At::Line) } else { Err(BadChunk::Trailers) }
@@ -201,3 +200,6 @@ impl Chunks {
         Ok(Some(Box::new(trailers)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,11 +104,18 @@ struct Said {
     version: Version,
     closes: bool,
     keeps: bool,
-    coded: bool,
-    /// Whether the last coding of all is that of chunks.
-    chunked: bool,
+    coding: Coding,
     length: Length,
     sets_cookies: bool,
+}
+
+/// The last coding of all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Coding {
+    #[default]
+    Unsaid,
+    Chunks,
+    Other,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -131,8 +138,7 @@ impl Said {
             10 if name.eq_ignore_ascii_case("set-cookie") => self.sets_cookies = true,
             14 if name.eq_ignore_ascii_case("content-length") => self.length = self.length.and(value),
             17 if name.eq_ignore_ascii_case("transfer-encoding") => {
-                self.coded = true;
-                self.chunked = ends_in_chunked(value);
+                self.coding = if ends_in_chunked(value) { Coding::Chunks } else { Coding::Other };
             }
             LONGEST_NAME.. => return Err(Malformed::Name),
             _ => {}
@@ -144,21 +150,23 @@ impl Said {
     fn body(&self, status: StatusCode, to_head: bool) -> Result<Delimited, Malformed> {
         let has_none = to_head
             || matches!(status, StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        match self.length {
-            _ if has_none => Ok(Delimited::NOTHING),
-            _ if self.coded && self.version == Version::HTTP_10 => Err(Malformed::ChunksInHttp10),
-            _ if self.chunked => Ok(Delimited::chunks()),
-            _ if self.coded => Ok(Delimited::Close),
-            Length::Is(length) if length <= MAX_LENGTH => Ok(Delimited::Length(length)),
-            Length::Is(_) | Length::Wrong => Err(Malformed::ContentLength),
-            Length::Unsaid => Ok(Delimited::Close),
+        if has_none {
+            return Ok(Delimited::NOTHING);
+        }
+        match (self.coding, self.length) {
+            (Coding::Chunks | Coding::Other, _) if self.version == Version::HTTP_10 => Err(Malformed::ChunksInHttp10),
+            (Coding::Chunks, _) => Ok(Delimited::chunks()),
+            (Coding::Other, _) | (Coding::Unsaid, Length::Unsaid) => Ok(Delimited::Close),
+            (Coding::Unsaid, Length::Is(length)) if length <= MAX_LENGTH => Ok(Delimited::Length(length)),
+            (Coding::Unsaid, Length::Is(_) | Length::Wrong) => Err(Malformed::ContentLength),
         }
     }
 
     fn keeps_alive(&self, status: StatusCode) -> bool {
         // What speaks another protocol from now on is no connection of HTTP any more; and a message that has two ends may be
         // two messages to somebody else (RFC 9112, 6.3).
-        let is_whole = status != StatusCode::SWITCHING_PROTOCOLS && !(self.coded && self.length != Length::Unsaid);
+        let is_whole = status != StatusCode::SWITCHING_PROTOCOLS
+            && (self.coding == Coding::Unsaid || self.length == Length::Unsaid);
         is_whole && !self.closes && (self.keeps || self.version == Version::HTTP_11)
     }
 }
@@ -205,3 +213,6 @@ pub(super) fn ends_in_chunked(value: &[u8]) -> bool {
     let Some(list) = visible(value) else { return false };
     list.rsplit(',').next().is_some_and(|last| last.trim().eq_ignore_ascii_case("chunked"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,10 +26,21 @@ pub(super) enum Outflow {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Said {
     pub(super) body: Outflow,
-    pub(super) closes: bool,
+    pub(super) persistence: Persistence,
     pub(super) is_head: bool,
     says_length: bool,
-    keeps: bool,
+    /// How many headers tell of codings.
+    codings: usize,
+    /// Whether the last of them is that of chunks.
+    chunked: bool,
+}
+
+/// What a request says of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Persistence {
+    Unsaid,
+    Keeps,
+    Closes,
 }
 
 impl Said {
@@ -37,19 +48,25 @@ impl Said {
         let length = payload.length();
         let mut said = Self {
             body: length.map_or(Outflow::Chunks, Outflow::Length),
-            closes: false,
+            persistence: Persistence::Unsaid,
             is_head: *request.method == Method::HEAD,
             says_length: false,
-            keeps: false,
+            codings: 0,
+            chunked: false,
         };
         for (name, value) in &*request.headers {
             if *name == CONTENT_LENGTH {
                 said.says_length = true;
             } else if *name == TRANSFER_ENCODING {
                 said.body = Outflow::Chunks;
+                said.codings += 1;
+                said.chunked = ends_in_chunked(value.as_bytes());
             } else if *name == CONNECTION {
-                said.closes |= has_token(value.as_bytes(), "close");
-                said.keeps |= has_token(value.as_bytes(), "keep-alive");
+                if has_token(value.as_bytes(), "close") {
+                    said.persistence = Persistence::Closes;
+                } else if said.persistence == Persistence::Unsaid && has_token(value.as_bytes(), "keep-alive") {
+                    said.persistence = Persistence::Keeps;
+                }
             }
         }
         // Where there is no body there are no chunks of it either.
@@ -66,49 +83,45 @@ pub(super) fn head(out: &mut Vec<u8>, request: &Outgoing<'_>, said: Said, versio
     out.push(b' ');
     out.extend_from_slice(request.asks_for().as_bytes());
     out.extend_from_slice(if version == Version::HTTP_10 { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" });
+    let mut codings = said.codings;
     fields(out, &request.headers, |name| match said.body {
-        Outflow::Length(_) => *name != TRANSFER_ENCODING,
-        Outflow::Chunks => *name != CONTENT_LENGTH && *name != TRANSFER_ENCODING,
+        Outflow::Length(_) => (*name != TRANSFER_ENCODING).then_some(NOTHING),
+        Outflow::Chunks if *name == CONTENT_LENGTH => None,
+        Outflow::Chunks if *name == TRANSFER_ENCODING => {
+            codings -= 1;
+            // RFC 9112, 6.1: they are the last coding of all.
+            Some(if codings == 0 && !said.chunked { b", chunked" } else { NOTHING })
+        }
+        Outflow::Chunks => Some(NOTHING),
     });
+    if version == Version::HTTP_10 && said.persistence == Persistence::Unsaid {
+        out.extend_from_slice(b"connection: keep-alive\r\n");
+    }
     match said.body {
-        Outflow::Length(0) => {}
-        Outflow::Length(_) if said.says_length => {}
-        Outflow::Length(length) => {
+        Outflow::Length(length) if length > 0 && !said.says_length => {
             out.extend_from_slice(b"content-length: ");
             decimal(out, length);
             out.extend_from_slice(b"\r\n");
         }
-        Outflow::Chunks => codings(out, &request.headers),
-    }
-    if version == Version::HTTP_10 && !said.closes && !said.keeps {
-        out.extend_from_slice(b"connection: keep-alive\r\n");
+        Outflow::Chunks if said.codings == 0 => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
+        Outflow::Length(_) | Outflow::Chunks => {}
     }
     out.extend_from_slice(b"\r\n");
 }
 
-fn fields(out: &mut Vec<u8>, headers: &HeaderMap, goes: impl Fn(&HeaderName) -> bool) {
-    for (name, value) in headers.iter().filter(|(name, _)| goes(name)) {
-        out.extend_from_slice(name.as_str().as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value.as_bytes());
-        out.extend_from_slice(b"\r\n");
-    }
-}
+const NOTHING: &[u8] = b"";
 
-/// Writes the codings of a body that goes out in chunks, which are the last of them (RFC 9112, 6.1).
-fn codings(out: &mut Vec<u8>, headers: &HeaderMap) {
-    let mut ends_in_chunks = false;
-    out.extend_from_slice(b"transfer-encoding: ");
-    for (place, value) in headers.get_all(TRANSFER_ENCODING).iter().enumerate() {
-        out.extend_from_slice(if place == 0 { b"" } else { b", " });
-        out.extend_from_slice(value.as_bytes());
-        ends_in_chunks = ends_in_chunked(value.as_bytes());
+/// Writes the headers for which there is an answer, which stands behind the value.
+fn fields(out: &mut Vec<u8>, headers: &HeaderMap, mut behind: impl FnMut(&HeaderName) -> Option<&'static [u8]>) {
+    for (name, value) in headers {
+        if let Some(behind) = behind(name) {
+            out.extend_from_slice(name.as_str().as_bytes());
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(value.as_bytes());
+            out.extend_from_slice(behind);
+            out.extend_from_slice(b"\r\n");
+        }
     }
-    if !ends_in_chunks {
-        let is_other = headers.contains_key(TRANSFER_ENCODING);
-        out.extend_from_slice(if is_other { b", chunked" } else { b"chunked" });
-    }
-    out.extend_from_slice(b"\r\n");
 }
 
 fn decimal(out: &mut Vec<u8>, mut number: u64) {
@@ -136,7 +149,7 @@ pub(super) const CHUNK_END: Bytes = Bytes::from_static(b"\r\n");
 pub(super) fn last_chunk(trailers: Option<&HeaderMap>) -> Bytes {
     let Some(trailers) = trailers else { return Bytes::from_static(b"0\r\n\r\n") };
     let mut out = b"0\r\n".to_vec();
-    fields(&mut out, trailers, may_trail);
+    fields(&mut out, trailers, |name| may_trail(name).then_some(NOTHING));
     out.extend_from_slice(b"\r\n");
     out.into()
 }
@@ -159,3 +172,6 @@ fn may_trail(name: &HeaderName) -> bool {
     ];
     !HEAD_ONLY.contains(name)
 }
+
+#[cfg(test)]
+mod tests;

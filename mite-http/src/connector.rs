@@ -180,7 +180,8 @@ impl Connector {
             let from = Instant::now();
             attempt.phase.set(Phase::Tls);
             let server = attempt.server;
-            let secured = self.tls.secure(&server.host, server, socket);
+            // Boxed, as with a proxy: it would make each connection three times as large while it is opened.
+            let secured = Box::pin(self.tls.secure(&server.host, server, socket));
             let secured =
                 within(self.network.tls_timeout, secured, || format!("the TLS handshake with {server}")).await?;
             attempt.timings.secured(from);
@@ -204,7 +205,8 @@ impl Connector {
             Fault::new(Class::Connect, format!("failed to connect to {}: {mistake}", attempt.server))
         })?;
         if let Some(proxy) = proxy {
-            return self.reach_by(proxy, attempt).await;
+            // Boxed, because it is five times as large as the way without a proxy: thousands may connect at once.
+            return Box::pin(self.reach_by(proxy, attempt)).await;
         }
         let addresses = self.addresses(attempt.server, Instant::now(), attempt).await?;
         let from = Instant::now();

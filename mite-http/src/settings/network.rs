@@ -30,6 +30,15 @@ impl Settings {
     ///
     /// Both send and take the same, and fail with the same classes of errors; [`Http1::Hyper`] costs some more time and memory
     /// for each request. It is there to be asked for where a server is suspected to be taken wrongly.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mite_http::{Http1, Settings};
+    ///
+    /// let settings = Settings::new().http1(Http1::Hyper);
+    /// # let _ = settings;
+    /// ```
     pub fn http1(self, http1: Http1) -> Self {
         self.with_network(|network| {
             network.http1 = http1;

@@ -46,6 +46,9 @@ const LARGE: u64 = 32 << 10;
 /// What is read at once of a large body.
 const LARGE_PIECE: usize = 64 << 10;
 
+/// The same with TLS, which clears what it is given to read into, and has no more than this in one record.
+const LARGE_RECORD: usize = 16 << 10;
+
 /// A head that came in pieces is looked at again with each of them while it is as short as this, and with each line after
 /// that: to parse a long one for each byte would take forever.
 const SHORT_HEAD: usize = 4 << 10;
@@ -359,7 +362,8 @@ impl Http1 {
     /// Reads once of a body of which much is left, to where it will stay.
     fn poll_large(&mut self, left: u64, cx: &mut Context<'_>) -> Poll<Result<Option<Piece>, Cause>> {
         // Of what is read to the last place of a buffer, the runtime would ask the socket for more.
-        let room = usize::try_from(left).map_or(LARGE_PIECE, |left| (left + 1).min(LARGE_PIECE));
+        let most = if self.wire.is_bare() { LARGE_PIECE } else { LARGE_RECORD };
+        let room = usize::try_from(left).map_or(most, |left| (left + 1).min(most));
         let mut piece = BytesMut::with_capacity(room);
         // It keeps nothing between its polls, and so can be made anew for each.
         let read = ready!(pin!(self.wire.read_buf(&mut piece)).poll(cx)).map_err(Cause::Wire)?;
@@ -462,3 +466,6 @@ fn fault_of(error: io::Error) -> Fault {
 const ENDED: &str = "the connection was closed in the middle of a message";
 
 const CHUNKS_TO_HTTP10: &str = "its body is sent in chunks, which the server does not know: it answers in HTTP/1.0";
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,16 @@
 //! What a connection takes while it is idle, and how often it asks the system for anything.
 
-use std::{cell::RefCell, collections::VecDeque};
+use std::{borrow::Cow, cell::RefCell, collections::VecDeque};
 
-use http::Request;
+use http::Method;
 
 use super::*;
-use crate::wire::{
-    Socket,
-    scripted::{End, Read, Script, Scripted},
+use crate::{
+    target::Target,
+    wire::{
+        Socket,
+        scripted::{End, Read, Script, Scripted},
+    },
 };
 
 /// Thousands of connections are idle at once.
@@ -35,8 +38,10 @@ fn poll<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn get(connection: &mut Http1) -> Vec<u8> {
-    let answer = poll(connection.send(Request::get("/").body(Payload::default()).unwrap())).unwrap();
-    assert_eq!(answer.status(), 200);
+    let target = Target::of("http://server/".parse().unwrap());
+    let request = Outgoing::new(&Method::GET, &target, Cow::default());
+    let answer = poll(connection.send(&request, Payload::default())).unwrap();
+    assert_eq!(answer.head.status, 200);
     let mut body = Vec::new();
     loop {
         let next = poll(poll_fn(|cx| connection.poll_piece(true, body.len() as u64, cx)));

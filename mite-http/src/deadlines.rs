@@ -58,20 +58,36 @@ impl Deadlines {
         start: Instant,
         mut future: Pin<&mut impl Future<Output = T>>,
     ) -> impl Future<Output = Option<T>> {
-        let mut limit = match self.list(length) {
-            Some(list) => Watched::InList(Place { deadlines: self, list, key: NONE, start }),
-            // Boxed, because a timer is large, and few have one.
-            None => Watched::ByTimer(Box::pin(sleep(length.saturating_sub(start.elapsed())))),
-        };
+        let mut watched = Watched::NotYet;
         // Not an `async` function, which would hold all that it is given twice.
-        poll_fn(move |cx| match future.as_mut().poll(cx) {
-            Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending => match &mut limit {
+        poll_fn(move |cx| {
+            if let Poll::Ready(done) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(done));
+            }
+            if let Watched::NotYet = watched {
+                watched = self.watch_from(length, start, cx.waker());
+            }
+            match &mut watched {
+                Watched::NotYet => Poll::Pending,
                 Watched::InList(place) => place.poll(cx),
                 Watched::ByTimer(timer) => timer.as_mut().poll(cx),
             }
-            .map(|()| None),
+            .map(|()| None)
         })
+    }
+
+    fn watch_from(self: &Rc<Self>, length: Duration, start: Instant, waker: &Waker) -> Watched<'_> {
+        let Some(number) = self.list(length) else {
+            // Boxed, because a timer is large, and few have one.
+            return Watched::ByTimer(Box::pin(sleep(length.saturating_sub(start.elapsed()))));
+        };
+        let list = &mut self.lists.borrow_mut()[number];
+        let key = list.push(start + length, waker.clone());
+        if !list.is_watched {
+            list.is_watched = true;
+            tokio::task::spawn_local(Self::watch(Rc::downgrade(self), number));
+        }
+        Watched::InList(Place { deadlines: self, list: number, key })
     }
 
     /// The list for limits of this length, if there is room for one.
@@ -166,36 +182,29 @@ impl List {
 
 /// What tells that a limit has run out.
 enum Watched<'a> {
+    /// The future has not waited for anything.
+    NotYet,
     InList(Place<'a>),
     ByTimer(Pin<Box<Sleep>>),
 }
 
-/// A request's place in a list, once it has one.
+/// A request's place in a list.
 struct Place<'a> {
-    deadlines: &'a Rc<Deadlines>,
+    deadlines: &'a Deadlines,
     list: usize,
     key: usize,
-    start: Instant,
 }
 
 impl Place<'_> {
     /// Ready when the limit has run out.
-    fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
+    fn poll(&self, cx: &Context<'_>) -> Poll<()> {
         let mut lists = self.deadlines.lists.borrow_mut();
-        let list = &mut lists[self.list];
-        if let Some(limit) = list.limits.get_mut(self.key) {
-            let Some(waker) = &mut limit.waker else { return Poll::Ready(()) };
-            if !waker.will_wake(cx.waker()) {
-                let before = mem::replace(waker, cx.waker().clone());
-                drop(lists);
-                drop(before);
-            }
-            return Poll::Pending;
-        }
-        self.key = list.push(self.start + list.length, cx.waker().clone());
-        if !list.is_watched {
-            list.is_watched = true;
-            tokio::task::spawn_local(Deadlines::watch(Rc::downgrade(self.deadlines), self.list));
+        let limit = lists[self.list].limits.get_mut(self.key);
+        let Some(waker) = limit.and_then(|limit| limit.waker.as_mut()) else { return Poll::Ready(()) };
+        if !waker.will_wake(cx.waker()) {
+            let before = mem::replace(waker, cx.waker().clone());
+            drop(lists);
+            drop(before);
         }
         Poll::Pending
     }
@@ -203,10 +212,8 @@ impl Place<'_> {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        if self.key != NONE {
-            // The waker may be the last that keeps a task: it is dropped when nothing is borrowed any more.
-            let _limit = self.deadlines.lists.borrow_mut()[self.list].remove(self.key);
-        }
+        // The waker may be the last that keeps a task: it is dropped when nothing is borrowed any more.
+        let _limit = self.deadlines.lists.borrow_mut()[self.list].remove(self.key);
     }
 }
 

@@ -163,15 +163,17 @@ fn split(text: &str) -> Option<(&str, &str)> {
 /// Whether a path, perhaps with a query, is the same after it was parsed: it has no character that is encoded, and no
 /// segment that leads elsewhere.
 fn is_plain(path: &str) -> bool {
+    let hides_a_dot = path.contains('%') && (path.contains("%2e") || path.contains("%2E"));
     let mut before = b'/';
-    path.bytes().all(|byte| {
-        let leads_elsewhere = byte == b'.' && before == b'/';
-        before = byte;
-        PLAIN[usize::from(byte)] && !leads_elsewhere
-    })
+    !hides_a_dot
+        && path.bytes().all(|byte| {
+            let leads_elsewhere = byte == b'.' && before == b'/';
+            before = byte;
+            PLAIN[usize::from(byte)] && !leads_elsewhere
+        })
 }
 
-/// The characters that stand for themselves in a path and in a query alike. `%` is not one of them, since it may hide a dot.
+/// The characters that stand for themselves in a path and in a query alike.
 const PLAIN: [bool; 256] = {
     let mut plain = [false; 256];
     let mut byte = 0_u8;
@@ -179,7 +181,7 @@ const PLAIN: [bool; 256] = {
         plain[byte as usize] = byte.is_ascii_alphanumeric();
         byte += 1;
     }
-    let marks = b"-._~!$&()*+,;=:@/?";
+    let marks = b"-._~!$&()*+,;=:@/?%";
     let mut at = 0;
     while at < marks.len() {
         plain[marks[at] as usize] = true;

@@ -18,11 +18,12 @@ use crate::exchange::ExchangeText;
 use crate::extensions::Extensions;
 use crate::limits::RanOut;
 use crate::message::{self, Head, Place, RESERVED};
-use crate::names::PathId;
+use crate::names::{DATA_CREATED, KindId, PathId};
 use crate::panics::{self, Panic};
-use crate::recorder::{self, DATA_CREATED, PURGE_DATA};
+use crate::recorder;
 use crate::request::RequestSample;
 use crate::runner::env::Env;
+use crate::sink::Wanted;
 use crate::stats::{ErrorKey, Part, Stats};
 use crate::{Config, Error, Result, pack};
 
@@ -134,9 +135,12 @@ impl Context {
     pub fn send<'a>(&'a self, kind: &'a str, fields: impl Serialize + 'a) -> impl Future<Output = Result> + 'a {
         let place = Location::caller();
         async move {
-            self.send_packed(kind, |own| message::own_fields(kind, &fields, own).map_err(Error::from))
-                .await
-                .map_err(|error| error.located(place))
+            let located = |error: Error| error.located(place);
+            let env = &self.scope.visit.env;
+            let id = env.names.borrow_mut().kind(kind);
+            let wanted = env.outbox.who_wants(id, kind);
+            self.wait_for_room(wanted.lanes).await.map_err(located)?;
+            self.push_fields(id, kind, wanted, &fields).map_err(located)
         }
     }
 
@@ -161,30 +165,43 @@ impl Context {
     #[track_caller]
     pub fn record<'a>(&'a self, name: &'a str, data: impl Serialize + 'a) -> impl Future<Output = Result> + 'a {
         let place = Location::caller();
-        let pack = move |own: &mut Vec<u8>| {
-            pack::write_str(own, "name");
-            pack::write_str(own, name);
-            pack::write_str(own, "data");
-            pack::write(own, &data)?;
-            Ok((2, 0))
-        };
-        async move { self.send_packed(DATA_CREATED, pack).await.map_err(|error| error.located(place)) }
+        async move {
+            let located = |error: Error| error.located(place);
+            let wanted = self.scope.visit.env.outbox.who_wants(KindId::DATA_CREATED, DATA_CREATED);
+            check_record_name(name, wanted.kept).map_err(located)?;
+            self.wait_for_room(wanted.lanes).await.map_err(located)?;
+            self.push_record(name, wanted, &data).map_err(located)
+        }
     }
 
-    async fn send_packed(&self, kind: &str, pack: impl FnOnce(&mut Vec<u8>) -> Result<(u32, usize)>) -> Result {
-        let env = &self.scope.visit.env;
-        let (kind_id, wanted) = env.wanted(kind);
-        let mut own = env.scratch();
-        let (count, start) = pack(&mut own)?;
-        if kind == DATA_CREATED || kind == PURGE_DATA {
-            check_record(kind, &own[start..], env.outbox.is_kept(kind))?;
-        }
-        if wanted == 0 {
-            return Ok(());
-        }
-        let head = self.scope.head(kind_id, count);
-        let waited = env.outbox.send(wanted, head, &own[start..]).await?;
+    /// Waits until the sinks that want a message have room. Nothing is packed before, so that no future holds what is: those on a
+    /// message's way are moved with each message, and small.
+    async fn wait_for_room(&self, lanes: u64) -> Result {
+        let waited = self.scope.visit.env.outbox.room(lanes).await?;
         self.paused.set(self.paused.get() + waited.as_nanos() as u64);
+        Ok(())
+    }
+
+    fn push_fields<T: Serialize>(&self, id: KindId, kind: &str, wanted: Wanted, fields: &T) -> Result {
+        let env = &self.scope.visit.env;
+        let mut own = env.scratch();
+        let (count, start) = message::own_fields(kind, fields, &mut own)?;
+        if id == KindId::DATA_CREATED || id == KindId::PURGE_DATA {
+            check_record(kind, count, &own[start..], wanted.kept)?;
+        }
+        if wanted.lanes != 0 {
+            env.outbox.push(wanted.lanes, self.scope.head(id, count), &own[start..])?;
+        }
+        env.put_back(own);
+        Ok(())
+    }
+
+    /// As [`Context::push_fields`], where it is known what there is: nothing is looked for in what was packed.
+    fn push_record<T: Serialize>(&self, name: &str, wanted: Wanted, data: &T) -> Result {
+        let env = &self.scope.visit.env;
+        let mut own = env.scratch();
+        let count = message::record_fields(name, data, &mut own)?;
+        env.outbox.push(wanted.lanes, self.scope.head(KindId::DATA_CREATED, count), &own)?;
         env.put_back(own);
         Ok(())
     }
@@ -325,15 +342,19 @@ impl Context {
 }
 
 /// Checks what the recorder will be given, so that the journey that got it wrong is told.
-fn check_record(kind: &str, own: &[u8], kept: bool) -> Result {
-    let field = |name| message::field(own, name);
+fn check_record(kind: &str, count: u32, own: &[u8], kept: bool) -> Result {
+    let field = |name| message::field(own, count, name);
     let name = field("name").and_then(message::split_text).and_then(|(name, _)| std::str::from_utf8(name).ok());
     let name =
         name.ok_or_else(|| Error::msg(format_args!("a message of type {kind:?} needs a `name` that is text")))?;
-    recorder::check_name(name)?;
     if kind == DATA_CREATED && field("data").is_none() {
         return Err(Error::msg("a message of type \"data_created\" needs `data`"));
     }
+    check_record_name(name, kept)
+}
+
+fn check_record_name(name: &str, kept: bool) -> Result {
+    recorder::check_name(name)?;
     if !kept {
         return Err(Error::msg(format_args!(
             "{name:?} cannot be recorded: this run has no recorder. Activate it with `Run::recorder(\"recorder-data\")`, or \

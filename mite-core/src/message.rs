@@ -57,6 +57,13 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
+    /// An empty one with room for about as much as is in this one, but for no more than `most` bytes.
+    pub(crate) fn next(&self, most: usize) -> Self {
+        let room = |len: usize, size: usize| (len + len / 8).min(most / size);
+        let heads = Vec::with_capacity(room(self.heads.len(), size_of::<Head>()));
+        Self { heads, bytes: Vec::with_capacity(room(self.bytes.len(), 1)) }
+    }
+
     pub(crate) fn push(&mut self, mut head: Head, own: &[u8]) {
         self.bytes.extend_from_slice(own);
         head.end = self.bytes.len();
@@ -96,6 +103,10 @@ impl Message<'_> {
         self.names.kind(self.head.kind)
     }
 
+    pub(crate) fn is(&self, kind: KindId) -> bool {
+        self.head.kind == kind
+    }
+
     /// When it was sent, in Unix seconds.
     pub fn time(&self) -> f64 {
         self.head.time
@@ -113,7 +124,12 @@ impl Message<'_> {
 
     /// The value of one of its own fields, as MessagePack.
     pub fn field(&self, name: &str) -> Option<&[u8]> {
-        field(self.own, name)
+        field(self.own, self.head.own, name)
+    }
+
+    /// The names of its own fields, and their values.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        counted_fields(self.own, self.head.own)
     }
 
     /// Appends the whole map as MessagePack: its own fields first, then `type`, `time` and where it came from.
@@ -163,9 +179,21 @@ fn fields(mut pairs: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// The value of the field `name` among packed own fields.
-pub(crate) fn field<'a>(own: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    fields(own).find(|(key, _)| *key == name.as_bytes()).map(|(_, value)| value)
+/// The value of the field `name` among so many packed own fields.
+pub(crate) fn field<'a>(own: &'a [u8], count: u32, name: &str) -> Option<&'a [u8]> {
+    counted_fields(own, count).find(|(key, _)| *key == name.as_bytes()).map(|(_, value)| value)
+}
+
+/// So many pairs as [`fields`]. The last value is all that is left: its end is not searched for, which in a record would take
+/// longer than all the rest.
+fn counted_fields(mut pairs: &[u8], count: u32) -> impl Iterator<Item = (&[u8], &[u8])> {
+    (0..count).rev().map_while(move |after| {
+        let (key, rest) = split_text(pairs)?;
+        let len = if after == 0 { rest.len() } else { scan::value_len(rest).ok()? };
+        let (value, rest) = rest.split_at_checked(len)?;
+        pairs = rest;
+        Some((key, value))
+    })
 }
 
 /// The text that `packed` begins with, and what comes after it.
@@ -173,6 +201,19 @@ pub(crate) fn split_text(packed: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut rest = packed;
     let len = rmp::decode::read_str_len(&mut rest).ok()?;
     rest.split_at_checked(len as usize)
+}
+
+/// Packs the own fields of a `data_created` message; gives how many there are.
+pub(crate) fn record_fields<T: serde::Serialize + ?Sized>(
+    name: &str,
+    data: &T,
+    out: &mut Vec<u8>,
+) -> Result<u32, pack::PackError> {
+    pack::write_str(out, "name");
+    pack::write_str(out, name);
+    pack::write_str(out, "data");
+    pack::write(out, data)?;
+    Ok(2)
 }
 
 /// Why a value cannot be the own fields of a message.

@@ -33,6 +33,17 @@ impl PathId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct KindId(pub(crate) u32);
 
+/// The message that carries a record.
+pub(crate) const DATA_CREATED: &str = "data_created";
+/// The message that deletes a file of records.
+pub(crate) const PURGE_DATA: &str = "purge_data";
+
+/// What the recorder takes is known by number beforehand: there may be millions of records in a second.
+impl KindId {
+    pub(crate) const DATA_CREATED: Self = Self(0);
+    pub(crate) const PURGE_DATA: Self = Self(1);
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Path {
     /// 0 for setup and teardown, from 1 for the scenario's rows.
@@ -69,7 +80,9 @@ struct Tables {
 impl Names {
     /// `journeys` begins with the name that setup and teardown go by.
     pub(crate) fn new(test: String, journeys: Vec<String>) -> Self {
-        let mut tables = Tables::default();
+        // In the order of their numbers.
+        let kinds = vec![DATA_CREATED.into(), PURGE_DATA.into()];
+        let mut tables = Tables { kinds, ..Tables::default() };
         let overflow: Arc<str> = [ROOT, JOINT, OVERFLOW].concat().into();
         for full in [ROOT.into(), overflow] {
             tables.paths.extend((0..journeys.len()).map(|row| Path { row: row as u32, full: Arc::clone(&full) }));
@@ -197,6 +210,17 @@ mod tests {
         assert_eq!(&*names.path(inner).full, "__root__ :: Log in :: inner");
         assert_eq!(names.path(inner).short(), "Log in :: inner");
         assert_eq!(names.path(Names::root(1)).short(), "__root__");
+    }
+
+    #[test]
+    fn what_the_recorder_takes_has_numbers_of_its_own() {
+        let names = names();
+        let mut cache = NameCache::new(names.clone());
+        assert_ne!(cache.kind("txn"), cache.kind(DATA_CREATED));
+        for (kind, id) in [(DATA_CREATED, KindId::DATA_CREATED), (PURGE_DATA, KindId::PURGE_DATA)] {
+            assert_eq!(cache.kind(kind), id);
+            assert_eq!(&*names.kind(id), kind);
+        }
     }
 
     #[test]

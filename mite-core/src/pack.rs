@@ -5,7 +5,7 @@
 
 use std::fmt::Display;
 
-use rmp::encode as rmp_encode;
+use rmp::{Marker, encode as rmp_encode};
 use serde::ser::{self, Serialize};
 
 /// Why a value could not be packed: serde's own words.
@@ -54,16 +54,35 @@ macro_rules! infallible {
     };
 }
 
+// Names are short, numbers often, and nearly all lengths are: these are written in place, since rmp's way through `io::Write`
+// takes longer than all the rest of a record.
+
+#[inline]
 pub(crate) fn write_str(out: &mut Vec<u8>, text: &str) {
-    infallible!(rmp_encode::write_str(out, text));
+    match text.len() {
+        len @ ..32 => out.push(Marker::FixStr(len as u8).to_u8()),
+        len @ ..256 => out.extend_from_slice(&[Marker::Str8.to_u8(), len as u8]),
+        _ => return write_long_str(out, text),
+    }
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn write_long_str(out: &mut Vec<u8>, text: &str) {
+    infallible!(rmp_encode::write_str_len(out, text.len() as u32));
+    out.extend_from_slice(text.as_bytes());
 }
 
 pub(crate) fn write_f64(out: &mut Vec<u8>, value: f64) {
     infallible!(rmp_encode::write_f64(out, value));
 }
 
+#[inline]
 pub(crate) fn write_uint(out: &mut Vec<u8>, value: u64) {
-    infallible!(rmp_encode::write_uint(out, value));
+    if value < 128 {
+        out.push(value as u8);
+    } else {
+        infallible!(rmp_encode::write_uint(out, value));
+    }
 }
 
 pub(crate) fn write_bool(out: &mut Vec<u8>, value: bool) {
@@ -74,14 +93,20 @@ pub(crate) fn write_nil(out: &mut Vec<u8>) {
     infallible!(rmp_encode::write_nil(out));
 }
 
+#[inline]
 pub(crate) fn write_map_len(out: &mut Vec<u8>, entries: u32) {
-    infallible!(rmp_encode::write_map_len(out, entries));
+    if entries < 16 {
+        out.push(Marker::FixMap(entries as u8).to_u8());
+    } else {
+        infallible!(rmp_encode::write_map_len(out, entries));
+    }
 }
 
 struct Packer<'a> {
     out: &'a mut Vec<u8>,
 }
 
+#[inline]
 fn length(len: usize) -> Result<u32, PackError> {
     u32::try_from(len).map_err(|_| PackError(format!("{len} elements are more than MessagePack can hold")))
 }
@@ -139,6 +164,7 @@ impl<'a> ser::Serializer for Packer<'a> {
         self.serialize_u64(v.into())
     }
 
+    #[inline]
     fn serialize_u64(self, v: u64) -> Result<(), PackError> {
         write_uint(self.out, v);
         Ok(())
@@ -163,6 +189,7 @@ impl<'a> ser::Serializer for Packer<'a> {
         Ok(())
     }
 
+    #[inline]
     fn serialize_str(self, v: &str) -> Result<(), PackError> {
         length(v.len())?;
         write_str(self.out, v);
@@ -243,6 +270,7 @@ impl<'a> ser::Serializer for Packer<'a> {
         Elements::begin(self.out, len, Shape::Map)
     }
 
+    #[inline]
     fn serialize_struct(self, _name: &'static str, len: usize) -> Result<Elements<'a>, PackError> {
         Elements::begin(self.out, Some(len), Shape::Map)
     }
@@ -268,9 +296,11 @@ enum Shape {
 
 fn write_header(out: &mut Vec<u8>, shape: Shape, len: u32) {
     match shape {
-        Shape::Array => infallible!(rmp_encode::write_array_len(out, len)),
-        Shape::Map => infallible!(rmp_encode::write_map_len(out, len)),
-    };
+        Shape::Array => {
+            infallible!(rmp_encode::write_array_len(out, len));
+        }
+        Shape::Map => write_map_len(out, len),
+    }
 }
 
 /// The elements of an array or a map; the length that serde announced is checked against what came, since a wrong
@@ -284,6 +314,7 @@ struct Elements<'a> {
 }
 
 impl<'a> Elements<'a> {
+    #[inline]
     fn begin(out: &'a mut Vec<u8>, len: Option<usize>, shape: Shape) -> Result<Self, PackError> {
         let announced = len.map(length).transpose()?;
         let header_at = out.len();
@@ -298,11 +329,13 @@ impl<'a> Elements<'a> {
         value.serialize(Packer { out: self.out })
     }
 
+    #[inline]
     fn count(&mut self) -> Result<(), PackError> {
         self.written = self.written.checked_add(1).ok_or_else(|| PackError("too many elements".into()))?;
         Ok(())
     }
 
+    #[inline]
     fn finish(self) -> Result<(), PackError> {
         match self.announced {
             Some(announced) if announced == self.written => Ok(()),
@@ -325,11 +358,13 @@ macro_rules! elements {
             type Ok = ();
             type Error = PackError;
 
+            #[inline]
             fn $method<T: Serialize + ?Sized>(&mut self, $($key: &'static str,)? value: &T) -> Result<(), PackError> {
                 $(write_str(self.out, $key);)?
                 self.element(value)
             }
 
+            #[inline]
             fn end(self) -> Result<(), PackError> {
                 self.finish()
             }

@@ -12,16 +12,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::message::{Message, split_text};
+use crate::names::{DATA_CREATED, KindId, PURGE_DATA};
 use crate::recordings::Records;
 use crate::scan::{self, ScanError};
 use crate::sink::{Sink, SinkError, Wants};
 
 pub(crate) use memory::MemoryRecorder;
-
-/// The message that carries a record.
-pub(crate) const DATA_CREATED: &str = "data_created";
-/// The message that deletes a file of records.
-pub(crate) const PURGE_DATA: &str = "purge_data";
 
 /// What errors and threads call a recorder.
 const NAME: &str = "recorder";
@@ -50,7 +46,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), NameError> {
         "it has over 100 bytes"
     } else if name.starts_with('.') {
         "it begins with a dot"
-    } else if name.contains(['/', '\\', '\0']) {
+    } else if name.bytes().any(|byte| matches!(byte, b'/' | b'\\' | 0)) {
         "it becomes the name of a file, and so has no `/`, `\\` or NUL"
     } else {
         return Ok(());
@@ -117,15 +113,22 @@ enum Record<'a> {
 /// # Errors
 /// The message lacks what it should have.
 fn record<'a>(message: &'a Message<'_>) -> Result<(&'a str, Record<'a>), RecorderError> {
-    let kind = message.kind();
-    let lacks = |field| RecorderError::Incomplete { kind: kind.to_string(), field };
-    let (name, _) = message.field("name").and_then(split_text).ok_or_else(|| lacks("name"))?;
+    let lacks = |field| RecorderError::Incomplete { kind: message.kind().to_string(), field };
+    let (mut name, mut data) = (None, None);
+    for (key, value) in message.fields() {
+        match key {
+            // Where there are two of a name, it is the first that the journey's message was checked for.
+            b"name" => name = name.or_else(|| split_text(value)),
+            b"data" => data = data.or(Some(value)),
+            _ => {}
+        }
+    }
+    let (name, _) = name.ok_or_else(|| lacks("name"))?;
     let name = std::str::from_utf8(name).map_err(|_| lacks("name"))?;
-    if *kind == *PURGE_DATA {
+    if message.is(KindId::PURGE_DATA) {
         return Ok((name, Record::Purged));
     }
-    let data = message.field("data").ok_or_else(|| lacks("data"))?;
-    Ok((name, Record::Created(data)))
+    Ok((name, Record::Created(data.ok_or_else(|| lacks("data"))?)))
 }
 
 /// Writes `data_created` messages to `FOLDER/NAME.msgpack`, appending; see [`Run::recorder`](crate::Run::recorder).
@@ -171,24 +174,16 @@ impl Recorder {
         self.folder.join(format!("{name}.msgpack"))
     }
 
-    fn file(&mut self, name: &str) -> Result<&mut RecordFile, RecorderError> {
-        if !self.files.contains_key(name) {
-            check_name(name)?;
-            fs::create_dir_all(&self.folder).map_err(io_error("make the recorder folder", &self.folder))?;
-            let (file, warning) = RecordFile::open(self.path(name))?;
-            if let Some(warning) = warning {
-                tracing::warn!("{warning}");
-                self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
-            }
-            sync_folder(&self.folder)?;
-            self.files.insert(name.to_owned(), file);
+    fn open_file(&self, name: &str) -> Result<RecordFile, RecorderError> {
+        check_name(name)?;
+        fs::create_dir_all(&self.folder).map_err(io_error("make the recorder folder", &self.folder))?;
+        let (file, warning) = RecordFile::open(self.path(name))?;
+        if let Some(warning) = warning {
+            tracing::warn!("{warning}");
+            self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
         }
-        // It was there, or has just been put there.
-        self.files.get_mut(name).ok_or_else(|| RecorderError::Io {
-            doing: "open",
-            path: self.folder.clone(),
-            source: io::ErrorKind::NotFound.into(),
-        })
+        sync_folder(&self.folder)?;
+        Ok(file)
     }
 
     fn purge(&mut self, name: &str) -> Result<(), RecorderError> {
@@ -252,7 +247,10 @@ impl RecordFile {
             return Ok(0);
         }
         if let Err(error) = self.file.write_all(&self.buffer) {
-            // Part of a record may have been written. If it cannot be cut off now, it is when the file is opened again.
+            // Some of it may have been written, and what is whole stays. If the rest cannot be cut off now, it is when the file is
+            // opened again.
+            let written = self.file.metadata().map_or(0, |file| file.len().saturating_sub(self.length));
+            self.length += whole_records(&self.buffer, written);
             let _ = self.file.set_len(self.length);
             return Err(io_error("write", &self.path)(error));
         }
@@ -283,6 +281,17 @@ impl RecordFile {
         }
         Ok(())
     }
+}
+
+/// How many bytes the records take that are whole in the first `written` bytes of `buffer`.
+fn whole_records(buffer: &[u8], written: u64) -> u64 {
+    let mut whole = 0;
+    while let Ok(len) = scan::value_len(&buffer[whole..])
+        && (whole + len) as u64 <= written
+    {
+        whole += len;
+    }
+    whole as u64
 }
 
 /// Cuts a value that is not whole from the file's end; gives the length that it then has, and a warning.
@@ -334,11 +343,15 @@ impl Sink for Recorder {
     fn message(&mut self, message: &Message<'_>) -> Result<(), SinkError> {
         let (name, record) = record(message)?;
         let Record::Created(data) = record else { return Ok(self.purge(name)?) };
-        let file = self.file(name)?;
+        let file = if let Some(file) = self.files.get_mut(name) {
+            file
+        } else {
+            let file = self.open_file(name)?;
+            self.files.entry(name.to_owned()).or_insert(file)
+        };
         let written = file.append(data)?;
         if written > 0 {
-            let (path, bytes) = (file.path.clone(), file.begun..file.length);
-            self.records.written(name, written, &path, bytes);
+            self.records.written(name, written, &file.path, file.begun..file.length);
         }
         Ok(())
     }
@@ -393,6 +406,13 @@ mod tests {
         let error = RecordFile::open(path.clone()).unwrap_err();
         assert!(error.to_string().contains("is broken at byte 6"), "{error}");
         assert_eq!(fs::metadata(&path).unwrap().len(), 8);
+    }
+
+    #[test]
+    fn of_what_was_not_written_to_its_end_whole_records_are_left() {
+        let buffer = b"\x81\xa1a\x01\x81\xa1a\x02\x07";
+        let left: Vec<u64> = (0..=10).map(|written| whole_records(buffer, written)).collect();
+        assert_eq!(left, [0, 0, 0, 0, 4, 4, 4, 4, 8, 9, 9]);
     }
 
     #[test]

@@ -109,9 +109,9 @@ pub trait Sink: Send + 'static {
 }
 
 /// A batch is handed over when it takes this many bytes, and at its worker's next tick in any case.
-const BATCH_BYTES: usize = 32 * 1024;
+const BATCH_BYTES: usize = 64 * 1024;
 /// How many batches may wait for a sink before its senders do: with `BATCH_BYTES` about 2 MB.
-const QUEUED_BATCHES: usize = 64;
+const QUEUED_BATCHES: usize = 32;
 /// How often a sink is asked to make durable what it took.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
@@ -229,8 +229,16 @@ async fn serve(
 #[derive(Debug)]
 pub(crate) struct Outbox {
     lanes: Vec<Lane>,
-    /// For each type of message the lanes that want it, as bits.
-    wanted: RefCell<Vec<Option<u64>>>,
+    wanted: RefCell<Vec<Option<Wanted>>>,
+}
+
+/// Who wants messages of a type.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    /// The lanes that do, as bits.
+    pub(crate) lanes: u64,
+    /// Whether there is a sink that asks for it by name: one that takes all of them keeps no records.
+    pub(crate) kept: bool,
 }
 
 #[derive(Debug)]
@@ -254,8 +262,12 @@ impl Outbox {
 
     /// The sinks that want messages of this type, as bits; 0 when none does.
     pub(crate) fn wanted(&self, kind: KindId, name: &str) -> u64 {
+        self.who_wants(kind, name).lanes
+    }
+
+    pub(crate) fn who_wants(&self, kind: KindId, name: &str) -> Wanted {
         if self.lanes.is_empty() {
-            return 0;
+            return Wanted { lanes: 0, kept: false };
         }
         let mut wanted = self.wanted.borrow_mut();
         let index = kind.0 as usize;
@@ -264,33 +276,37 @@ impl Outbox {
         }
         *wanted[index].get_or_insert_with(|| {
             let wants = |(index, lane): (usize, &Lane)| u64::from(lane.queue.wants.includes(name)) << index;
-            self.lanes.iter().enumerate().map(wants).sum()
+            let lanes = self.lanes.iter().enumerate().map(wants).sum();
+            Wanted { lanes, kept: self.lanes.iter().any(|lane| lane.queue.wants.names(name)) }
         })
-    }
-
-    /// Whether there is a sink that asks for messages of this type by name: one that takes all of them keeps no records.
-    pub(crate) fn is_kept(&self, kind: &str) -> bool {
-        self.lanes.iter().any(|lane| lane.queue.wants.names(kind))
     }
 
     fn lanes(&self, wanted: u64) -> impl Iterator<Item = &Lane> {
         self.lanes.iter().enumerate().filter(move |(index, _)| wanted >> index & 1 == 1).map(|(_, lane)| lane)
     }
 
-    /// Adds a message, having waited for room, and says how long that took.
+    /// Waits until the batches for these sinks are under their size, and says how long that took.
     ///
     /// # Errors
     /// A sink has failed; the run is about to end with its error.
-    pub(crate) async fn send(&self, wanted: u64, head: Head, own: &[u8]) -> Result<Duration, SinkGone> {
+    pub(crate) async fn room(&self, wanted: u64) -> Result<Duration, SinkGone> {
         // A journey that records in a loop must not starve its worker.
         tokio::task::coop::consume_budget().await;
         let mut waited = Duration::ZERO;
-        for lane in self.lanes(wanted) {
-            waited += lane.make_room().await?;
-            lane.batch.borrow_mut().push(head, own);
-            lane.hand_over(BATCH_BYTES)?;
+        // While one is waited for, others may send.
+        while let Some(lane) = self.lanes(wanted).find(|lane| lane.is_full()) {
+            // Boxed, since it is rare: what is awaited is moved, and each message would pay for the size of this.
+            waited += Box::pin(lane.make_room()).await?;
         }
         Ok(waited)
+    }
+
+    /// Adds a message, for which there is [`room`](Self::room).
+    ///
+    /// # Errors
+    /// A sink has failed; the run is about to end with its error.
+    pub(crate) fn push(&self, wanted: u64, head: Head, own: &[u8]) -> Result<(), SinkGone> {
+        self.lanes(wanted).try_for_each(|lane| lane.push(head, own))
     }
 
     /// Adds a message that nobody waits for.
@@ -300,9 +316,8 @@ impl Outbox {
                 lane.dropped.set(lane.dropped.get() + 1);
                 continue;
             }
-            lane.batch.borrow_mut().push(head, own);
             // A sink that is gone has ended the run already.
-            let _ = lane.hand_over(BATCH_BYTES);
+            let _ = lane.push(head, own);
         }
     }
 
@@ -326,7 +341,7 @@ impl Outbox {
                     outcome = Err(lane.queue.failed());
                     break;
                 };
-                permit.send(lane.batch.take());
+                permit.send(lane.take());
             }
         }
         outcome
@@ -339,17 +354,36 @@ impl Outbox {
 }
 
 impl Lane {
+    fn is_full(&self) -> bool {
+        self.batch.borrow().size() >= BATCH_BYTES
+    }
+
+    /// Adds a message, and hands the batch over once it is full and the queue has room.
+    fn push(&self, head: Head, own: &[u8]) -> Result<(), SinkGone> {
+        let mut batch = self.batch.borrow_mut();
+        batch.push(head, own);
+        if batch.size() < BATCH_BYTES {
+            return Ok(());
+        }
+        drop(batch);
+        self.hand_over(BATCH_BYTES)
+    }
+
+    /// The batch. The next one has room already: it would copy what it has each time that it grows.
+    fn take(&self) -> Batch {
+        let mut batch = self.batch.borrow_mut();
+        let next = batch.next(BATCH_BYTES);
+        std::mem::replace(&mut *batch, next)
+    }
+
     /// Waits until the batch is under its size.
     async fn make_room(&self) -> Result<Duration, SinkGone> {
-        if self.batch.borrow().size() < BATCH_BYTES {
-            return Ok(Duration::ZERO);
-        }
         let started = clock::now();
-        while self.batch.borrow().size() >= BATCH_BYTES {
+        while self.is_full() {
             let permit = self.queue.sender.reserve().await.map_err(|_| self.queue.failed())?;
             // Others waited too: the batch may have gone meanwhile, and then the permit goes back.
-            if self.batch.borrow().size() >= BATCH_BYTES {
-                permit.send(self.batch.take());
+            if self.is_full() {
+                permit.send(self.take());
             }
         }
         Ok(clock::now() - started)
@@ -361,7 +395,7 @@ impl Lane {
             return Ok(());
         }
         match self.queue.sender.try_reserve() {
-            Ok(permit) => permit.send(self.batch.take()),
+            Ok(permit) => permit.send(self.take()),
             Err(mpsc::error::TrySendError::Full(())) => {}
             Err(mpsc::error::TrySendError::Closed(())) => return Err(self.queue.failed()),
         }

@@ -30,7 +30,7 @@ fn main() -> Result<ExitCode> {
     if let Some(code) = measured::as_asked()? {
         return Ok(code);
     }
-    let options = Options::from_command_line();
+    let options = Options::from_command_line(section::help());
     let sections = section::chosen(&options.sections)?;
     let bench = Bench::new(options)?;
     let mut outcomes = Vec::new();

@@ -5,8 +5,6 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Arg, ArgAction, Command, value_parser};
 
-use crate::section;
-
 /// What is measured, how often and for how long.
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -25,9 +23,9 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Ends the program where the command line is wrong, and says what is.
-    pub(crate) fn from_command_line() -> Self {
-        let mut matches = command().get_matches();
+    /// Ends the program where the command line is wrong, and says what is. `sections` tells which there are.
+    pub(crate) fn from_command_line(sections: String) -> Self {
+        let mut matches = command(sections).get_matches();
         let markdown = matches.remove_one::<PathBuf>("markdown");
         let number = |name: &str| matches.get_one::<u32>(name).copied().unwrap_or_default();
         Self {
@@ -42,7 +40,7 @@ impl Options {
     }
 }
 
-fn command() -> Command {
+fn command(sections: String) -> Command {
     let number = |name: &'static str, default: &'static str, least: i64, help: &'static str| {
         let numbers = value_parser!(u32).range(least..);
         Arg::new(name).long(name).value_name("N").default_value(default).value_parser(numbers).help(help)
@@ -50,7 +48,7 @@ fn command() -> Command {
     let path = |name: &'static str| Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf));
     Command::new("versus")
         .about("Compares mite with other load generators")
-        .arg(Arg::new("section").value_name("SECTION").action(ArgAction::Append).help(section::help()))
+        .arg(Arg::new("section").value_name("SECTION").action(ArgAction::Append).help(sections))
         .arg(number("rounds", "5", 1, "How often each tool has its turn"))
         .arg(number("seconds", "4", 1, "How long a turn is"))
         .arg(number("minutes", "5", 2, "How long the section soak is"))

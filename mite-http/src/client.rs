@@ -211,7 +211,7 @@ impl Client {
         timings: &mut Timings,
     ) -> Result<Connection, Fault> {
         let opened = self.connector.connect(url, limits.connect, timings).await?;
-        let connection = opening.opened(Connection::start(opened).await?);
+        let connection = opening.opened(Connection::start(opened, &self.worker.scratch).await?);
         timings.transferring(Instant::now());
         Ok(connection)
     }

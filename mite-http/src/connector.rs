@@ -29,7 +29,6 @@ use crate::{
     },
     timing::Timings,
     tls::Tls,
-    transport::Scratch,
     wire::{Socket, Wire},
 };
 
@@ -41,7 +40,6 @@ pub(crate) struct Connector {
     tls: Tls,
     resolver: Rc<Resolver>,
     dialer: Rc<Dialer>,
-    scratch: Rc<Scratch>,
 }
 
 /// A connection on which nothing has been said yet.
@@ -54,8 +52,6 @@ pub(crate) struct Opened {
     pub(crate) version: Version,
     /// What speaks it, if that is HTTP/1.1.
     pub(crate) http1: Http1,
-    /// The buffers of this connection and of others.
-    pub(crate) scratch: Rc<Scratch>,
     /// Set if the other end is an HTTP proxy that passes single requests on, each of which has to be made over for it.
     pub(crate) forward_proxy: Option<ForwardProxy>,
 }
@@ -127,7 +123,6 @@ impl Connector {
             tls: Tls::new(Arc::clone(&network)),
             resolver: Rc::new(Resolver::new(network.dns)),
             dialer: Rc::new(Dialer::new(network.sources.clone())),
-            scratch: Rc::default(),
             network,
         }
     }
@@ -139,7 +134,6 @@ impl Connector {
             tls: Tls::new(Arc::clone(&self.network)),
             resolver: Rc::clone(&self.resolver),
             dialer: Rc::clone(&self.dialer),
-            scratch: Rc::clone(&self.scratch),
             network: Arc::clone(&self.network),
         }
     }
@@ -189,8 +183,8 @@ impl Connector {
         } else {
             (Wire::plain(socket), self.network.http_version.spoken(None))
         };
-        let (http1, scratch) = (self.network.http1, Rc::clone(&self.scratch));
-        Ok(Opened { wire, remote, version, http1, scratch, forward_proxy })
+        let http1 = self.network.http1;
+        Ok(Opened { wire, remote, version, http1, forward_proxy })
     }
 
     async fn reach(&self, attempt: &mut Attempt<'_>) -> Result<Reached, Fault> {

@@ -123,15 +123,15 @@ macro_rules! on_protocol {
 }
 
 impl Connection {
-    /// Starts HTTP on what has been opened.
-    pub(crate) async fn start(opened: Opened) -> Result<Self, Fault> {
-        let Opened { wire, remote, version, http1, scratch, forward_proxy } = opened;
+    /// Starts HTTP on what has been opened; `scratch` is lent to it when it reads or writes.
+    pub(crate) async fn start(opened: Opened, scratch: &Rc<Scratch>) -> Result<Self, Fault> {
+        let Opened { wire, remote, version, http1, forward_proxy } = opened;
         let protocol = match version {
             // The connection is the first stream of it.
             #[cfg(feature = "http2")]
             Version::HTTP_2 => Protocol::Http2(Box::new(http2::Stream::first(wire, remote).await?)),
             _ => match http1 {
-                Http1::Mite => Protocol::Http1(Box::new(http1::Http1::new(wire, scratch))),
+                Http1::Mite => Protocol::Http1(Box::new(http1::Http1::new(wire, Rc::clone(scratch)))),
                 // Boxed, because few sessions ask for it.
                 Http1::Hyper => Protocol::Hyper(Box::new(Box::pin(hyper::OnHyper::start(wire)).await?)),
             },

@@ -3,10 +3,11 @@
 
 use std::rc::Rc;
 
-use crate::{deadlines::Deadlines, target::Sites};
+use crate::{deadlines::Deadlines, target::Sites, transport::Scratch};
 
 #[derive(Debug, Default)]
 pub(crate) struct Worker {
     pub(crate) sites: Sites,
     pub(crate) deadlines: Rc<Deadlines>,
+    pub(crate) scratch: Rc<Scratch>,
 }

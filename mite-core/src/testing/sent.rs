@@ -60,8 +60,8 @@ impl Sent {
 
     fn packed_field(&self, name: &str) -> Option<&[u8]> {
         let mut fields = &self.packed[..];
-        rmp::decode::read_map_len(&mut fields).ok()?;
-        message::field(fields, name)
+        let count = rmp::decode::read_map_len(&mut fields).ok()?;
+        message::field(fields, count, name)
     }
 }
 

@@ -40,7 +40,7 @@ async fn get(connector: &Connector, url: &str) -> Result<Got, Fault> {
     connector.prepare(&url).await?;
     let opened = connector.connect(&url, Duration::from_mins(1), &mut timings).await?;
     assert_eq!(opened.version, Version::HTTP_11);
-    let mut connection = Connection::start(opened).await?;
+    let mut connection = Connection::start(opened, &Rc::default()).await?;
     let body = String::from_utf8(ask(&mut connection, &outgoing(Method::GET, &url, "")).await?.to_vec()).unwrap();
     assert!(connection.is_alive(), "it has been read to its end");
     Ok(Got { body, remote: connection.remote(), timings })

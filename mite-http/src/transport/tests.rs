@@ -30,7 +30,7 @@ use proptest::{
     sample::{Index, select},
 };
 
-use super::{Answer, Connection, Failure, Piece, Scratch};
+use super::{Answer, Connection, Failure, Piece};
 use crate::{
     connector::Opened,
     error::{Class, Fault},
@@ -215,15 +215,8 @@ impl Case {
             silent_until: 0,
         }));
         let wire = Wire::plain(Socket::scripted(Scripted(Rc::clone(&script))));
-        let opened = Opened {
-            wire,
-            remote: None,
-            version: Version::HTTP_11,
-            http1,
-            scratch: Rc::<Scratch>::default(),
-            forward_proxy: None,
-        };
-        let mut connection = finish(&script, Connection::start(opened)).unwrap().unwrap();
+        let opened = Opened { wire, remote: None, version: Version::HTTP_11, http1, forward_proxy: None };
+        let mut connection = finish(&script, Connection::start(opened, &Rc::default())).unwrap().unwrap();
         let mut came = Vec::new();
         let target = Target::of("http://server/path?a=b".parse().unwrap());
         for (place, (asked, says)) in self.asked.iter().enumerate() {

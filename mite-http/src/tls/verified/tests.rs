@@ -1,6 +1,6 @@
 //! Handshakes with servers in this process, which tell what they have seen of the session's settings.
 
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 
 use http::Method;
 use rustls::{HandshakeKind, ProtocolVersion, version::TLS12};
@@ -29,7 +29,8 @@ async fn open(connector: &Connector, url: &url::Url) -> Result<Opened, Fault> {
 /// Asks over a connection of its own, and closes it.
 async fn get(connector: &Connector, url: &url::Url) -> Result<(), Fault> {
     let opened = open(connector, url).await?;
-    let body = ask(&mut Connection::start(opened).await?, &outgoing(Method::GET, url, "")).await?;
+    let body =
+        ask(&mut Connection::start(opened, &Rc::default()).await?, &outgoing(Method::GET, url, "")).await?;
     assert_eq!(body, "GET / HTTP/1.1");
     Ok(())
 }

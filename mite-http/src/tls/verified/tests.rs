@@ -29,8 +29,7 @@ async fn open(connector: &Connector, url: &url::Url) -> Result<Opened, Fault> {
 /// Asks over a connection of its own, and closes it.
 async fn get(connector: &Connector, url: &url::Url) -> Result<(), Fault> {
     let opened = open(connector, url).await?;
-    let body =
-        ask(&mut Connection::start(opened, &Rc::default()).await?, &outgoing(Method::GET, url, "")).await?;
+    let body = ask(&mut Connection::start(opened, &Rc::default()).await?, &outgoing(Method::GET, url, "")).await?;
     assert_eq!(body, "GET / HTTP/1.1");
     Ok(())
 }

@@ -135,8 +135,10 @@ enum Ended {
 pub(super) struct Look {
     /// More is due now than was started.
     pub(super) more: bool,
+    /// Starts of the open model were made.
+    started: bool,
     /// The next time, in nanoseconds since the start of the run, at which there is something to do.
-    pub(super) next: Option<u64>,
+    next: Option<u64>,
 }
 
 /// A worker's rows and tasks, as its journeys see them.
@@ -360,7 +362,7 @@ impl WorkerState {
 
     /// Starts what is due at `now`.
     pub(super) fn look(self: &Rc<Self>, now: u64) -> Look {
-        let mut look = Look { more: false, next: None };
+        let mut look = Look { more: false, started: false, next: None };
         self.waiting_for_room.set(false);
         let mut late = Vec::new();
         for row in &self.rows {
@@ -421,6 +423,7 @@ impl WorkerState {
             let start = Start { row: row.id, index, due, room, task: self.next_task() };
             row.alive.set(row.alive.get() + 1);
             self.without_turn.set(self.without_turn.get() + 1);
+            look.started = true;
             let task = Rc::clone(&row.spec).spawn_start(self, start);
             self.tasks.borrow_mut().insert(task);
         };
@@ -597,7 +600,34 @@ impl Row {
 }
 
 impl Look {
+    /// When to look again after a look at `now`: what is due right after a start waits until `together` has passed since.
+    pub(super) fn again(&self, now: u64, together: u64) -> Option<u64> {
+        let earliest = if self.started { now + together } else { now };
+        self.next.map(|next| next.max(earliest))
+    }
+
     fn at(&mut self, next: u64) {
         self.next = Some(self.next.map_or(next, |earlier| earlier.min(next)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_right_after_a_start_is_made_with_what_is_due_next() {
+        // The time of the look, whether it has started something, what is due next, and when to look again.
+        let cases = [
+            (1_000, true, Some(1_020), Some(1_100)),
+            (1_000, true, Some(1_100), Some(1_100)),
+            // A start that stands alone is made when it is due.
+            (1_000, true, Some(1_101), Some(1_101)),
+            (1_000, false, Some(1_020), Some(1_020)),
+            (1_000, true, None, None),
+        ];
+        for (now, started, next, again) in cases {
+            assert_eq!(Look { more: false, started, next }.again(now, 100), again, "{next:?} after {now}");
+        }
     }
 }

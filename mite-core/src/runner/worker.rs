@@ -21,6 +21,10 @@ use crate::{Context, clock, panics};
 const TICK: Duration = Duration::from_millis(100);
 /// The same on a virtual clock, where nobody waits for either: an hour has fewer of them.
 const VIRTUAL_TICK: Duration = Duration::from_secs(1);
+/// What is due within this after a start is made together with it: waking up takes several times as long as a start does. No
+/// start waits for others for longer.
+const TOGETHER: Duration = Duration::from_micros(100);
+
 /// Runs a worker on this thread until it is told to exit; `None` when it could not be made.
 pub(crate) fn run(plan: WorkerPlan) -> Option<WorkerResult> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -127,6 +131,7 @@ async fn run_hook(state: &Rc<WorkerState>, hook: Hook) -> Result<(), String> {
 async fn drive(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<Command>, timer: &Timer) {
     let env = state.env();
     let tick = if clock::is_virtual() { VIRTUAL_TICK } else { TICK }.as_nanos() as u64;
+    let together = if clock::is_virtual() { Duration::ZERO } else { TOGETHER }.as_nanos() as u64;
     let mut next_tick = tick;
     let mut cancel_at: Option<Instant> = None;
     let mut cancelled = false;
@@ -176,7 +181,7 @@ async fn drive(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
             }
             continue;
         }
-        let mut wake_at = env.instant(look.next.map_or(next_tick, |next| next.min(next_tick)));
+        let mut wake_at = env.instant(look.again(now, together).map_or(next_tick, |again| again.min(next_tick)));
         if let Some(deadline) = cancel_at.filter(|_| !cancelled) {
             wake_at = wake_at.min(deadline);
         }

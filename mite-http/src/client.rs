@@ -86,8 +86,8 @@ impl Client {
         &self.worker.sites
     }
 
-    /// Sends `request` to its server and reads the whole response; `account` is that of its body. Of what is borrowed here,
-    /// and would be small enough to be copied, each future on the way would have two copies.
+    /// Sends `request` to its server and reads the whole response; `account` is that of its body. What could be copied is
+    /// borrowed all the same: each future on the way holds what it is given by value twice.
     ///
     /// If this is dropped before its end, its connection is closed.
     pub(crate) async fn carry_out(

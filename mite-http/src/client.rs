@@ -173,7 +173,7 @@ impl Client {
                 }
             }
             if self.closes_each && !connection.is_shared() {
-                request.headers.to_mut().entry(CONNECTION).or_insert(CLOSE);
+                request.headers.own_mut().entry(CONNECTION).or_insert(CLOSE);
             }
             if let Some(proxy) = connection.forward_proxy() {
                 request.make_over(proxy.authorization());

@@ -19,7 +19,7 @@ use self::options::Options;
 use crate::{
     body::Body,
     error::{Class, Fault, HttpError},
-    headers,
+    headers::{self, Layered},
     multipart::Multipart,
     name::Name,
     outgoing::Outgoing,
@@ -253,11 +253,11 @@ impl Draft {
     pub(crate) fn outgoing<'a>(
         &'a self,
         payload: &Payload,
-        mut headers: Cow<'a, HeaderMap>,
+        mut headers: Layered<'a>,
     ) -> Result<Outgoing<'a>, HttpError> {
         match payload {
             Payload::Streamed(streamed) => {
-                streamed.describe(headers.to_mut()).map_err(|mistake| self.mistake(mistake))?;
+                streamed.describe(headers.own_mut()).map_err(|mistake| self.mistake(mistake))?;
             }
             // A stream that turned out to be empty.
             Payload::Whole(bytes) if self.content().is_none() => self.check_length(bytes.len(), &mut headers)?,
@@ -267,21 +267,23 @@ impl Draft {
     }
 
     /// The headers that the request has by itself, with `defaults` where it has none of its own.
-    pub(crate) fn all_headers(&self, defaults: Option<&HeaderMap>) -> Result<Cow<'_, HeaderMap>, HttpError> {
-        let headers = self.target.site().headers();
-        let mut headers = Cow::Borrowed(
-            headers.map_err(|error| self.error(Fault::new(Class::Request, "its host").because(error.to_string())))?,
-        );
-        if let Some(defaults) = defaults {
-            headers::replace(headers.to_mut(), defaults);
-        }
-        if self.said().is_some_and(|options| options.left_origin) {
-            // The journey has these from the session; what the request says itself was left out when it was redirected.
-            headers::remove(headers.to_mut(), redirect::is_confidential);
-        }
-        if !self.headers.is_empty() {
-            headers::replace(headers.to_mut(), &self.headers);
-        }
+    pub(crate) fn all_headers(&self, defaults: Option<&HeaderMap>) -> Result<Layered<'_>, HttpError> {
+        let preset = self.target.site().preset();
+        let preset =
+            preset.map_err(|error| self.error(Fault::new(Class::Request, "its host").because(error.to_string())))?;
+        let own = match defaults {
+            None => Cow::Borrowed(&self.headers),
+            Some(defaults) => {
+                let mut own = defaults.clone();
+                if self.said().is_some_and(|options| options.left_origin) {
+                    // What the request says itself was left out when it was redirected.
+                    headers::remove(&mut own, redirect::is_confidential);
+                }
+                headers::replace(&mut own, &self.headers);
+                Cow::Owned(own)
+            }
+        };
+        let mut headers = Layered::new(preset, own);
         if let Some(content) = self.content() {
             self.check_length(content.len(), &mut headers)?;
         }
@@ -289,8 +291,8 @@ impl Draft {
     }
 
     /// A length that is not the body's would make the next request part of this one.
-    fn check_length(&self, length: usize, headers: &mut Cow<'_, HeaderMap>) -> Result<(), HttpError> {
-        let is_said = headers.contains_key(CONTENT_LENGTH);
+    fn check_length(&self, length: usize, headers: &mut Layered<'_>) -> Result<(), HttpError> {
+        let is_said = headers.own().contains_key(CONTENT_LENGTH);
         let expects_body = matches!(self.method, Method::POST | Method::PUT | Method::PATCH);
         let must_be_said = expects_body && length == 0;
         if !is_said && !must_be_said {
@@ -298,11 +300,11 @@ impl Draft {
             return Ok(());
         }
         let value = HeaderValue::from(length);
-        if headers.get_all(CONTENT_LENGTH).iter().any(|given| given != value) {
+        if headers.own().get_all(CONTENT_LENGTH).iter().any(|given| given != value) {
             return Err(self.mistake(format!("its Content-Length is not that of its body, {length} bytes")));
         }
         if must_be_said {
-            headers.to_mut().insert(CONTENT_LENGTH, value);
+            headers.own_mut().insert(CONTENT_LENGTH, value);
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ impl From<Parts> for Head {
 #[derive(Debug, Clone)]
 pub(crate) struct Headers {
     /// The head of HTTP/1.1 that they were in, if they are of one.
-    raw: Bytes,
+    raw: Box<[u8]>,
     sets_cookies: bool,
     /// Boxed, because it is large, and a response is moved often.
     map: OnceLock<Box<HeaderMap>>,
@@ -35,8 +35,8 @@ pub(crate) struct Headers {
 
 impl Headers {
     /// The headers of a head of HTTP/1.1 that is well formed.
-    pub(crate) fn of_http1(raw: Bytes, sets_cookies: bool) -> Self {
-        Self { raw, sets_cookies, map: OnceLock::new() }
+    pub(crate) fn of_http1(raw: &[u8], sets_cookies: bool) -> Self {
+        Self { raw: raw.into(), sets_cookies, map: OnceLock::new() }
     }
 
     pub(crate) fn map(&self) -> &HeaderMap {
@@ -52,15 +52,16 @@ impl Headers {
 impl From<HeaderMap> for Headers {
     fn from(map: HeaderMap) -> Self {
         let sets_cookies = map.contains_key(SET_COOKIE);
-        Self { raw: Bytes::new(), sets_cookies, map: OnceLock::from(Box::new(map)) }
+        Self { raw: Box::default(), sets_cookies, map: OnceLock::from(Box::new(map)) }
     }
 }
 
 /// The headers of a head that was found to be well formed: nothing is left out.
-fn read(raw: &Bytes) -> HeaderMap {
+fn read(raw: &[u8]) -> HeaderMap {
+    let raw = Bytes::copy_from_slice(raw);
     let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut head = httparse::Response::new(&mut []);
-    let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut head, raw, &mut headers);
+    let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut head, &raw, &mut headers);
     debug_assert!(matches!(parsed, Ok(httparse::Status::Complete(_))), "{parsed:?}");
     let mut map = HeaderMap::with_capacity(head.headers.len());
     for header in &*head.headers {

@@ -1,7 +1,96 @@
 //! Headers as journeys give them, and maps of them put together.
 //! It is separate because settings, requests and the parts of a form all have headers.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use std::borrow::Cow;
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{ACCEPT, HOST, USER_AGENT},
+};
+
+const MITE: HeaderValue = HeaderValue::from_static(concat!("mite/", env!("CARGO_PKG_VERSION")));
+const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
+
+/// What each request to a server says, unless it says otherwise.
+#[derive(Debug)]
+pub(crate) struct Preset {
+    map: HeaderMap,
+    /// The same as lines of HTTP/1.1.
+    lines: Box<[u8]>,
+}
+
+impl Preset {
+    const NAMES: [HeaderName; 3] = [HOST, USER_AGENT, ACCEPT];
+
+    pub(crate) fn of(host: HeaderValue) -> Self {
+        let mut map = HeaderMap::with_capacity(8);
+        let mut lines = Vec::new();
+        for (name, value) in Self::NAMES.into_iter().zip([host, MITE, ANYTHING]) {
+            write(&mut lines, &name, &value, b"");
+            map.insert(name, value);
+        }
+        Self { map, lines: lines.into() }
+    }
+
+    /// As lines of HTTP/1.1.
+    pub(crate) fn lines(&self) -> &[u8] {
+        &self.lines
+    }
+}
+
+/// The headers of a request. Most requests say little besides what each says to their server: that is not copied for them.
+#[derive(Debug, Clone)]
+pub(crate) struct Layered<'a> {
+    /// None of these names is in the request's own.
+    preset: Option<&'a Preset>,
+    own: Cow<'a, HeaderMap>,
+}
+
+impl<'a> Layered<'a> {
+    pub(crate) fn new(preset: &'a Preset, own: Cow<'a, HeaderMap>) -> Self {
+        if own.keys().any(|name| Preset::NAMES.contains(name)) {
+            let mut map = preset.map.clone();
+            replace(&mut map, &own);
+            return Self::alone(Cow::Owned(map));
+        }
+        Self { preset: Some(preset), own }
+    }
+
+    /// These, and nothing else.
+    pub(crate) fn alone(headers: Cow<'a, HeaderMap>) -> Self {
+        Self { preset: None, own: headers }
+    }
+
+    /// What is said besides the preset.
+    pub(crate) fn own(&self) -> &HeaderMap {
+        &self.own
+    }
+
+    /// The same, to be changed: nothing is put there that the preset says.
+    pub(crate) fn own_mut(&mut self) -> &mut HeaderMap {
+        self.own.to_mut()
+    }
+
+    /// The preset as lines of HTTP/1.1.
+    pub(crate) fn preset_lines(&self) -> &'a [u8] {
+        self.preset.map_or(&[], Preset::lines)
+    }
+
+    /// All of them.
+    pub(crate) fn merged(&self) -> HeaderMap {
+        let Some(preset) = self.preset else { return self.own.clone().into_owned() };
+        let mut map = preset.map.clone();
+        replace(&mut map, &self.own);
+        map
+    }
+}
+
+/// Writes a line of HTTP/1.1; `behind` stands behind the value.
+pub(crate) fn write(out: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue, behind: &[u8]) {
+    for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), behind, b"\r\n"] {
+        out.extend_from_slice(part);
+    }
+}
 
 /// A header from whatever a journey has for its name and its value.
 pub(crate) fn parse(
@@ -31,5 +120,31 @@ pub(crate) fn remove(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName, &He
         headers.iter().filter(|(name, value)| unwanted(name, value)).map(|(name, _)| name.clone()).collect();
     for name in names {
         headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_says_the_preset_once_and_where_it_says_it_itself_not_at_all() {
+        let preset = Preset::of(HeaderValue::from_static("h:1"));
+        let mite = MITE;
+        let mite = mite.to_str().unwrap();
+        let own = |name, value| HeaderMap::from_iter([(name, HeaderValue::from_static(value))]);
+        let table = [
+            // Its own, lines of the preset, names and values in their order.
+            (HeaderMap::new(), true, vec!["h:1", mite, "*/*"]),
+            (own(http::header::TE, "trailers"), true, vec!["h:1", mite, "*/*", "trailers"]),
+            (own(ACCEPT, "text/html"), false, vec!["h:1", mite, "text/html"]),
+            (own(HOST, "other"), false, vec!["other", mite, "*/*"]),
+        ];
+        for (own, has_lines, values) in table {
+            let layered = Layered::new(&preset, Cow::Borrowed(&own));
+            assert_eq!(layered.preset_lines(), if has_lines { preset.lines() } else { b"" }, "{own:?}");
+            let merged = layered.merged();
+            assert_eq!(merged.values().map(|value| value.to_str().unwrap()).collect::<Vec<_>>(), values);
+        }
     }
 }

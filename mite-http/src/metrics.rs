@@ -58,7 +58,7 @@ fn written_out(sent: &Sent, outcome: Result<Answered<'_>, &HttpError>, masks: Ma
     let request = match sent.headers() {
         Ok(headers) => {
             let content = sent.draft.content();
-            transcript::request(sent.method().as_str(), sent.url(), &headers, content, masks)
+            transcript::request(sent.method().as_str(), sent.url(), &headers.merged(), content, masks)
         }
         // It was sent, and so it can be written out.
         Err(mistake) => mistake.what(),

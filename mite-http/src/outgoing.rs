@@ -2,12 +2,11 @@
 //! It is separate from the draft because the connection that it goes to may have something to add, and from the transports
 //! because each has another form for it. It borrows what is the same for many requests.
 
-use std::borrow::Cow;
-
-use http::{HeaderMap, HeaderValue, Method, Request, Uri, header::PROXY_AUTHORIZATION};
+use http::{HeaderValue, Method, Request, Uri, header::PROXY_AUTHORIZATION};
 
 use crate::{
     error::{Class, Fault},
+    headers::Layered,
     target::Target,
 };
 
@@ -16,13 +15,13 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) method: &'a Method,
     pub(crate) target: &'a Target,
     /// Every header that is to be sent but `Content-Length`.
-    pub(crate) headers: Cow<'a, HeaderMap>,
+    pub(crate) headers: Layered<'a>,
     /// Whether it goes to a proxy which passes it on.
     by_proxy: bool,
 }
 
 impl<'a> Outgoing<'a> {
-    pub(crate) fn new(method: &'a Method, target: &'a Target, headers: Cow<'a, HeaderMap>) -> Self {
+    pub(crate) fn new(method: &'a Method, target: &'a Target, headers: Layered<'a>) -> Self {
         Self { method, target, headers, by_proxy: false }
     }
 
@@ -31,7 +30,7 @@ impl<'a> Outgoing<'a> {
     pub(crate) fn make_over(&mut self, authorization: Option<&HeaderValue>) {
         self.by_proxy = true;
         if let Some(authorization) = authorization {
-            self.headers.to_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
+            self.headers.own_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
         }
     }
 
@@ -51,24 +50,26 @@ impl<'a> Outgoing<'a> {
         let mut request = Request::new(body);
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = uri;
-        *request.headers_mut() = self.headers.clone().into_owned();
+        *request.headers_mut() = self.headers.merged();
         Ok(request)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
 
     #[test]
     fn a_request_made_over_names_the_whole_url_and_who_asks() {
         let target = Target::of("http://a.test:8080/path?q=1#part".parse().unwrap());
-        let mut request = Outgoing::new(&Method::GET, &target, Cow::default());
+        let mut request = Outgoing::new(&Method::GET, &target, Layered::alone(Cow::default()));
         assert_eq!(request.asks_for(), "/path?q=1");
         for _ in 0..2 {
             request.make_over(Some(&HeaderValue::from_static("Basic eA==")));
             assert_eq!(request.asks_for(), "http://a.test:8080/path?q=1");
-            assert_eq!(request.headers.get_all(PROXY_AUTHORIZATION).iter().count(), 1);
+            assert_eq!(request.headers.own().get_all(PROXY_AUTHORIZATION).iter().count(), 1);
         }
         assert_eq!(request.with(()).unwrap().uri(), "http://a.test:8080/path?q=1");
     }

@@ -1,7 +1,7 @@
 //! A request as it was sent: what the journey asked for, and what the session added.
 //! It is separate from the draft because it is kept with the response, on whatever thread that goes to.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use http::{
     HeaderMap, HeaderValue, Method,
@@ -13,6 +13,7 @@ use crate::{
     curl,
     draft::Draft,
     error::{Fault, HttpError},
+    headers::Layered,
     outgoing::Outgoing,
     payload::Payload,
 };
@@ -55,20 +56,20 @@ impl Sent {
     /// # Errors
     ///
     /// Class `request`, if the request makes no sense; then it was not sent.
-    pub(crate) fn headers(&self) -> Result<Cow<'_, HeaderMap>, HttpError> {
+    pub(crate) fn headers(&self) -> Result<Layered<'_>, HttpError> {
         let mut headers = self.draft.all_headers(self.defaults.as_deref())?;
         if self.accepts_codings {
-            headers.to_mut().entry(ACCEPT_ENCODING).or_insert(CODINGS);
+            headers.own_mut().entry(ACCEPT_ENCODING).or_insert(CODINGS);
         }
         self.add_cookie(&mut headers);
         Ok(headers)
     }
 
-    fn add_cookie(&self, headers: &mut Cow<'_, HeaderMap>) {
+    fn add_cookie(&self, headers: &mut Layered<'_>) {
         if let Some(cookie) = &self.cookie
-            && !headers.contains_key(COOKIE)
+            && !headers.own().contains_key(COOKIE)
         {
-            headers.to_mut().insert(COOKIE, cookie.clone());
+            headers.own_mut().insert(COOKIE, cookie.clone());
         }
     }
 
@@ -96,6 +97,12 @@ impl Sent {
             Err(mistake) => return format!("# nothing would be sent: {}", mistake.to_string().replace('\n', " ")),
         };
         let body = self.draft.content().map(|body| &body[..]);
-        curl::command(&curl::Shown { method: self.method(), url: self.url(), headers: &headers, body, options })
+        curl::command(&curl::Shown {
+            method: self.method(),
+            url: self.url(),
+            headers: &headers.merged(),
+            body,
+            options,
+        })
     }
 }

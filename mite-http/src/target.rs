@@ -7,15 +7,11 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use http::{
-    HeaderMap, HeaderValue,
-    header::{ACCEPT, HOST, InvalidHeaderValue, USER_AGENT},
-};
+use http::{HeaderValue, header::InvalidHeaderValue};
 use rustc_hash::FxHashMap;
 use url::{Position, Url};
 
-const MITE: HeaderValue = HeaderValue::from_static(concat!("mite/", env!("CARGO_PKG_VERSION")));
-const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
+use crate::headers::Preset;
 
 /// How many servers a worker remembers.
 const MOST_SITES: usize = 256;
@@ -26,7 +22,7 @@ pub(crate) struct Site {
     /// The URL of its root.
     url: Url,
     /// What a request to it says where nobody says otherwise.
-    headers: Result<HeaderMap, InvalidHeaderValue>,
+    preset: Result<Preset, InvalidHeaderValue>,
 }
 
 impl Site {
@@ -35,14 +31,8 @@ impl Site {
         root.set_path("/");
         root.set_query(None);
         root.set_fragment(None);
-        let headers = HeaderValue::try_from(&url[Position::BeforeHost..Position::AfterPort]).map(|host| {
-            let mut headers = HeaderMap::with_capacity(8);
-            headers.insert(HOST, host);
-            headers.insert(USER_AGENT, MITE);
-            headers.insert(ACCEPT, ANYTHING);
-            headers
-        });
-        Arc::new(Self { url: root, headers })
+        let host = HeaderValue::try_from(&url[Position::BeforeHost..Position::AfterPort]);
+        Arc::new(Self { url: root, preset: host.map(Preset::of) })
     }
 
     /// The URL of its root.
@@ -56,8 +46,8 @@ impl Site {
     }
 
     /// What a request to it says where nobody says otherwise, or why its host cannot be said.
-    pub(crate) fn headers(&self) -> Result<&HeaderMap, &InvalidHeaderValue> {
-        self.headers.as_ref()
+    pub(crate) fn preset(&self) -> Result<&Preset, &InvalidHeaderValue> {
+        self.preset.as_ref()
     }
 }
 
@@ -203,7 +193,7 @@ mod tests {
         let learned = sites.learn("http://h:1/a/../b?q#part".parse().unwrap());
         assert_eq!((learned.as_str(), learned.path()), ("http://h:1/b?q#part", "/b?q"));
         let target = sites.target("http://h:1/c?d=1").unwrap();
-        assert_eq!(target.site().headers().unwrap()[HOST], "h:1");
+        assert!(target.site().preset().unwrap().lines().starts_with(b"host: h:1\r\n"));
         assert_eq!((target.path(), target.site().name()), ("/c?d=1", "http://h:1"));
         assert_eq!(target.url(), &"http://h:1/c?d=1".parse().unwrap());
         for other in ["http://h:2/c", "http://h:1", "http://h:1?q", "http://h:1/ü", "http://h:1/./c", "http://h:1/c#d"]

@@ -215,19 +215,25 @@ impl Connection {
         }
     }
 
-    /// Whether another request may follow the exchange that has just been completed.
+    /// Whether another request may follow the exchange that has just been completed, by what was said in it.
     pub(crate) fn is_reusable(&mut self) -> bool {
         match &mut self.protocol {
-            Protocol::Http1(connection) => connection.is_ready(),
-            Protocol::Hyper(connection) => connection.is_ready(),
+            Protocol::Http1(connection) => connection.is_free(),
+            Protocol::Hyper(connection) => connection.is_open(),
             #[cfg(feature = "http2")]
             Protocol::Http2(_) => true,
         }
     }
 
+    /// Whether an idle connection can still be used, by what the runtime has heard of it.
+    pub(crate) fn is_open(&mut self) -> bool {
+        on_protocol!(&mut self.protocol, connection => connection.is_open())
+    }
+
     /// Whether an idle connection can still be used, by everything that has arrived at its socket until now.
     pub(crate) fn is_alive(&mut self) -> bool {
-        on_protocol!(&mut self.protocol, connection => connection.is_alive())
+        let marks = Rc::clone(self.marks());
+        marks.probing(|| self.is_open())
     }
 
     /// The proxy at its other end, if that passes single requests on.

@@ -31,7 +31,7 @@ fn mistake(outcome: Result<impl std::fmt::Debug, HttpError>) -> String {
 
 fn header(draft: &Draft, name: HeaderName) -> Option<String> {
     let request = draft.whole(&HeaderMap::new()).unwrap();
-    request.headers.get(name).map(|value| value.to_str().unwrap().to_owned())
+    request.headers.merged().get(name).map(|value| value.to_str().unwrap().to_owned())
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn what_goes_out_is_in_origin_form_with_a_host() {
         let draft = draft(Method::GET, url);
         let request = draft.whole(&HeaderMap::new()).unwrap();
         assert_eq!(request.asks_for(), target, "{url}");
-        assert_eq!(request.headers[HOST], host, "{url}");
+        assert_eq!(request.headers.merged()[HOST], host, "{url}");
     }
 }
 
@@ -159,7 +159,8 @@ fn headers_of_the_request_come_before_those_of_the_session() {
     draft.header(HOST, "virtual.test").unwrap();
 
     let request = draft.whole(&session).unwrap();
-    let all = |name: &str| request.headers.get_all(name).iter().map(|v| v.to_str().unwrap()).collect::<Vec<_>>();
+    let merged = request.headers.merged();
+    let all = |name: &str| merged.get_all(name).iter().map(|v| v.to_str().unwrap()).collect::<Vec<_>>();
     assert_eq!(all("x-a"), ["one", "two"]);
     assert_eq!(all("x-b"), ["session"]);
     assert_eq!(all("user-agent"), ["crawler"]);
@@ -234,9 +235,10 @@ fn a_redirect_takes_along_what_may_go() {
     ]);
     let (away, _) = follow("http://other/b", Method::GET, false, false);
     let headers = away.all_headers(Some(&session)).unwrap();
+    let headers = headers.merged();
     assert!(!headers.contains_key(AUTHORIZATION) && headers.contains_key("x-plain"));
     let back = away.redirected(Follow { same_origin: true, ..back() }).unwrap();
-    assert!(!back.all_headers(Some(&session)).unwrap().contains_key(AUTHORIZATION));
+    assert!(!back.all_headers(Some(&session)).unwrap().merged().contains_key(AUTHORIZATION));
 }
 
 fn back() -> Follow {
@@ -260,7 +262,8 @@ proptest! {
                 prop_assert_eq!(draft.url().origin(), base.origin());
                 // What goes out goes there.
                 let request = draft.whole(&HeaderMap::new()).unwrap();
-                prop_assert_eq!(request.headers[HOST].as_bytes(), base[Position::BeforeHost..Position::AfterPort].as_bytes());
+                let headers = request.headers.merged();
+                prop_assert_eq!(headers[HOST].as_bytes(), base[Position::BeforeHost..Position::AfterPort].as_bytes());
                 prop_assert!(request.asks_for().starts_with('/'));
             }
             Ok(draft) => prop_assert!(matches!(draft.url().scheme(), "http" | "https") && draft.url().has_host()),
@@ -275,7 +278,8 @@ proptest! {
             Ok(()) => {
                 prop_assert!(!value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)));
                 if let Ok(request) = draft.whole(&HeaderMap::new()) {
-                    prop_assert_eq!(request.headers[name.as_str()].as_bytes(), &value[..]);
+                    let headers = request.headers.merged();
+                    prop_assert_eq!(headers[name.as_str()].as_bytes(), &value[..]);
                 } else {
                     prop_assert_eq!(name.to_ascii_lowercase(), "content-length");
                 }

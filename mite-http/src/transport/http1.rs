@@ -61,7 +61,7 @@ pub(crate) struct Http1 {
     /// What was read and belongs to no head.
     unread: Bytes,
     /// The beginning of a head of which the rest is still to come.
-    partial: BytesMut,
+    partial: Vec<u8>,
     /// What is still to come of the response.
     body: Delimited,
     /// Why the body will break off after what was handed up of it.
@@ -84,7 +84,7 @@ impl Http1 {
             wire,
             scratch,
             unread: Bytes::new(),
-            partial: BytesMut::new(),
+            partial: Vec::new(),
             body: Delimited::NOTHING,
             broken: None,
             upload: None,
@@ -182,59 +182,61 @@ impl Http1 {
     }
 
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Fault>> {
+        let scratch = Rc::clone(&self.scratch);
         loop {
-            let Self { wire, scratch, unread, partial, .. } = self;
-            let polled: Poll<io::Result<_>> = scratch.reading(|input| {
-                let read = ready!(poll_read(wire, cx, input))?;
-                let input = &input[..read];
-                let mut is_worth_a_look = true;
-                if partial.is_empty() {
-                    *unread = Bytes::copy_from_slice(input);
-                } else {
-                    partial.extend_from_slice(input);
-                    is_worth_a_look =
-                        partial.len() < SHORT_HEAD || partial.len() >= head::MAX_HEAD || input.contains(&b'\n');
-                    if is_worth_a_look {
-                        *unread = mem::take(partial).freeze();
-                    }
-                }
-                Poll::Ready(Ok((read, is_worth_a_look)))
-            });
-            let (read, is_worth_a_look) = ready!(polled).map_err(fault_of)?;
-            if read == 0 {
-                return Poll::Ready(Err(Fault::new(Class::Closed, CLOSED).because(ENDED)));
-            }
-            if is_worth_a_look && let Some(head) = self.head()? {
-                return Poll::Ready(Ok(self.answer(head)));
+            let answer = ready!(scratch.reading(|input| {
+                let read = ready!(poll_read(&mut self.wire, cx, input)).map_err(fault_of)?;
+                Poll::Ready(self.hear(&input[..read]))
+            }))?;
+            if let Some(answer) = answer {
+                return Poll::Ready(Ok(answer));
             }
         }
     }
 
-    /// The head that what was read begins with, after any interim responses.
-    fn head(&mut self) -> Result<Option<Final>, Fault> {
-        while !self.unread.is_empty() {
-            let parsed = head::parse(&self.unread, self.to_head)
+    /// The answer, once its head is whole.
+    fn hear(&mut self, input: &[u8]) -> Result<Option<Answer>, Fault> {
+        if input.is_empty() {
+            return Err(Fault::new(Class::Closed, CLOSED).because(ENDED));
+        }
+        if self.partial.is_empty() {
+            return self.head(input);
+        }
+        self.partial.extend_from_slice(input);
+        let length = self.partial.len();
+        if length < SHORT_HEAD || length >= head::MAX_HEAD || input.contains(&b'\n') {
+            let all = mem::take(&mut self.partial);
+            return self.head(&all);
+        }
+        Ok(None)
+    }
+
+    /// The answer whose head `input` begins with, after any interim responses.
+    fn head(&mut self, mut input: &[u8]) -> Result<Option<Answer>, Fault> {
+        while !input.is_empty() {
+            let parsed = head::parse(input, self.to_head)
                 .map_err(|error| Fault::new(Class::Protocol, NOT_HTTP1).because(error))?;
             match parsed {
                 Parsed::Partial => {
-                    self.partial = BytesMut::from(mem::take(&mut self.unread));
+                    self.partial = input.to_vec();
                     break;
                 }
                 Parsed::Interim(status, length) => {
                     if let Some(expectation) = &self.expectation {
                         expectation.said(status);
                     }
-                    self.take(length);
+                    input = &input[length..];
                 }
-                Parsed::Final(head) => return Ok(Some(head)),
+                Parsed::Final(head) => return Ok(Some(self.answer(head, input))),
             }
         }
         Ok(None)
     }
 
-    fn answer(&mut self, parsed: Final) -> Answer {
+    fn answer(&mut self, parsed: Final, input: &[u8]) -> Answer {
         let Final { status, version, length, body, keeps_alive, sets_cookies } = parsed;
-        let raw = self.take(length);
+        let (raw, rest) = input.split_at(length);
+        self.unread = Bytes::copy_from_slice(rest);
         self.keeps_alive &= keeps_alive;
         self.version = version;
         let announced = body.announced();
@@ -339,6 +341,7 @@ impl Http1 {
             let piece = match &mut self.body {
                 Delimited::Close if read == 0 => {
                     self.body = Delimited::NOTHING;
+                    self.keeps_alive = false;
                     return Poll::Ready(Ok(None));
                 }
                 _ if read == 0 => return Poll::Ready(Err(Cause::End)),
@@ -377,28 +380,26 @@ impl Http1 {
         Poll::Ready(Ok(Some(Piece::Data(piece.freeze()))))
     }
 
-    /// Whether the exchange is over on both sides, the connection is open, and nothing has come that nobody asked for.
-    pub(crate) fn is_ready(&mut self) -> bool {
+    /// Whether the exchange is over on both sides, and neither has said that the connection is.
+    pub(crate) fn is_free(&self) -> bool {
         let is_over = self.body.is_done() && self.upload.is_none() && self.broken.is_none();
-        if !self.keeps_alive || !is_over || !self.unread.is_empty() || !self.partial.is_empty() {
-            return false;
-        }
-        // Nobody waits for an idle connection. A task's waker left in it would keep the memory of that task after its
-        // end, for as long as the connection is idle.
-        let Self { wire, scratch, .. } = self;
-        let mut nobody = Context::from_waker(Waker::noop());
-        scratch.reading(|input| poll_read(wire, &mut nobody, input).is_pending())
+        self.keeps_alive && is_over && self.unread.is_empty() && self.partial.is_empty()
     }
 
-    /// Whether an idle connection can still be used, by everything that has arrived at its socket until now.
-    pub(crate) fn is_alive(&mut self) -> bool {
-        let marks = Rc::clone(self.marks());
-        marks.probing(|| self.is_ready())
+    /// Whether an idle connection is open, and nothing has come that nobody asked for.
+    pub(crate) fn is_open(&mut self) -> bool {
+        let Self { wire, scratch, .. } = self;
+        scratch.reading(|input| poll_read(wire, &mut nobody(), input).is_pending())
     }
 
     pub(crate) fn marks(&self) -> &Rc<Marks> {
         self.wire.marks()
     }
+}
+
+/// Nobody waits for an idle connection.
+fn nobody() -> Context<'static> {
+    Context::from_waker(Waker::noop())
 }
 
 /// What has been written of a request.

@@ -185,7 +185,7 @@ impl Stream {
         *self.shared.0.seat.borrow_mut() = seat;
     }
 
-    pub(crate) fn is_alive(&mut self) -> bool {
+    pub(crate) fn is_open(&mut self) -> bool {
         self.shared.is_open()
     }
 

@@ -96,16 +96,10 @@ impl OnHyper {
     }
 
     /// Whether the connection is open, has nothing more to read or write, and takes another request.
-    pub(crate) fn is_ready(&mut self) -> bool {
+    pub(crate) fn is_open(&mut self) -> bool {
         // Nobody waits for an idle connection. A task's waker left in it would keep the memory of that task after its
         // end, for as long as the connection is idle.
         self.driver.drive(&mut nobody()).is_pending() && self.sender.is_ready()
-    }
-
-    /// Whether an idle connection can still be used, by everything that has arrived at its socket until now.
-    pub(crate) fn is_alive(&mut self) -> bool {
-        let marks = Rc::clone(&self.marks);
-        marks.probing(|| self.is_ready())
     }
 
     pub(crate) fn marks(&self) -> &Rc<Marks> {

@@ -34,6 +34,7 @@ use super::{Answer, Connection, Failure, Piece};
 use crate::{
     connector::Opened,
     error::{Class, Fault},
+    headers::Layered,
     network::Http1,
     outgoing::Outgoing,
     payload::{BoxError, Measured, Payload, Segment},
@@ -227,7 +228,7 @@ impl Case {
                 script.end = if place + 1 == self.asked.len() { self.end } else { End::Stalls };
             }
             let (headers, payload) = prepared(asked);
-            let request = Outgoing::new(&asked.method, &target, Cow::Borrowed(&headers));
+            let request = Outgoing::new(&asked.method, &target, Layered::alone(Cow::Borrowed(&headers)));
             let one = self.exchange(&script, &mut connection, &request, payload);
             let goes_on = matches!(&one, Came::Answer(answered) if answered.reusable);
             came.push(one);

@@ -131,6 +131,10 @@ impl Said {
     fn hear(&mut self, header: &httparse::Header<'_>) -> Result<(), Malformed> {
         let httparse::Header { name, value } = *header;
         match name.len() {
+            // Nearly each says this and nothing else.
+            10 if name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case(b"keep-alive") => {
+                self.keeps = true;
+            }
             10 if name.eq_ignore_ascii_case("connection") => {
                 self.closes |= has_token(value, "close");
                 self.keeps |= has_token(value, "keep-alive");
@@ -174,6 +178,11 @@ impl Said {
 impl Length {
     /// The same, once another header has been heard. What is said more than once must be the same each time.
     fn and(self, value: &[u8]) -> Self {
+        if self == Self::Unsaid
+            && let Some(length) = digits(value)
+        {
+            return Self::Is(length);
+        }
         let Some(text) = visible(value) else { return Self::Wrong };
         text.split(',').fold(self, |known, said| match (known, digits(said.trim().as_bytes())) {
             (Self::Unsaid, Some(length)) => Self::Is(length),

@@ -5,6 +5,7 @@ use std::{borrow::Cow, cell::RefCell, collections::VecDeque};
 use http::Method;
 
 use super::*;
+use crate::headers::Layered;
 use crate::{
     target::Target,
     wire::{
@@ -39,7 +40,7 @@ fn poll<T>(future: impl Future<Output = T>) -> T {
 
 fn get(connection: &mut Http1) -> Vec<u8> {
     let target = Target::of("http://server/".parse().unwrap());
-    let request = Outgoing::new(&Method::GET, &target, Cow::default());
+    let request = Outgoing::new(&Method::GET, &target, Layered::alone(Cow::default()));
     let answer = poll(connection.send(&request, Payload::default())).unwrap();
     assert_eq!(answer.head.status, 200);
     let mut body = Vec::new();
@@ -71,7 +72,7 @@ fn an_idle_connection_is_small_and_holds_no_buffer() {
     assert!(size_of::<Http1>() <= MOST_BYTES, "{} bytes", size_of::<Http1>());
     let (mut connection, _script) = connection(&["HTTP/1.1 200 O", "K\r\nContent-Length: 4\r\n\r\nbo", "dy"]);
     assert_eq!(get(&mut connection), b"body");
-    assert!(connection.is_ready());
+    assert!(connection.is_free() && connection.is_open());
     let Http1 { unread, partial, upload, .. } = &connection;
     assert!(unread.is_empty() && partial.capacity() == 0 && upload.is_none());
     // What is sliced off to its end still holds on to its memory.

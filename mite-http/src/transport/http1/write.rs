@@ -12,7 +12,7 @@ use http::{
 use hyper::body::Body;
 
 use super::head::{ends_in_chunked, has_token};
-use crate::{outgoing::Outgoing, payload::Payload};
+use crate::{headers, outgoing::Outgoing, payload::Payload};
 
 /// How a request's body goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Said {
             codings: 0,
             chunked: false,
         };
-        for (name, value) in &*request.headers {
+        for (name, value) in request.headers.own() {
             if *name == CONTENT_LENGTH {
                 said.says_length = true;
             } else if *name == TRANSFER_ENCODING {
@@ -84,7 +84,8 @@ pub(super) fn head(out: &mut Vec<u8>, request: &Outgoing<'_>, said: Said, versio
     out.extend_from_slice(request.asks_for().as_bytes());
     out.extend_from_slice(if version == Version::HTTP_10 { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" });
     let mut codings = said.codings;
-    fields(out, &request.headers, |name| match said.body {
+    out.extend_from_slice(request.headers.preset_lines());
+    fields(out, request.headers.own(), |name| match said.body {
         Outflow::Length(_) => (*name != TRANSFER_ENCODING).then_some(NOTHING),
         Outflow::Chunks if *name == CONTENT_LENGTH => None,
         Outflow::Chunks if *name == TRANSFER_ENCODING => {
@@ -115,11 +116,7 @@ const NOTHING: &[u8] = b"";
 fn fields(out: &mut Vec<u8>, headers: &HeaderMap, mut behind: impl FnMut(&HeaderName) -> Option<&'static [u8]>) {
     for (name, value) in headers {
         if let Some(behind) = behind(name) {
-            out.extend_from_slice(name.as_str().as_bytes());
-            out.extend_from_slice(b": ");
-            out.extend_from_slice(value.as_bytes());
-            out.extend_from_slice(behind);
-            out.extend_from_slice(b"\r\n");
+            headers::write(out, name, value, behind);
         }
     }
 }

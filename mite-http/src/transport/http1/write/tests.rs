@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use http::HeaderValue;
 
 use super::*;
+use crate::headers::Layered;
 use crate::{
     payload::{Measured, Segment},
     target::Target,
@@ -19,7 +20,7 @@ fn unmeasured() -> Payload {
 fn written(headers: Fields<'_>, payload: &Payload, version: Version) -> (String, Said) {
     let target = Target::of("http://server:81/a?b".parse().unwrap());
     let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
-    let request = Outgoing::new(&Method::POST, &target, Cow::Owned(headers.collect()));
+    let request = Outgoing::new(&Method::POST, &target, Layered::alone(Cow::Owned(headers.collect())));
     let (mut out, said) = (Vec::new(), Said::of(&request, payload));
     head(&mut out, &request, said, version);
     (String::from_utf8(out).unwrap(), said)
@@ -67,7 +68,7 @@ fn whoever_says_that_he_closes_is_believed() {
 #[test]
 fn a_proxy_is_told_the_whole_url() {
     let target = Target::of("http://server:81/a?b".parse().unwrap());
-    let mut request = Outgoing::new(&Method::GET, &target, Cow::default());
+    let mut request = Outgoing::new(&Method::GET, &target, Layered::alone(Cow::default()));
     request.make_over(None);
     let mut out = Vec::new();
     head(&mut out, &request, Said::of(&request, &Payload::default()), Version::HTTP_11);

@@ -28,7 +28,7 @@ use crate::{
     pool::Pool,
     target::Sites,
     timing::Timings,
-    transport::{Answer, Connection, Failure},
+    transport::Connection,
     worker::Worker,
 };
 
@@ -86,37 +86,40 @@ impl Client {
         &self.worker.sites
     }
 
-    /// Sends `request` to its server and reads the whole response; `account` is that of its body. What could be copied is
-    /// borrowed all the same: each future on the way holds what it is given by value twice.
+    /// Sends `request` to its server and reads the whole response; `account` is that of its body.
     ///
     /// If this is dropped before its end, its connection is closed.
-    pub(crate) async fn carry_out(
-        &self,
-        request: &mut Outgoing<'_>,
-        payload: Payload,
-        account: &Account,
-        limits: &Limits,
-        wish: &Wish,
-        timings: &mut Timings,
-    ) -> Result<(Reply, Option<SocketAddr>), Fault> {
-        self.prepare(request, timings).await?;
-        let start = timings.start();
-        let outcome = {
-            let whole = pin!(async {
-                let exchange = self.open(request, payload, limits, timings).await?;
-                let remote = exchange.remote();
-                Ok((exchange.read_whole(wish, account, timings).await?, remote))
-            });
-            match limits.since {
-                None => self.worker.deadlines.within(limits.request, start, whole).await,
-                Some(since) => Box::pin(timeout(limits.left(since), whole)).await.ok(),
+    // Not an `async` function, which holds all that it is given twice: the future of each request would be too large for what
+    // the allocator keeps at hand. So are those below.
+    pub(crate) fn carry_out<'a>(
+        &'a self,
+        request: &'a mut Outgoing<'_>,
+        payload: &'a mut Option<Payload>,
+        account: &'a Account,
+        limits: &'a Limits,
+        wish: &'a Wish,
+        timings: &'a mut Timings,
+    ) -> impl Future<Output = Result<(Reply, Option<SocketAddr>), Fault>> {
+        async move {
+            self.prepare(request, timings).await?;
+            let start = timings.start();
+            let outcome = {
+                let whole = pin!(async {
+                    let exchange = self.open(request, payload, limits, timings).await?;
+                    let remote = exchange.remote();
+                    Ok((exchange.read_whole(wish, account, timings).await?, remote))
+                });
+                match limits.since {
+                    None => self.worker.deadlines.within(limits.request, start, whole).await,
+                    Some(since) => Box::pin(timeout(limits.left(since), whole)).await.ok(),
+                }
+            };
+            let outcome = outcome.unwrap_or_else(|| Err(limits.elapsed()));
+            if outcome.is_err() {
+                timings.ended(Instant::now());
             }
-        };
-        let outcome = outcome.unwrap_or_else(|| Err(limits.elapsed()));
-        if outcome.is_err() {
-            timings.ended(Instant::now());
+            outcome
         }
-        outcome
     }
 
     /// Sends `request` to its server and waits for the head of the response. With it comes when the request must
@@ -124,7 +127,7 @@ impl Client {
     pub(crate) async fn begin(
         &self,
         request: &mut Outgoing<'_>,
-        payload: Payload,
+        payload: &mut Option<Payload>,
         limits: &Limits,
         timings: &mut Timings,
     ) -> Result<(Box<Exchange>, Pin<Box<Sleep>>), Fault> {
@@ -148,57 +151,68 @@ impl Client {
     }
 
     /// Sends `request` to its server and waits for the head of the response.
-    async fn open(
-        &self,
-        request: &mut Outgoing<'_>,
-        mut payload: Payload,
-        limits: &Limits,
-        timings: &mut Timings,
-    ) -> Result<Box<Exchange>, Fault> {
-        let site = request.target.site();
-        let origin = self.pool.origin(site.name(), || self.connector.version(site.url()));
-        let mut again = 0;
-        loop {
-            let (mut connection, idle_for) = match origin.way(timings).await {
-                Way::Open(connection, idle_for) => (connection, Some(idle_for)),
-                // Boxed, because few requests connect, and all would be as large as one that shakes hands.
-                Way::Opening(opening) => (Box::pin(self.connect(opening, site.url(), limits, timings)).await?, None),
-            };
-            if idle_for.is_some() && connection.is_alone() {
-                // Its driver hears of a goodbye when the runtime next looks at the sockets, which it does before it comes back
-                // to a task that yields.
-                yield_now().await;
-                if !connection.is_alive() {
-                    continue;
+    fn open<'a>(
+        &'a self,
+        request: &'a mut Outgoing<'_>,
+        payload: &'a mut Option<Payload>,
+        limits: &'a Limits,
+        timings: &'a mut Timings,
+    ) -> impl Future<Output = Result<Box<Exchange>, Fault>> {
+        async move {
+            let site = request.target.site();
+            let origin = self.pool.origin(site.name(), || self.connector.version(site.url()));
+            let mut again = 0;
+            loop {
+                let (mut connection, idle_for) = match origin.way(timings).await {
+                    Way::Open(connection, idle_for) => (connection, Some(idle_for)),
+                    // Boxed, because few requests connect, and all would be as large as one that shakes hands.
+                    Way::Opening(opening) => {
+                        let site = request.target.site();
+                        (Box::pin(self.connect(opening, site.url(), limits, timings)).await?, None)
+                    }
+                };
+                if idle_for.is_some() && connection.is_alone() {
+                    // Its driver hears of a goodbye when the runtime next looks at the sockets, which it does before it comes
+                    // back to a task that yields.
+                    yield_now().await;
+                    if !connection.is_alive() {
+                        continue;
+                    }
                 }
-            }
-            if self.closes_each && !connection.is_shared() {
-                request.headers.own_mut().entry(CONNECTION).or_insert(CLOSE);
-            }
-            if let Some(proxy) = connection.forward_proxy() {
-                request.make_over(proxy.authorization());
-            }
-            match send_on(&mut connection, request, payload, limits.first_byte, timings).await {
-                Ok(answer) => return Ok(Exchange::new(answer, connection, origin, Rc::clone(&self.pool))),
-                // The connection was closed between the check and the first byte, or the server has not begun with the
-                // request: it can go elsewhere.
-                Err(Failure { unsent: Some(unsent), fault }) => {
+                if self.closes_each && !connection.is_shared() {
+                    request.headers.own_mut().entry(CONNECTION).or_insert(CLOSE);
+                }
+                if let Some(proxy) = connection.forward_proxy() {
+                    request.make_over(proxy.authorization());
+                }
+                let outcome = match limits.first_byte {
+                    None => connection.send(request, payload).await,
+                    // Boxed, because few sessions have such a limit.
+                    Some(limit) => Box::pin(first_byte::send_within(limit, &mut connection, request, payload)).await,
+                };
+                timings.transferred(connection.sent(), connection.first_byte());
+                let fault = match outcome {
+                    Ok(answer) => return Ok(Exchange::new(answer, connection, origin, Rc::clone(&self.pool))),
+                    Err(fault) => fault,
+                };
+                // The connection was closed between the check and the first byte, or the server has not begun with the request:
+                // it can go elsewhere.
+                if payload.is_some() {
                     // Of stale connections there may be many, but not without end.
                     let is_stale = idle_for.is_some() && !connection.is_shared();
                     again += u32::from(!is_stale);
                     if again > MOST_AGAIN {
                         return Err(fault);
                     }
-                    payload = unsent;
+                    continue;
                 }
-                Err(Failure { fault, unsent: None }) => {
-                    let Some(idle_for) = idle_for else { return Err(fault) };
-                    if connection.is_shared() || connection.first_byte().is_some() || fault.class != Class::Closed {
-                        return Err(fault);
+                return Err(match idle_for {
+                    Some(idle_for) if connection.was_stale(&fault) => {
+                        origin.closed(idle_for);
+                        fault.saying(KEEP_ALIVE_RACE)
                     }
-                    origin.closed(idle_for);
-                    return Err(fault.saying(KEEP_ALIVE_RACE));
-                }
+                    _ => fault,
+                });
             }
         }
     }
@@ -215,22 +229,6 @@ impl Client {
         timings.transferring(Instant::now());
         Ok(connection)
     }
-}
-
-async fn send_on(
-    connection: &mut Connection,
-    request: &Outgoing<'_>,
-    payload: Payload,
-    first_byte: Option<Duration>,
-    timings: &mut Timings,
-) -> Result<Answer, Failure> {
-    let outcome = match first_byte {
-        None => connection.send(request, payload).await,
-        // Boxed, because few sessions have such a limit.
-        Some(limit) => Box::pin(first_byte::send_within(limit, connection, request, payload)).await,
-    };
-    timings.transferred(connection.sent(), connection.first_byte());
-    outcome
 }
 
 const KEEP_ALIVE_RACE: &str = "the server closed the connection that was being reused; \

@@ -1,13 +1,18 @@
 //! The clients of one worker: sessions with equal settings share one, and with it connections.
 //! It is separate from the client because a client knows one network and one policy only.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::{
+    cell::{OnceCell, RefCell},
+    rc::Rc,
+    sync::Arc,
+};
 
 use crate::{
     client::Client,
     connector::Connector,
     network::Network,
     policy::{Connections, Policy},
+    settings::Settings,
     worker::Worker,
 };
 
@@ -20,6 +25,8 @@ const MOST_NETWORKS: usize = 64;
 pub(crate) struct Clients {
     /// The last used is last.
     networks: RefCell<Vec<OfNetwork>>,
+    /// Default settings, which nearly each journey has, and their client.
+    plain: OnceCell<(Rc<Settings>, Rc<Client>)>,
     worker: Rc<Worker>,
 }
 
@@ -33,6 +40,16 @@ struct OfNetwork {
 }
 
 impl Clients {
+    /// The settings and the client of a session of which nothing was asked.
+    pub(crate) fn plain(&self) -> (Rc<Settings>, Rc<Client>) {
+        let (settings, client) = self.plain.get_or_init(|| {
+            let settings = Settings::new();
+            let client = self.client(settings.network(), settings.policy);
+            (Rc::new(settings), client)
+        });
+        (Rc::clone(settings), Rc::clone(client))
+    }
+
     /// The client of a session with this network and this policy.
     pub(crate) fn client(&self, network: Option<&Arc<Network>>, policy: Policy) -> Rc<Client> {
         let mut networks = self.networks.borrow_mut();
@@ -44,8 +61,9 @@ impl Clients {
             }
             None => {
                 if networks.len() == MOST_NETWORKS {
-                    // Its sessions go on with what they have; its idle connections are closed.
-                    networks.remove(0);
+                    // Its sessions go on with what they have; its idle connections are closed. The default one stays.
+                    let first = usize::from(networks[0].network.is_none());
+                    networks.remove(first);
                 }
                 networks.push(OfNetwork::new(network.cloned()));
             }

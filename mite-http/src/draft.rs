@@ -49,7 +49,7 @@ impl Draft {
         url: &str,
         sites: &Sites,
         base: impl Fn() -> Result<Url, Fault>,
-    ) -> Result<Self, HttpError> {
+    ) -> Result<Box<Self>, HttpError> {
         if method == Method::CONNECT {
             return Err(Fault::new(Class::Request, "a CONNECT request has no place in a session").of_none());
         }
@@ -59,10 +59,10 @@ impl Draft {
             sites.target(url)
         };
         if let Some(target) = known {
-            return Ok(Self::to(method, target));
+            return Ok(Box::new(Self::to(method, target)));
         }
         let (url, credentials) = without_credentials(parse_url(url, base)?);
-        Self::to(method, sites.learn(url)).with(credentials)
+        Self::to(method, sites.learn(url)).with(credentials).map(Box::new)
     }
 
     /// A request to `target` that says nothing yet.

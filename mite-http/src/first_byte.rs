@@ -12,7 +12,7 @@ use crate::{
     error::{Class, Fault},
     outgoing::Outgoing,
     payload::Payload,
-    transport::{Answer, Connection, Failure},
+    transport::{Answer, Connection},
 };
 
 /// Sends `request` and waits for the head of the response, for at most `limit` from when the last byte was written.
@@ -20,8 +20,8 @@ pub(crate) async fn send_within(
     limit: Duration,
     connection: &mut Connection,
     request: &Outgoing<'_>,
-    payload: Payload,
-) -> Result<Answer, Failure> {
+    payload: &mut Option<Payload>,
+) -> Result<Answer, Fault> {
     let marks = Rc::clone(connection.marks());
     let mut answer = Box::pin(connection.send(request, payload));
     let mut wait = limit;
@@ -32,7 +32,7 @@ pub(crate) async fn send_within(
         wait = left(limit, marks.sent(), Instant::now());
         if wait.is_zero() {
             let what = format!("timeout: the head of the response was not there within {limit:?} of the request's end");
-            return Err(Failure { fault: Fault::new(Class::Timeout, what), unsent: None });
+            return Err(Fault::new(Class::Timeout, what));
         }
     }
 }

@@ -73,7 +73,8 @@ pub trait HttpContext {
 impl HttpContext for Context {
     fn http(&self) -> Http {
         let attachment = self.extension::<Attachment>().unwrap_or_else(|| {
-            let attachment = Attachment::new(self, Settings::new());
+            let (settings, client) = self.worker_extension(Clients::default).plain();
+            let attachment = Attachment::new(Session::new(settings, client));
             self.set_extension(Some(Rc::clone(&attachment)));
             attachment
         });
@@ -89,9 +90,8 @@ impl HttpContext for Context {
 struct Attachment(Rc<Session>);
 
 impl Attachment {
-    fn new(ctx: &Context, settings: Settings) -> Rc<Self> {
-        let client = ctx.worker_extension(Clients::default).client(settings.network(), settings.policy);
-        Rc::new(Self(Rc::new(Session::new(settings, client))))
+    fn new(session: Session) -> Rc<Self> {
+        Rc::new(Self(Rc::new(session)))
     }
 }
 
@@ -124,7 +124,8 @@ pub(crate) fn attach(ctx: &mut Context, settings: Settings) -> Attached<'_> {
     if ctx.extension::<Attachment>().is_some_and(|attached| attached.0.serves(&settings)) {
         return Attached { ctx, place: Place::Shared };
     }
-    let attachment = Attachment::new(ctx, settings);
+    let client = ctx.worker_extension(Clients::default).client(settings.network(), settings.policy);
+    let attachment = Attachment::new(Session::new(settings, client));
     let before = ctx.set_extension(Some(attachment));
     Attached { ctx, place: Place::Own { before } }
 }

@@ -43,7 +43,23 @@ impl Preset {
 pub(crate) struct Layered<'a> {
     /// None of these names is in the request's own.
     preset: Option<&'a Preset>,
-    own: Cow<'a, HeaderMap>,
+    own: Own<'a>,
+}
+
+/// As a `Cow` of a map, which is six times as large, and part of each request's future.
+#[derive(Debug, Clone)]
+enum Own<'a> {
+    Borrowed(&'a HeaderMap),
+    Owned(Box<HeaderMap>),
+}
+
+impl<'a> From<Cow<'a, HeaderMap>> for Own<'a> {
+    fn from(headers: Cow<'a, HeaderMap>) -> Self {
+        match headers {
+            Cow::Borrowed(headers) => Self::Borrowed(headers),
+            Cow::Owned(headers) => Self::Owned(Box::new(headers)),
+        }
+    }
 }
 
 impl<'a> Layered<'a> {
@@ -53,22 +69,31 @@ impl<'a> Layered<'a> {
             replace(&mut map, &own);
             return Self::alone(Cow::Owned(map));
         }
-        Self { preset: Some(preset), own }
+        Self { preset: Some(preset), own: own.into() }
     }
 
     /// These, and nothing else.
     pub(crate) fn alone(headers: Cow<'a, HeaderMap>) -> Self {
-        Self { preset: None, own: headers }
+        Self { preset: None, own: headers.into() }
     }
 
     /// What is said besides the preset.
     pub(crate) fn own(&self) -> &HeaderMap {
-        &self.own
+        match &self.own {
+            Own::Borrowed(headers) => headers,
+            Own::Owned(headers) => headers,
+        }
     }
 
     /// The same, to be changed: nothing is put there that the preset says.
     pub(crate) fn own_mut(&mut self) -> &mut HeaderMap {
-        self.own.to_mut()
+        if let Own::Borrowed(headers) = self.own {
+            self.own = Own::Owned(Box::new(headers.clone()));
+        }
+        match &mut self.own {
+            Own::Borrowed(_) => unreachable!("it has just been made its own"),
+            Own::Owned(headers) => headers,
+        }
     }
 
     /// The preset as lines of HTTP/1.1.
@@ -78,9 +103,9 @@ impl<'a> Layered<'a> {
 
     /// All of them.
     pub(crate) fn merged(&self) -> HeaderMap {
-        let Some(preset) = self.preset else { return self.own.clone().into_owned() };
+        let Some(preset) = self.preset else { return self.own().clone() };
         let mut map = preset.map.clone();
-        replace(&mut map, &self.own);
+        replace(&mut map, self.own());
         map
     }
 }

@@ -272,7 +272,7 @@ pub(crate) async fn ask(connection: &mut Connection, draft: &Draft) -> Result<By
     if let Some(proxy) = connection.forward_proxy() {
         request.make_over(proxy.authorization());
     }
-    let answer = connection.send(&request, payload).await.map_err(|failure| failure.fault)?;
+    let answer = connection.send(&request, &mut Some(payload)).await?;
     let wish = Wish { max: u64::MAX, discard: false, decode: false };
     Arriving::new(answer.body).gather(connection, &wish).await
 }

@@ -49,8 +49,8 @@ pub struct Request {
 }
 
 impl Request {
-    pub(crate) fn new(session: Rc<Session>, scope: Scope, draft: Result<Draft, HttpError>) -> Self {
-        Self { session, scope, draft: draft.map(Box::new) }
+    pub(crate) fn new(session: Rc<Session>, scope: Scope, draft: Result<Box<Draft>, HttpError>) -> Self {
+        Self { session, scope, draft }
     }
 
     fn with(mut self, change: impl FnOnce(&mut Draft) -> Result<(), HttpError>) -> Self {
@@ -119,9 +119,10 @@ impl Request {
     /// # Errors
     ///
     /// When there is no whole response, whatever its status; [`HttpError::class`] lists the reasons.
-    pub async fn send(self) -> Result<Response, HttpError> {
+    pub fn send(self) -> impl Future<Output = Result<Response, HttpError>> {
+        // Not an `async` function, which would hold the request twice.
         let Self { session, scope, draft } = self;
-        session.perform(draft?, |ended| metrics::report(&scope, session.settings(), ended)).await
+        async move { session.perform(draft?, |ended| metrics::report(&scope, session.settings(), ended)).await }
     }
 }
 

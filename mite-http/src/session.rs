@@ -29,7 +29,7 @@ use crate::{
 /// The session of a visit.
 #[derive(Debug)]
 pub(crate) struct Session {
-    settings: Settings,
+    settings: Rc<Settings>,
     client: Rc<Client>,
     /// Made when it is first needed.
     jar: OnceCell<CookieJar>,
@@ -38,7 +38,8 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(settings: Settings, client: Rc<Client>) -> Self {
+    pub(crate) fn new(settings: impl Into<Rc<Settings>>, client: Rc<Client>) -> Self {
+        let settings = settings.into();
         let jar = settings.jar.clone().map_or_else(OnceCell::new, OnceCell::from);
         Self { settings, client, jar, base: OnceCell::new(), closed: Cell::new(false) }
     }
@@ -91,20 +92,23 @@ impl Session {
     ///
     /// If there is no whole response, or it leads to where nobody can follow. Where nothing was sent, because the request makes
     /// no sense, `ended` is not called.
-    pub(crate) async fn perform(
+    // Not an `async` function, which would hold all that it is given twice.
+    pub(crate) fn perform(
         &self,
         draft: Box<Draft>,
         mut ended: impl FnMut(&Ended<'_>),
-    ) -> Result<Response, HttpError> {
-        self.check(&draft)?;
-        let limits = self.settings.limits(&draft);
-        let redirects = self.settings.redirects_of(&draft);
-        let response = self.exchange(draft, &limits, &mut ended).await?;
-        if !response.status().is_redirection() {
-            return Ok(response);
+    ) -> impl Future<Output = Result<Response, HttpError>> {
+        async move {
+            self.check(&draft)?;
+            let limits = self.settings.limits(&draft);
+            let redirects = self.settings.redirects_of(&draft);
+            let response = self.exchange(draft, &limits, &mut ended).await?;
+            if !response.status().is_redirection() {
+                return Ok(response);
+            }
+            // Boxed, because few are redirected, and all would be as large.
+            Box::pin(self.follow(response, limits, redirects, ended)).await
         }
-        // Boxed, because few are redirected, and all would be as large.
-        Box::pin(self.follow(response, limits, redirects, ended)).await
     }
 
     /// Goes where `response` leads, until one leads nowhere.
@@ -162,9 +166,9 @@ impl Session {
         let account = payload.account();
         let mut timings = Timings::starting(Instant::now());
         let outcome = {
-            let mut request = sent.outgoing(&payload)?;
-            let wish = self.settings.wish(sent.draft.said());
-            self.client.carry_out(&mut request, payload, &account, limits, &wish, &mut timings).await
+            let (mut request, wish) = (sent.outgoing(&payload)?, self.settings.wish(sent.draft.said()));
+            let mut payload = Some(payload);
+            self.client.carry_out(&mut request, &mut payload, &account, limits, &wish, &mut timings).await
         };
         if let Ok((reply, _)) = &outcome {
             self.keep_cookies(&sent, &reply.head.headers);
@@ -184,7 +188,7 @@ impl Session {
         let mut timings = Timings::starting(Instant::now());
         let outcome = {
             let mut request = sent.outgoing(&payload)?;
-            self.client.begin(&mut request, payload, &limits, &mut timings).await
+            self.client.begin(&mut request, &mut Some(payload), &limits, &mut timings).await
         };
         let decode = self.settings.decodes(sent.draft.said());
         match outcome {

@@ -58,8 +58,8 @@ pub(crate) struct Target {
     text: Box<str>,
     /// Where the path begins in it, and where the query ends.
     path: (u32, u32),
-    /// The same as `text`, made when it is first asked for.
-    url: OnceLock<Url>,
+    /// The same as `text`, made when it is first asked for. Boxed, because it is large, and few ask.
+    url: OnceLock<Box<Url>>,
 }
 
 impl Target {
@@ -70,7 +70,12 @@ impl Target {
 
     fn on(site: Arc<Site>, url: Url) -> Self {
         let end = url[..Position::AfterQuery].len() as u32;
-        Self { text: url.as_str().into(), path: (site.name().len() as u32, end), site, url: OnceLock::from(url) }
+        Self {
+            text: url.as_str().into(),
+            path: (site.name().len() as u32, end),
+            site,
+            url: OnceLock::from(Box::new(url)),
+        }
     }
 
     pub(crate) fn site(&self) -> &Site {
@@ -78,8 +83,9 @@ impl Target {
     }
 
     pub(crate) fn url(&self) -> &Url {
-        self.url
-            .get_or_init(|| self.text.parse().expect("a known server's name and a path of plain characters are a URL"))
+        self.url.get_or_init(|| {
+            Box::new(self.text.parse().expect("a known server's name and a path of plain characters are a URL"))
+        })
     }
 
     /// Gives the URL another query.

@@ -21,9 +21,11 @@ use http::{HeaderMap, Version};
 pub(crate) use self::http1::Scratch;
 #[cfg(feature = "http2")]
 pub(crate) use self::http2::Shared;
+#[cfg(feature = "tls")]
+use crate::tls;
 use crate::{
     connector::{ForwardProxy, Opened},
-    error::Fault,
+    error::{Class, Fault},
     head::Head,
     network::Http1,
     outgoing::Outgoing,
@@ -31,8 +33,6 @@ use crate::{
     room::Seat,
     wire::Marks,
 };
-#[cfg(feature = "tls")]
-use crate::{error::Class, tls};
 
 /// The head of a response, and the body that is still to come.
 #[derive(Debug)]
@@ -80,14 +80,6 @@ impl From<Frame<Bytes>> for Piece {
             Err(frame) => Self::Trailers(Box::new(frame.into_trailers().unwrap_or_default())),
         }
     }
-}
-
-/// Why there is no answer.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) fault: Fault,
-    /// The body of the request, if it is certain that the server has not begun to process it.
-    pub(crate) unsent: Option<Payload>,
 }
 
 /// A connection to a server, or one stream of it. Dropping it closes it.
@@ -179,10 +171,15 @@ impl Connection {
         }
     }
 
-    /// Sends `request` with `payload` and waits for the head of the response.
+    /// Sends `request` with `payload`, which is taken, and waits for the head of the response.
     ///
-    /// A connection whose exchange failed or was cancelled must not be used again.
-    pub(crate) async fn send(&mut self, request: &Outgoing<'_>, payload: Payload) -> Result<Answer, Failure> {
+    /// A connection whose exchange failed or was cancelled must not be used again. Where it failed and it is certain that the
+    /// server has not begun to process the request, the payload is back in its place.
+    pub(crate) async fn send(
+        &mut self,
+        request: &Outgoing<'_>,
+        payload: &mut Option<Payload>,
+    ) -> Result<Answer, Fault> {
         self.served += 1;
         match &mut self.protocol {
             Protocol::Http1(connection) => connection.send(request, payload).await,
@@ -234,6 +231,11 @@ impl Connection {
     pub(crate) fn is_alive(&mut self) -> bool {
         let marks = Rc::clone(self.marks());
         marks.probing(|| self.is_open())
+    }
+
+    /// Whether an exchange that failed with `fault` found it closed.
+    pub(crate) fn was_stale(&self, fault: &Fault) -> bool {
+        !self.is_shared() && self.first_byte().is_none() && fault.class == Class::Closed
     }
 
     /// The proxy at its other end, if that passes single requests on.

@@ -39,7 +39,7 @@ impl Client {
         let (mut request, payload) = draft.halves();
         let account = payload.account();
         let mut timings = Timings::starting(Instant::now());
-        let outcome = self.carry_out(&mut request, payload, &account, &limits, &WISH, &mut timings).await;
+        let outcome = self.carry_out(&mut request, &mut Some(payload), &account, &limits, &WISH, &mut timings).await;
         (timings, outcome)
     }
 }

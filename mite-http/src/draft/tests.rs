@@ -10,7 +10,7 @@ use url::Position;
 use super::*;
 
 fn draft(method: Method, url: &str) -> Draft {
-    Draft::new(method, url, &Sites::default(), || panic!("{url} is absolute")).unwrap()
+    *Draft::new(method, url, &Sites::default(), || panic!("{url} is absolute")).unwrap()
 }
 
 impl Draft {

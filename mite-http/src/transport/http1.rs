@@ -27,7 +27,7 @@ use self::{
     upload::{Broken, Upload},
     write::{Outflow, Persistence, Said},
 };
-use super::{Answer, CLOSED, Failure, Incoming, NOT_HTTP1, Piece, UNSENDABLE, broken_off, tls_fault};
+use super::{Answer, CLOSED, Incoming, NOT_HTTP1, Piece, UNSENDABLE, broken_off, tls_fault};
 use crate::{
     error::{Class, Fault},
     expectation::Expectation,
@@ -95,32 +95,39 @@ impl Http1 {
         }
     }
 
-    pub(crate) async fn send(&mut self, request: &Outgoing<'_>, payload: Payload) -> Result<Answer, Failure> {
+    /// See [`Connection::send`](super::Connection::send). Not an `async` function, which would hold all that it is given twice.
+    pub(crate) fn send(
+        &mut self,
+        request: &Outgoing<'_>,
+        payload: &mut Option<Payload>,
+    ) -> impl Future<Output = Result<Answer, Fault>> {
         self.marks().reset();
-        let mut payload = Some(payload);
-        poll_fn(|cx| {
-            if let Some(payload) = payload.take() {
-                self.begin(request, payload, cx)?;
-            }
+        poll_fn(move |cx| {
+            self.begin(request, payload, cx)?;
             self.poll_answer(cx)
         })
-        .await
     }
 
-    /// Writes what can be written of `request` at once.
-    fn begin(&mut self, request: &Outgoing<'_>, payload: Payload, cx: &mut Context<'_>) -> Result<(), Failure> {
-        let said = Said::of(request, &payload);
+    /// Writes what can be written of `request` at once, unless that has been done.
+    fn begin(
+        &mut self,
+        request: &Outgoing<'_>,
+        payload: &mut Option<Payload>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Fault> {
+        let Some(given) = payload.take() else { return Ok(()) };
+        let said = Said::of(request, &given);
         if self.version == Version::HTTP_10 && said.body == Outflow::Chunks {
             // Another connection may lead to a server that knows them.
-            let fault = Fault::new(Class::Request, CHUNKS_TO_HTTP10);
-            return Err(Failure { fault, unsent: Some(payload) });
+            *payload = Some(given);
+            return Err(Fault::new(Class::Request, CHUNKS_TO_HTTP10));
         }
         self.keeps_alive = said.persistence != Persistence::Closes;
         self.to_head = said.is_head;
         let Self { wire, scratch, version, upload, .. } = self;
         let begun = scratch.writing(|out| {
             write::head(out, request, said, *version);
-            match &payload {
+            match &given {
                 Payload::Whole(body) if said.body != Outflow::Chunks => write_whole(wire, out, body, cx),
                 Payload::Whole(_) | Payload::Streamed(_) => Ok(Begun::Head(Bytes::copy_from_slice(out))),
             }
@@ -132,21 +139,21 @@ impl Http1 {
                 Ok(())
             }
             Ok(Begun::Head(head)) => {
-                let rest = Upload::new(head, payload, said.body);
+                let rest = Upload::new(head, given, said.body);
                 self.expectation = rest.expectation();
                 self.upload = Some(Box::new(rest));
                 Ok(())
             }
             Err(error) => {
                 // Where the first write to a socket fails, nothing has left; TLS may have written before it failed.
-                let unsent = self.wire.is_bare().then_some(payload);
-                Err(Failure { fault: fault_of(error), unsent })
+                *payload = self.wire.is_bare().then_some(given);
+                Err(fault_of(error))
             }
         }
     }
 
     /// The answer, while the rest of the request is written.
-    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Failure>> {
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Fault>> {
         let pumped = self.pump(cx);
         // What the server has said before it stopped to read comes first.
         let answer = match self.poll_head(cx) {
@@ -161,7 +168,7 @@ impl Http1 {
             // Where its word came with the answer, the server still waits for the body. That it breaks is no matter any more.
             let _ = self.pump(cx);
         }
-        Poll::Ready(answer.map_err(|fault| Failure { fault, unsent: None }))
+        Poll::Ready(answer)
     }
 
     /// Writes on, if there is anything left to write. What broke is not used again.

@@ -25,7 +25,7 @@ use http::{
 use hyper::body::{Body, Frame};
 use tokio::{sync::oneshot, time::timeout};
 
-use super::{Answer, CLOSED, Connection, Failure, Incoming, Protocol, broken_off, tls_fault};
+use super::{Answer, CLOSED, Connection, Incoming, Protocol, broken_off, tls_fault};
 use crate::{
     error::{Class, Fault},
     expectation::Expectation,
@@ -194,17 +194,19 @@ impl Stream {
         &self.marks
     }
 
-    pub(crate) async fn send(&mut self, request: &Outgoing<'_>, payload: Payload) -> Result<Answer, Failure> {
-        let copy = payload.replay();
+    pub(crate) async fn send(
+        &mut self,
+        request: &Outgoing<'_>,
+        payload: &mut Option<Payload>,
+    ) -> Result<Answer, Fault> {
+        let given = payload.take().unwrap_or_default();
+        let copy = given.replay();
         let refused = |error: h2::Error| {
-            let unsent = is_unprocessed(&error).then_some(copy).flatten();
-            Failure { fault: fault_of(error, None), unsent }
+            *payload = is_unprocessed(&error).then_some(copy).flatten();
+            fault_of(error, None)
         };
-        let ends_with_head = payload.is_end_stream();
-        let head = match head_of(request, &payload, &self.shared.0.scheme) {
-            Ok(head) => head,
-            Err(fault) => return Err(Failure { fault, unsent: None }),
-        };
+        let ends_with_head = given.is_end_stream();
+        let head = head_of(request, &given, &self.shared.0.scheme)?;
         self.unanswered = Some(self.shared.0.wire.reads());
         let begun = self.shared.0.sender.borrow_mut().send_request(head, ends_with_head);
         let (response, stream) = match begun {
@@ -214,7 +216,7 @@ impl Stream {
                 return Err(refused(error));
             }
         };
-        self.pump = Some(Pump::new(stream, payload));
+        self.pump = Some(Pump::new(stream, given));
         let answer = self.answer(response).await;
         self.unanswered = None;
         match answer {
@@ -224,7 +226,7 @@ impl Stream {
                 Ok(Answer { head: head.into(), body: Incoming::Http2(body, announced) })
             }
             Err(Unanswered::Broken(error)) => Err(refused(error)),
-            Err(Unanswered::Unsendable(fault)) => Err(Failure { fault, unsent: None }),
+            Err(Unanswered::Unsendable(fault)) => Err(fault),
         }
     }
 

@@ -19,7 +19,7 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::task::coop::unconstrained;
 
-use super::{Answer, CLOSED, Failure, Incoming, NOT_HTTP1, UNSENDABLE, broken_off, tls_fault};
+use super::{Answer, CLOSED, Incoming, NOT_HTTP1, UNSENDABLE, broken_off, tls_fault};
 use crate::{
     error::{Class, Fault},
     outgoing::Outgoing,
@@ -42,8 +42,12 @@ impl OnHyper {
         Ok(Self { sender, driver: Driver { connection: Some(connection) }, marks })
     }
 
-    pub(crate) async fn send(&mut self, request: &Outgoing<'_>, payload: Payload) -> Result<Answer, Failure> {
-        let mut request = request.with(payload).map_err(|fault| Failure { fault, unsent: None })?;
+    pub(crate) async fn send(
+        &mut self,
+        request: &Outgoing<'_>,
+        payload: &mut Option<Payload>,
+    ) -> Result<Answer, Fault> {
+        let mut request = request.with(payload.take().unwrap_or_default())?;
         if let Some(expectation) = request.body().expectation() {
             hyper::ext::on_informational(&mut request, move |said| expectation.said(said.status()));
         }
@@ -68,10 +72,10 @@ impl OnHyper {
                 Ok(Answer { head: head.into(), body: Incoming::Hyper(body) })
             }
             Some(Err(mut error)) => {
-                let unsent = error.take_message().map(Request::into_body);
-                Err(Failure { fault: fault_of(error.into_error(), None), unsent })
+                *payload = error.take_message().map(Request::into_body);
+                Err(fault_of(error.into_error(), None))
             }
-            None => Err(Failure { fault: Fault::new(Class::Closed, CLOSED), unsent: None }),
+            None => Err(Fault::new(Class::Closed, CLOSED)),
         }
     }
 

@@ -30,7 +30,7 @@ use proptest::{
     sample::{Index, select},
 };
 
-use super::{Answer, Connection, Failure, Piece};
+use super::{Answer, Connection, Piece};
 use crate::{
     connector::Opened,
     error::{Class, Fault},
@@ -250,9 +250,10 @@ impl Case {
     ) -> Came {
         let account = payload.account();
         let class = |fault: Fault| account.cause(fault).class;
-        let answer = match finish(script, connection.send(request, payload)) {
+        let mut payload = Some(payload);
+        let answer = match finish(script, connection.send(request, &mut payload)) {
             None => return Came::Stalls,
-            Some(Err(Failure { fault, unsent })) => return Came::Fails(class(fault), unsent.is_some()),
+            Some(Err(fault)) => return Came::Fails(class(fault), payload.is_some()),
             Some(Ok(answer)) => answer,
         };
         account.answered();

@@ -41,7 +41,7 @@ fn poll<T>(future: impl Future<Output = T>) -> T {
 fn get(connection: &mut Http1) -> Vec<u8> {
     let target = Target::of("http://server/".parse().unwrap());
     let request = Outgoing::new(&Method::GET, &target, Layered::alone(Cow::default()));
-    let answer = poll(connection.send(&request, Payload::default())).unwrap();
+    let answer = poll(connection.send(&request, &mut Some(Payload::default()))).unwrap();
     assert_eq!(answer.head.status, 200);
     let mut body = Vec::new();
     loop {

@@ -106,6 +106,12 @@ impl Arriving {
         if announced > wish.max {
             return Err(too_large(wish.max));
         }
+        if self.decoding.is_none()
+            && let Some(whole) = connection.take_whole()
+        {
+            self.raw.received = announced;
+            return Ok(if wish.discard { Bytes::new() } else { whole });
+        }
         let announced = announced.min(MAX_RESERVED) as usize;
         let mut whole = Gathered::Nothing;
         poll_fn(|cx| {

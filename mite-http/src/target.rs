@@ -4,11 +4,12 @@
 
 use std::{
     cell::RefCell,
+    hash::BuildHasher,
     sync::{Arc, OnceLock},
 };
 
 use http::{HeaderValue, header::InvalidHeaderValue};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use url::{Position, Url};
 
 use crate::headers::Preset;
@@ -51,9 +52,12 @@ impl Site {
     }
 }
 
-/// A URL without credentials, and the server that it leads to.
+/// A URL without credentials, and the server that it leads to. It is shared by the requests that go there.
 #[derive(Debug, Clone)]
-pub(crate) struct Target {
+pub(crate) struct Target(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     site: Arc<Site>,
     text: Box<str>,
     /// Where the path begins in it, and where the query ends.
@@ -70,21 +74,17 @@ impl Target {
 
     fn on(site: Arc<Site>, url: Url) -> Self {
         let end = url[..Position::AfterQuery].len() as u32;
-        Self {
-            text: url.as_str().into(),
-            path: (site.name().len() as u32, end),
-            site,
-            url: OnceLock::from(Box::new(url)),
-        }
+        let path = (site.name().len() as u32, end);
+        Self(Arc::new(Parts { text: url.as_str().into(), path, site, url: OnceLock::from(Box::new(url)) }))
     }
 
     pub(crate) fn site(&self) -> &Site {
-        &self.site
+        &self.0.site
     }
 
     pub(crate) fn url(&self) -> &Url {
-        self.url.get_or_init(|| {
-            Box::new(self.text.parse().expect("a known server's name and a path of plain characters are a URL"))
+        self.0.url.get_or_init(|| {
+            Box::new(self.0.text.parse().expect("a known server's name and a path of plain characters are a URL"))
         })
     }
 
@@ -92,21 +92,22 @@ impl Target {
     pub(crate) fn set_query(&mut self, query: &str) {
         let mut url = self.url().clone();
         url.set_query(Some(query));
-        *self = Self::on(Arc::clone(&self.site), url);
+        *self = Self::on(Arc::clone(&self.0.site), url);
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 
     /// The path and the query, as they are sent to the server.
     pub(crate) fn path(&self) -> &str {
-        &self.text[self.path.0 as usize..self.path.1 as usize]
+        let (begin, end) = self.0.path;
+        &self.0.text[begin as usize..end as usize]
     }
 
     /// What a proxy is sent.
     pub(crate) fn without_fragment(&self) -> &str {
-        &self.text[..self.path.1 as usize]
+        &self.0.text[..self.0.path.1 as usize]
     }
 }
 
@@ -115,19 +116,48 @@ impl Target {
 pub(crate) struct Sites {
     /// By name.
     known: RefCell<FxHashMap<Box<str>, Arc<Site>>>,
+    recent: Recent,
+}
+
+/// Targets that were asked for of late, each in the one place that the hash of its text gives it.
+#[derive(Debug)]
+struct Recent(RefCell<[Option<Target>; PLACES]>);
+
+const PLACES: usize = 64;
+
+/// A longer URL is not remembered.
+const LONGEST_RECENT: usize = 1 << 10;
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self(RefCell::new([const { None }; PLACES]))
+    }
+}
+
+impl Recent {
+    /// The target of `text`, from here or else found now.
+    fn or_find(&self, text: &str, find: impl FnOnce() -> Option<Target>) -> Option<Target> {
+        if text.len() > LONGEST_RECENT {
+            return find();
+        }
+        let place = FxBuildHasher.hash_one(text) as usize % PLACES;
+        let place = &mut self.0.borrow_mut()[place];
+        if place.as_ref().is_none_or(|target| target.as_str() != text) {
+            *place = Some(find()?);
+        }
+        place.clone()
+    }
 }
 
 impl Sites {
     /// The target that `text` stands for, if its server is known and the rest of it stays as it is.
     pub(crate) fn target(&self, text: &str) -> Option<Target> {
-        let (name, path) = split(text)?;
-        let known = self.known.borrow();
-        let site = known.get(name)?;
-        is_plain(path).then(|| Target {
-            site: Arc::clone(site),
-            text: text.into(),
-            path: (name.len() as u32, text.len() as u32),
-            url: OnceLock::new(),
+        self.recent.or_find(text, || {
+            let (name, path) = split(text)?;
+            let known = self.known.borrow();
+            let site = Arc::clone(known.get(name)?);
+            let path = is_plain(path).then_some((name.len() as u32, text.len() as u32))?;
+            Some(Target(Arc::new(Parts { site, text: text.into(), path, url: OnceLock::new() })))
         })
     }
 

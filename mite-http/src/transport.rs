@@ -190,6 +190,16 @@ impl Connection {
         }
     }
 
+    /// All of the body of the response that was answered last, if it is here already, as nearly each short one is.
+    pub(crate) fn take_whole(&mut self) -> Option<Bytes> {
+        match &mut self.protocol {
+            Protocol::Http1(connection) => connection.take_whole(),
+            Protocol::Hyper(_) => None,
+            #[cfg(feature = "http2")]
+            Protocol::Http2(_) => None,
+        }
+    }
+
     /// The next piece of the body of the response that was answered last; `received` is how many bytes have come, and `keep`
     /// whether anybody wants to have them.
     pub(crate) fn poll_piece(

@@ -257,6 +257,15 @@ impl Http1 {
         if count == self.unread.len() { mem::take(&mut self.unread) } else { self.unread.split_to(count) }
     }
 
+    /// All of the body, if it has come with the head.
+    pub(crate) fn take_whole(&mut self) -> Option<Bytes> {
+        let is_here = matches!(self.body, Delimited::Length(length) if length == self.unread.len() as u64);
+        (is_here && self.upload.is_none()).then(|| {
+            self.body = Delimited::NOTHING;
+            mem::take(&mut self.unread)
+        })
+    }
+
     /// See [`Connection::poll_piece`](super::Connection::poll_piece).
     pub(crate) fn poll_piece(
         &mut self,
@@ -396,7 +405,7 @@ impl Http1 {
     /// Whether an idle connection is open, and nothing has come that nobody asked for.
     pub(crate) fn is_open(&mut self) -> bool {
         let Self { wire, scratch, .. } = self;
-        scratch.reading(|input| poll_read(wire, &mut nobody(), input).is_pending())
+        !wire.may_have_news() || scratch.reading(|input| poll_read(wire, &mut nobody(), input).is_pending())
     }
 
     pub(crate) fn marks(&self) -> &Rc<Marks> {

@@ -29,6 +29,8 @@ use crate::{
 };
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Room for nearly each body: to make more of it costs as much as to send it.
+const USUAL_JSON: usize = 512;
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
 /// What is to be sent, as far as the request itself says it.
@@ -184,7 +186,8 @@ impl Draft {
     }
 
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), HttpError> {
-        let body = serde_json::to_vec(value)
+        let mut body = Vec::with_capacity(USUAL_JSON);
+        serde_json::to_writer(&mut body, value)
             .map_err(|error| Fault::new(Class::Request, "its JSON body").because(error).of(&self.method, self.url()))?;
         self.typed(JSON, body.into());
         Ok(())

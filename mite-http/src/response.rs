@@ -145,8 +145,10 @@ impl Response {
     ///
     /// Class `decode`, if the body is not JSON or not a `T`; the error names the place in the document, `users[3].name`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, HttpError> {
-        // To keep account of the place takes twice as long as to read: it is looked for where reading has failed.
-        serde_json::from_slice(&self.inner.body).or_else(|_| self.json_with_place())
+        // All of it is found to be UTF-8 at once: each string by itself would take as long as a fifth of the reading. And to keep
+        // account of the place takes twice as long as to read: it is looked for where reading has failed.
+        let text = std::str::from_utf8(&self.inner.body).ok();
+        text.and_then(|text| serde_json::from_str(text).ok()).map_or_else(|| self.json_with_place(), Ok)
     }
 
     fn json_with_place<T: DeserializeOwned>(&self) -> Result<T, HttpError> {

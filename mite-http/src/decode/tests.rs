@@ -283,7 +283,8 @@ proptest! {
         size in 1_usize..50,
     ) {
         let encoded = codings.split(", ").fold(data, |data, coding| encode(coding, &data));
-        // A body of no bytes is no coding that was cut.
+        // A body of no bytes is no coding that was cut, and brotli needs but one byte for nothing.
+        prop_assume!(encoded.len() > 1);
         let at = 1 + at.index(encoded.len() - 1);
         let error = decoded(decoder(&codings).unwrap(), encoded[..at].chunks(size)).unwrap_err();
         prop_assert!(error.contains("it breaks off after"), "{}", error);

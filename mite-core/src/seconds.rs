@@ -36,6 +36,8 @@ pub(crate) struct Second {
 #[derive(Debug)]
 pub(crate) struct WorkerSeconds {
     index: u64,
+    /// When the second under way is over: nearly each call comes before.
+    over: u64,
     rows: Vec<RowSecond>,
     closed: Vec<Second>,
 }
@@ -43,7 +45,7 @@ pub(crate) struct WorkerSeconds {
 impl WorkerSeconds {
     /// For `rows` rows, setup and teardown included.
     pub(crate) fn new(rows: usize) -> Self {
-        Self { index: 0, rows: vec![RowSecond::default(); rows], closed: Vec::new() }
+        Self { index: 0, over: SECOND, rows: vec![RowSecond::default(); rows], closed: Vec::new() }
     }
 
     /// A row in the second in which `now`, in nanoseconds since the start of the run, lies.
@@ -77,9 +79,9 @@ impl WorkerSeconds {
     }
 
     /// Closes the seconds before `now`.
+    #[inline]
     pub(crate) fn roll(&mut self, now: u64) {
-        // Nearly each call finds the second that is under way, and a comparison is cheaper than a division.
-        while now >= (self.index + 1).saturating_mul(SECOND) {
+        while now >= self.over {
             self.close();
         }
     }
@@ -87,6 +89,7 @@ impl WorkerSeconds {
     fn close(&mut self) {
         self.closed.push(Second { index: self.index, rows: self.rows.clone() });
         self.index += 1;
+        self.over = (self.index + 1).saturating_mul(SECOND);
         for row in &mut self.rows {
             (row.planned, row.started, row.completed, row.failed) = (0, 0, 0, 0);
             // The clone was just as large as it had to be; this one keeps its room for the next second.

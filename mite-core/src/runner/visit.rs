@@ -85,9 +85,9 @@ where
             account.started(
                 started,
                 StartDelay {
-                    generator_lag: nanos(polled.saturating_sub(start.room)),
-                    queue_wait: nanos(start.room.saturating_sub(start.due)),
-                    data_wait: nanos(started.saturating_sub(polled)),
+                    generator_lag: polled.saturating_sub(start.room),
+                    queue_wait: start.room.saturating_sub(start.due),
+                    data_wait: started.saturating_sub(polled),
                 },
             );
             self.visit(item, start.due, started).await;
@@ -107,10 +107,8 @@ where
                 let account = Account::of_slot(&guard, free);
                 let Some(item) = self.item_for_slot(&account).await else { continue };
                 let started = Self::item_at(&account, free);
-                account.started(
-                    started,
-                    StartDelay { data_wait: nanos(started.saturating_sub(free)), ..StartDelay::default() },
-                );
+                let data_wait = started.saturating_sub(free);
+                account.started(started, StartDelay { data_wait, ..StartDelay::default() });
                 self.visit(item, free, started).await;
             }
         };
@@ -176,7 +174,9 @@ where
 
     /// Asks the pool; what it fails with, or panics with, is reported.
     async fn checkout<'a>(&'a self, account: &'a Account) -> std::result::Result<Item<'a, P, Args>, NoItem> {
-        let answer = account.watched(async || self.pool.checkout(&account.env().shared.config).await).await;
+        let checkout = async || self.pool.checkout(&account.env().shared.config).await;
+        // Without data there is nothing that could panic or take its time.
+        let answer = if has_data::<P>() { account.watched(checkout).await } else { Ok(checkout().await) };
         match answer {
             Ok(Ok(Checkout::Item { id, item: args })) => {
                 Ok(Item { lease: Lease { pool: &self.pool, id, account }, args })
@@ -194,24 +194,19 @@ where
         }
     }
 
-    /// Whether its pool is one that has items.
-    fn has_data() -> bool {
-        TypeId::of::<P>() != TypeId::of::<NoData>()
-    }
-
     /// When a start has its item, which it asked for at `since`, in nanoseconds since the start of the run.
     fn item_at(account: &Account, since: u64) -> u64 {
         // Each reading of the clock costs a start as much as counting it does.
-        if Self::has_data() { account.env().now() } else { since }
+        if has_data::<P>() { account.env().now() } else { since }
     }
 
     /// Calls the journey and accounts for what becomes of it. It was due, and has been started, so many nanoseconds after the
     /// start of the run.
     fn visit<'a>(&'a self, item: Item<'a, P, Args>, due: u64, started: u64) -> impl Future<Output = ()> + 'a {
         let Item { lease, args } = item;
-        let mut ctx = OwnContext(context(lease.account, Self::has_data().then_some(lease.id)));
+        let mut ctx = OwnContext(context(lease.account, has_data::<P>().then_some(lease.id)));
         async move {
-            let mut root = Transaction::root(&mut ctx.0, lease.account.env().instant(started));
+            let mut root = Transaction::root(&mut ctx.0, lease.account.env().moment(started));
             let called = {
                 let journey = async { self.journey.call(root.context(), args).await };
                 let mut journey = pin!(AssertUnwindSafe(journey).catch_unwind());
@@ -224,7 +219,7 @@ where
             let account = lease.account;
             let ended = account.env().now();
             let outcome = match called {
-                Some(Ok(result)) => match root.end_at(account.env().instant(ended), result) {
+                Some(Ok(result)) => match root.end_at(account.env().moment(ended), result) {
                     Ok(()) => Outcome::Completed,
                     Err(_) => Outcome::Failed,
                 },
@@ -245,8 +240,7 @@ where
             let paused = ctx.0.paused();
             drop(ctx);
             drop(lease);
-            let [response, service] =
-                [due, started].map(|since| nanos(ended.saturating_sub(since)).saturating_sub(paused));
+            let [response, service] = [due, started].map(|since| ended.saturating_sub(since).saturating_sub(paused));
             account.ended(ended, outcome, response, service);
         }
     }
@@ -273,8 +267,9 @@ fn report_pool_panic(account: &Account, payload: &(dyn Any + Send)) {
     scope.report_panic(&panics::text(payload), panics::take_last().as_ref());
 }
 
-fn nanos(nanos: u64) -> Duration {
-    Duration::from_nanos(nanos)
+/// Whether the pool is one that has items.
+fn has_data<P: DataPool>() -> bool {
+    TypeId::of::<P>() != TypeId::of::<NoData>()
 }
 
 /// An item of the pool, and the arguments that it is.
@@ -299,6 +294,9 @@ struct Lease<'a, P: DataPool> {
 
 impl<P: DataPool> Drop for Lease<'_, P> {
     fn drop(&mut self) {
+        if !has_data::<P>() {
+            return;
+        }
         // A panic in a user's pool while another unwinds would abort the process.
         let checkin = AssertUnwindSafe(|| self.account.call(|| self.pool.checkin(self.id)));
         if let Err(payload) = std::panic::catch_unwind(checkin) {
@@ -429,13 +427,13 @@ impl Account {
         self.env().started(self.part, self.row, at, delay);
     }
 
-    fn ended(&self, at: u64, outcome: Outcome, response: Duration, service: Duration) {
+    fn ended(&self, at: u64, outcome: Outcome, response: u64, service: u64) {
         self.stands.set(Stands::Settled);
         self.env().ended(self.part, self.row, at, outcome, response, service);
     }
 
     fn cancelled(&self) {
-        self.ended(self.env().now(), Outcome::Cancelled, Duration::ZERO, Duration::ZERO);
+        self.ended(self.env().now(), Outcome::Cancelled, 0, 0);
         if self.is_cut() {
             self.count(|row| row.ramped_down += 1);
         }

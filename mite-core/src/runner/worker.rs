@@ -3,13 +3,14 @@
 //! This is the only place that sleeps and cancels; what there is to start is kept by its [`state`](super::state).
 
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::protocol::{Command, Event, WorkerResult};
 use super::state::{WorkerPlan, WorkerState};
 use super::timer::Timer;
+use crate::clock::Moment;
 use crate::context::{Transaction, VisitIds};
 use crate::hooks::Hook;
 use crate::names::Names;
@@ -112,7 +113,7 @@ async fn run_hook(state: &Rc<WorkerState>, hook: Hook) -> Result<(), String> {
     let ids = VisitIds { row: 0, context_id, data_id: None, start_index: 0, part: Part::Measured };
     let mut ctx = Context::new(Rc::clone(state.env()), ids, Names::root(0));
     let visit = Rc::clone(ctx.visit());
-    let mut root = Transaction::root(&mut ctx, clock::now());
+    let mut root = Transaction::root(&mut ctx, Moment::now());
     let result = match state.env().watched(0, async || hook(root.context()).await).await {
         Ok(result) => root.end(result).map_err(|error| format!("{error:?}")),
         Err(payload) => {
@@ -133,11 +134,11 @@ async fn drive(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
     let tick = if clock::is_virtual() { VIRTUAL_TICK } else { TICK }.as_nanos() as u64;
     let together = if clock::is_virtual() { Duration::ZERO } else { TOGETHER }.as_nanos() as u64;
     let mut next_tick = tick;
-    let mut cancel_at: Option<Instant> = None;
+    let mut cancel_at: Option<Moment> = None;
     let mut cancelled = false;
     // Not to start before the others do; the run may be stopped before it starts.
-    let origin = env.instant(0);
-    while clock::now() < origin && !state.all_ended() {
+    let origin = env.moment(0);
+    while Moment::now() < origin && !state.all_ended() {
         tokio::select! {
             biased;
             command = commands.recv() => obey(state, command.unwrap_or(Command::Exit), &mut cancel_at),
@@ -166,9 +167,10 @@ async fn drive(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
             }
             if cancel_at.is_none() {
                 // A graceful stop of centuries never runs out.
-                cancel_at = env.instant(now).checked_add(env.shared.graceful_stop);
+                cancel_at =
+                    Some(env.moment(now).after(env.shared.graceful_stop.as_nanos().try_into().unwrap_or(u64::MAX)));
             }
-            if !cancelled && cancel_at.is_some_and(|deadline| clock::now() >= deadline) {
+            if !cancelled && cancel_at.is_some_and(|deadline| Moment::now() >= deadline) {
                 cancelled = true;
                 state.cancel_all();
             }
@@ -181,7 +183,7 @@ async fn drive(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
             }
             continue;
         }
-        let mut wake_at = env.instant(look.again(now, together).map_or(next_tick, |again| again.min(next_tick)));
+        let mut wake_at = env.moment(look.again(now, together).map_or(next_tick, |again| again.min(next_tick)));
         if let Some(deadline) = cancel_at.filter(|_| !cancelled) {
             wake_at = wake_at.min(deadline);
         }
@@ -197,11 +199,11 @@ async fn drive(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
     let _ = state.events.send(Event::Seconds(state.number, seconds));
 }
 
-async fn wait(timer: &Timer, at: Instant) {
+async fn wait(timer: &Timer, at: Moment) {
     if let Err(error) = timer.sleep_until(at).await {
         // Not known to happen once the timer could be made; starts are late then, and counted as that.
         tracing::warn!(%error, "the worker's timer failed");
-        tokio::time::sleep_until(at.into()).await;
+        tokio::time::sleep(Duration::from_nanos(at.since(Moment::now()))).await;
     }
 }
 
@@ -216,7 +218,7 @@ fn tell_seconds(state: &WorkerState, now: u64) {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "a command is carried out once")]
-fn obey(state: &Rc<WorkerState>, command: Command, cancel_at: &mut Option<Instant>) {
+fn obey(state: &Rc<WorkerState>, command: Command, cancel_at: &mut Option<Moment>) {
     match command {
         Command::Extend(row, unit, segment) => state.extend(row, unit, segment),
         Command::Complete(row) => state.complete(row),
@@ -227,7 +229,7 @@ fn obey(state: &Rc<WorkerState>, command: Command, cancel_at: &mut Option<Instan
         Command::Abort | Command::Exit => {
             state.exiting.set(state.exiting.get() || matches!(command, Command::Exit));
             state.stop();
-            *cancel_at = Some(clock::now());
+            *cancel_at = Some(Moment::now());
         }
         // These come before the start and after the end.
         Command::Go(_) | Command::Hook(_) => {}

@@ -189,7 +189,6 @@ impl Histogram {
         if times == 0 {
             return;
         }
-        self.add_to(slot_of(micros.min(LONGEST)), times);
         self.min = if self.count == 0 { micros } else { self.min.min(micros) };
         self.max = self.max.max(micros);
         self.count += times;
@@ -197,6 +196,11 @@ impl Histogram {
         // Exact, and cheaper than as a float. What is too much for 128 bits are durations of thousands of years.
         let square = (u128::from(micros) * u128::from(micros)).saturating_mul(u128::from(times));
         self.sum_of_squares = self.sum_of_squares.saturating_add(square);
+        // Last, so that what is rare is no call within, for which registers would be saved each time.
+        let slot = slot_of(micros.min(LONGEST));
+        if !self.add_in_place(slot, times) {
+            self.add_to(slot, times);
+        }
     }
 
     /// Forgets what was counted, and keeps the room for as much again.
@@ -212,37 +216,38 @@ impl Histogram {
         self.directory.capacity() * size_of::<[u16; PAGE]>() + self.words.capacity() * size_of::<u64>()
     }
 
+    /// Adds to a counter that is there and has room, as nearly all are; says whether it was one.
     #[inline]
+    fn add_in_place(&mut self, slot: usize, times: u64) -> bool {
+        let Some(page) = self.directory.get(usize::from(self.pages[slot / HALF])) else { return false };
+        let block = page[slot / BLOCK % PAGE];
+        // The blocks lie one after another; that of `NO_BLOCK` lies beyond them.
+        let (word, shift) = place_of(usize::from(block) * BLOCK + slot % BLOCK, self.width);
+        let Some(word) = self.words.get_mut(word) else { return false };
+        let most = most(self.width);
+        let fits = times <= most - ((*word >> shift) & most);
+        if fits {
+            *word += times << shift;
+        }
+        fits
+    }
+
+    #[cold]
+    #[inline(never)]
     fn add_to(&mut self, slot: usize, times: u64) {
-        let counter = self.block(slot / BLOCK) * BLOCK + slot % BLOCK;
-        loop {
-            // The blocks lie one after another.
-            let (word, shift) = place_of(counter, self.width);
-            let word = &mut self.words[word];
-            let most = most(self.width);
-            // Never over 64 bits: as many durations would take centuries.
-            if times <= most - ((*word >> shift) & most) {
-                *word += times << shift;
-                return;
-            }
+        let page = self.page(slot / HALF);
+        if self.directory[page][slot / BLOCK % PAGE] == NO_BLOCK {
+            self.make_block(page, slot / BLOCK % PAGE);
+        }
+        while !self.add_in_place(slot, times) {
             if self.width == WIDEST {
-                *word = u64::MAX;
+                // Never over 64 bits: as many durations would take centuries.
+                let block = usize::from(self.directory[page][slot / BLOCK % PAGE]);
+                self.words[block * BLOCK + slot % BLOCK] = u64::MAX;
                 return;
             }
             self.widen(self.width + 1);
         }
-    }
-
-    /// The place of a block among the blocks; it is made when there is none.
-    #[inline]
-    fn block(&mut self, index: usize) -> usize {
-        if let Some(page) = self.directory.get(usize::from(self.pages[index / PAGE]))
-            && page[index % PAGE] != NO_BLOCK
-        {
-            return usize::from(page[index % PAGE]);
-        }
-        let page = self.page(index / PAGE);
-        self.make_block(page, index % PAGE)
     }
 
     /// The place of an octave's page in the directory; it is made when there is none.

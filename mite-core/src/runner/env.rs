@@ -164,6 +164,7 @@ impl Env {
         let call = self.calls.get() + 1;
         self.calls.set(call);
         self.calling.begin(row, call);
+        self.outbox.begin_turn();
         let _end = End(&self.calling);
         panics::watched(code)
     }

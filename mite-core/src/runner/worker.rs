@@ -31,7 +31,7 @@ pub(crate) fn run(plan: WorkerPlan) -> Option<WorkerResult> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         // The timer is looked at after so many polls of journeys, however busy they are. At tokio's 61, a journey that records
         // in a loop, 128 records to a poll, may hold up the starts beside it for milliseconds.
-        .event_interval(4)
+        .event_interval(31)
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default());
     let runtime = match runtime {

@@ -2,7 +2,7 @@
 //! counted once.
 
 use std::any::{Any, TypeId};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::panic::AssertUnwindSafe;
@@ -14,9 +14,10 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use tokio::task::AbortHandle;
 
+use super::carrier::Carrier;
 use super::env::Env;
 use super::protocol::RowId;
-use super::state::{RowSpec, Slot, Start, WorkerRow, WorkerState};
+use super::state::{RowCopy, RowSpec, Slot, Start, WorkerRow, WorkerState};
 use crate::context::{Transaction, VisitIds};
 use crate::datapool::{Checkout, DataPool};
 use crate::journey::Journey;
@@ -43,7 +44,7 @@ where
     P: DataPool<Item = Args>,
     Args: 'static,
 {
-    fn for_worker(&self) -> Box<dyn WorkerRow + Send> {
+    fn for_worker(&self) -> Box<dyn RowCopy> {
         Box::new(Self { journey: self.journey.clone(), pool: Arc::clone(&self.pool), args: PhantomData })
     }
 
@@ -60,39 +61,64 @@ where
     }
 }
 
-impl<J, P, Args> WorkerRow for TypedRow<J, P, Args>
+impl<J, P, Args> RowCopy for TypedRow<J, P, Args>
 where
     J: Journey<Args>,
     P: DataPool<Item = Args>,
     Args: 'static,
 {
     fn into_rc(self: Box<Self>) -> Rc<dyn WorkerRow> {
-        Rc::new(*self)
+        Rc::new(OnWorker { row: *self, idle: RefCell::default() })
     }
+}
 
-    fn spawn_start(self: Rc<Self>, worker: &Rc<WorkerState>, start: Start) -> AbortHandle {
+/// A row on its worker's thread, with the tasks of the open model that wait for another start.
+struct OnWorker<J, P, Args> {
+    row: TypedRow<J, P, Args>,
+    idle: RefCell<Vec<Rc<Carrier<Made>>>>,
+}
+
+/// How many tasks of a row wait for another start at the most; the memory of others is given back. To have one woken takes half as
+/// many instructions as to make one.
+const MOST_IDLE: usize = 256;
+
+/// A start that is made, with its [`Start`]'s times.
+struct Made {
+    account: Account,
+    due: u64,
+    room: u64,
+}
+
+impl<J, P, Args> WorkerRow for OnWorker<J, P, Args>
+where
+    J: Journey<Args>,
+    P: DataPool<Item = Args>,
+    Args: 'static,
+{
+    fn start(self: Rc<Self>, worker: &Rc<WorkerState>, start: Start) -> Option<AbortHandle> {
+        let Start { due, room, task, .. } = start;
         // Made here and not in the task: one that is cancelled before its first poll is accounted for too.
-        let account = Account::of_start(worker, &start);
+        let start = Made { account: Account::of_start(worker, &start), due, room };
+        if let Some(idle) = self.idle.borrow_mut().pop() {
+            idle.hand(start);
+            return None;
+        }
+        let carrier = Carrier::with(start);
+        let guard = TaskGuard { worker: Rc::clone(worker), task };
         let task = async move {
-            account.has_turn();
-            let polled = account.env().now();
-            let item = match self.checkout(&account).await {
-                Ok(item) => item,
-                Err(NoItem::NoneFree | NoItem::Failed) => return account.starved(),
-                Err(NoItem::Exhausted) => return account.exhausted(),
-            };
-            let started = Self::item_at(&account, polled);
-            account.started(
-                started,
-                StartDelay {
-                    generator_lag: polled.saturating_sub(start.room),
-                    queue_wait: start.room.saturating_sub(start.due),
-                    data_wait: started.saturating_sub(polled),
-                },
-            );
-            self.visit(item, start.due, started).await;
+            let _guard = guard;
+            loop {
+                let start = carrier.next().await;
+                self.row.carry_out(&start).await;
+                drop(start);
+                let mut idle = self.idle.borrow_mut();
+                if idle.len() >= MOST_IDLE {
+                    break;
+                }
+                idle.push(Rc::clone(&carrier));
+            }
         };
-        tokio::task::spawn_local(task).abort_handle()
+        Some(tokio::task::spawn_local(task).abort_handle())
     }
 
     fn spawn_slot(self: Rc<Self>, worker: &Rc<WorkerState>, slot: Slot) -> AbortHandle {
@@ -105,11 +131,11 @@ where
                 tokio::task::coop::consume_budget().await;
                 let free = guard.worker.env().now();
                 let account = Account::of_slot(&guard, free);
-                let Some(item) = self.item_for_slot(&account).await else { continue };
-                let started = Self::item_at(&account, free);
+                let Some(item) = self.row.item_for_slot(&account).await else { continue };
+                let started = TypedRow::<J, P, Args>::item_at(&account, free);
                 let data_wait = started.saturating_sub(free);
                 account.started(started, StartDelay { data_wait, ..StartDelay::default() });
-                self.visit(item, free, started).await;
+                self.row.visit(item, free, started).await;
             }
         };
         tokio::task::spawn_local(task).abort_handle()
@@ -125,6 +151,25 @@ where
     P: DataPool<Item = Args>,
     Args: 'static,
 {
+    /// Carries out a start of the open model.
+    async fn carry_out(&self, Made { account, due, room }: &Made) {
+        account.has_turn();
+        let polled = account.env().now();
+        let item = match self.checkout(account).await {
+            Ok(item) => item,
+            Err(NoItem::NoneFree | NoItem::Failed) => return account.starved(),
+            Err(NoItem::Exhausted) => return account.exhausted(),
+        };
+        let started = Self::item_at(account, polled);
+        let delay = StartDelay {
+            generator_lag: polled.saturating_sub(*room),
+            queue_wait: room.saturating_sub(*due),
+            data_wait: started.saturating_sub(polled),
+        };
+        account.started(started, delay);
+        self.visit(item, *due, started).await;
+    }
+
     /// The item for a start of a slot, which waits until there is one; or `None`, when there is none for this start and what
     /// became of it is accounted for.
     async fn item_for_slot<'a>(&'a self, account: &'a Account) -> Option<Item<'a, P, Args>> {
@@ -314,6 +359,18 @@ impl Drop for OwnContext {
     }
 }
 
+/// A task of the open model.
+struct TaskGuard {
+    worker: Rc<WorkerState>,
+    task: u32,
+}
+
+impl Drop for TaskGuard {
+    fn drop(&mut self) {
+        self.worker.task_ended(self.task);
+    }
+}
+
 struct SlotGuard {
     worker: Rc<WorkerState>,
     slot: Slot,
@@ -332,9 +389,9 @@ struct Account {
     index: u64,
     row: u32,
     part: Part,
-    /// The task that carries it out, and in the closed model the slot that this is.
-    task: u32,
+    /// In the closed model the slot that this is, and its task.
     slot: u32,
+    task: u32,
     stands: Cell<Stands>,
 }
 
@@ -344,7 +401,7 @@ const NO_SLOT: u32 = u32::MAX;
 /// How a start stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stands {
-    /// It has a task of its own that was not polled yet.
+    /// Its task was not polled yet.
     Spawned,
     /// It waits for data.
     Planned,
@@ -356,9 +413,9 @@ enum Stands {
 
 impl Account {
     fn of_start(worker: &Rc<WorkerState>, start: &Start) -> Self {
-        let Start { row, index, task, due, .. } = *start;
+        let Start { row, index, due, .. } = *start;
         let (part, stands) = (worker.env().part(due), Cell::new(Stands::Spawned));
-        Self { worker: Rc::clone(worker), index, row: row.0, part, task, slot: NO_SLOT, stands }
+        Self { worker: Rc::clone(worker), index, row: row.0, part, slot: NO_SLOT, task: 0, stands }
     }
 
     /// The slot was free so many nanoseconds after the start of the run.
@@ -458,7 +515,7 @@ impl Drop for Account {
             Stands::Settled => {}
         }
         if self.slot == NO_SLOT {
-            self.worker.task_ended(self.row(), self.task);
+            self.worker.start_ended(self.row());
         }
     }
 }

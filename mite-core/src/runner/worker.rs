@@ -194,6 +194,8 @@ async fn drive(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
             () = wait(timer, wake_at) => {}
         }
     }
+    // Those that wait for another start.
+    state.cancel_all();
     // Nothing is under way any more: the last second is told whole.
     let seconds = env.seconds.borrow_mut().take_all(env.now());
     let _ = state.events.send(Event::Seconds(state.number, seconds));

@@ -134,7 +134,8 @@ struct OpenSecond {
     times: Vec<Histogram>,
 }
 
-/// A row in a second that all workers have told: a fifth of what it takes in the report, since a run of hours keeps all of them.
+/// A row in a second that all workers have told: less than half of what it takes in the report, since a run of hours keeps all of
+/// them.
 #[derive(Debug, Clone, Copy)]
 struct SettledRow {
     // At most 10⁹ journeys are started in a second, or run at once.

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use rustc_hash::FxHashMap;
+
 use crate::exchange::{ExchangeText, FailedExchanges};
 use crate::histogram::Histogram;
 use crate::limits::RanOut;
@@ -162,6 +164,13 @@ pub(crate) struct CheckStats {
     pub(crate) failed: u64,
 }
 
+impl CheckStats {
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+}
+
 /// How many kinds of request (method, name, code and error) are told apart in one transaction.
 const MOST_KINDS: usize = 64;
 
@@ -181,7 +190,9 @@ pub(crate) struct Stats {
     /// By path; few for each, so that a search from the front is the fastest way.
     pub(crate) requests: Vec<Vec<RequestStats>>,
     pub(crate) errors: HashMap<ErrorKey, u64>,
-    pub(crate) checks: HashMap<(PathId, String), CheckStats>,
+    /// By path and name.
+    pub(crate) checks: FxHashMap<PathId, FxHashMap<String, CheckStats>>,
+    distinct_checks: usize,
     pub(crate) failed_exchanges: FailedExchanges,
     /// What the system had no more of, and how often that was found.
     pub(crate) ran_out: BTreeMap<RanOut, u64>,
@@ -204,7 +215,8 @@ impl Stats {
             transactions: Vec::new(),
             requests: Vec::new(),
             errors: HashMap::new(),
-            checks: HashMap::new(),
+            checks: FxHashMap::default(),
+            distinct_checks: 0,
             failed_exchanges: FailedExchanges::default(),
             ran_out: BTreeMap::new(),
             counts_only: false,
@@ -398,13 +410,18 @@ impl Stats {
         if self.counts_only {
             return;
         }
-        let stats = self.check_stats(path, name);
-        if passed { stats.passed += 1 } else { stats.failed += 1 }
+        self.checks_of(path, name, CheckStats { passed: passed.into(), failed: (!passed).into() });
     }
 
-    fn check_stats(&mut self, path: PathId, name: &str) -> &mut CheckStats {
-        let full = self.checks.len() >= MOST_DISTINCT && !self.checks.contains_key(&(path, name.to_owned()));
-        self.checks.entry((path, if full { OVERFLOW } else { name }.to_owned())).or_default()
+    fn checks_of(&mut self, path: PathId, name: &str, add: CheckStats) {
+        let of_path = self.checks.entry(path).or_default();
+        // Nearly each is found, for which no text is needed.
+        if let Some(stats) = of_path.get_mut(name) {
+            return stats.add(add);
+        }
+        let name = if self.distinct_checks < MOST_DISTINCT { name } else { OVERFLOW };
+        self.distinct_checks += 1;
+        of_path.entry(name.to_owned()).or_default().add(add);
     }
 
     /// Adds another worker's figures, and gives back their memory as it goes.
@@ -432,10 +449,10 @@ impl Stats {
         for (what, count) in other.ran_out {
             *self.ran_out.entry(what).or_default() += count;
         }
-        for ((path, name), stats) in &other.checks {
-            let own = self.check_stats(*path, name);
-            own.passed += stats.passed;
-            own.failed += stats.failed;
+        for (path, checks) in other.checks {
+            for (name, stats) in checks {
+                self.checks_of(path, &name, stats);
+            }
         }
         self.out_of_room |= other.out_of_room;
         self.out_of_kinds |= other.out_of_kinds;

@@ -29,8 +29,9 @@ const TOGETHER: Duration = Duration::from_micros(100);
 /// Runs a worker on this thread until it is told to exit; `None` when it could not be made.
 pub(crate) fn run(plan: WorkerPlan) -> Option<WorkerResult> {
     let runtime = tokio::runtime::Builder::new_current_thread()
-        // The timer is looked at after so many polls of journeys, however busy they are. At tokio's 61, a journey that records
-        // in a loop, 128 records to a poll, may hold up the starts beside it for milliseconds.
+        // The timer is looked at after so many polls of journeys, however busy they are. One that records in a loop takes 32 records
+        // to a poll, so that starts beside it are held up for a quarter of a millisecond; at 4, a GET of sixteen connections had
+        // 0.44 calls of the system for events, and has 0.26.
         .event_interval(31)
         .enable_all()
         .build_local(tokio::runtime::LocalOptions::default());

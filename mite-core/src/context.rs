@@ -13,7 +13,7 @@ use rand_xoshiro::rand_core::{Rng as _, SeedableRng};
 use rand_xoshiro::{SplitMix64, Xoshiro256PlusPlus};
 use serde::Serialize;
 
-use crate::clock;
+use crate::clock::Moment;
 use crate::exchange::ExchangeText;
 use crate::extensions::Extensions;
 use crate::limits::RanOut;
@@ -138,7 +138,7 @@ impl Context {
             let located = |error: Error| error.located(place);
             let env = &self.scope.visit.env;
             let id = env.names.borrow_mut().kind(kind);
-            let wanted = env.outbox.who_wants(id, kind);
+            let wanted = env.outbox.who_wants(kind);
             self.wait_for_room(wanted.lanes).await.map_err(located)?;
             self.push_fields(id, kind, wanted, &fields).map_err(located)
         }
@@ -167,7 +167,7 @@ impl Context {
         let place = Location::caller();
         async move {
             let located = |error: Error| error.located(place);
-            let wanted = self.scope.visit.env.outbox.who_wants(KindId::DATA_CREATED, DATA_CREATED);
+            let wanted = self.scope.visit.env.outbox.records();
             check_record_name(name, wanted.kept).map_err(located)?;
             self.wait_for_room(wanted.lanes).await.map_err(located)?;
             self.push_record(name, wanted, &data).map_err(located)
@@ -287,6 +287,7 @@ impl Context {
     }
 
     /// A handle on this place, for extensions.
+    #[inline]
     pub fn scope(&self) -> Scope {
         self.scope.clone()
     }
@@ -332,8 +333,9 @@ impl Context {
         self.scope.visit.env.fixtures.borrow_mut().set(Some(fixture));
     }
 
-    pub(crate) fn paused(&self) -> Duration {
-        Duration::from_nanos(self.paused.get())
+    /// Time spent waiting for the recorder, in nanoseconds.
+    pub(crate) fn paused(&self) -> u64 {
+        self.paused.get()
     }
 
     pub(crate) fn visit(&self) -> &Rc<Visit> {
@@ -397,8 +399,9 @@ impl Scope {
     }
 
     /// Whether any sink wants messages of this type: if none does, there is no need to build one.
+    #[inline]
     pub fn wants(&self, kind: &str) -> bool {
-        self.visit.env.wanted(kind).1 != 0
+        self.visit.env.outbox.who_wants(kind).lanes != 0
     }
 
     /// Sends a message that nobody waits for, such as a metric. Where no sink wants it, nothing is done.
@@ -407,10 +410,7 @@ impl Scope {
     /// journey.
     pub fn emit<T: Serialize + ?Sized>(&self, kind: &str, fields: &T) {
         let env = &self.visit.env;
-        let (kind_id, wanted) = env.wanted(kind);
-        if wanted == 0 {
-            return;
-        }
+        let Some((kind_id, wanted)) = env.wanted(kind) else { return };
         let mut own = env.scratch();
         match message::own_fields(kind, fields, &mut own) {
             Ok((count, start)) => env.outbox.emit(wanted, self.head(kind_id, count), &own[start..]),
@@ -420,6 +420,7 @@ impl Scope {
     }
 
     /// Counts one request among the report's requests.
+    #[inline]
     pub fn request(&self, sample: &RequestSample<'_>) {
         self.visit.stats().request(self.visit.ids.row, self.path, sample);
     }
@@ -472,7 +473,7 @@ impl Scope {
 
     fn head_at(&self, kind: crate::names::KindId, own: u32, path: PathId, transaction_id: u32) -> Head {
         let VisitIds { row, context_id, data_id, .. } = self.visit.ids;
-        let time = self.unix_time(clock::now());
+        let time = self.visit.env.shared.wall.seconds_at(Moment::now());
         let place = Some(Place { row, context_id, data_id, path: Some(path), transaction_id: transaction_id.into() });
         Head { kind, time, place, own, end: 0 }
     }
@@ -536,8 +537,7 @@ impl Scope {
         let journey = env.shared.names.journey(self.visit.ids.row);
         let function = journey.rsplit(':').next().unwrap_or(journey);
         let location = format!("{place}:{function}");
-        let (kind_id, wanted) = env.wanted(kind);
-        if wanted != 0 {
+        if let Some((kind_id, wanted)) = env.wanted(kind) {
             let mut own = env.scratch();
             for (key, value) in [("message", &*message), ("ex_type", ex_type), ("location", &*location)] {
                 pack::write_str(&mut own, key);
@@ -572,7 +572,7 @@ impl fmt::Debug for Scope {
 pub(crate) struct Transaction<'a> {
     context: &'a mut Context,
     outer: (PathId, u32),
-    started: Instant,
+    started: Moment,
     paused_before: u64,
     ended: bool,
 }
@@ -580,16 +580,16 @@ pub(crate) struct Transaction<'a> {
 impl<'a> Transaction<'a> {
     fn begin(context: &'a mut Context, name: &str) -> Self {
         let path = context.scope.visit.env.names.borrow_mut().child(context.scope.path, name);
-        Self::begin_at(context, path, clock::now())
+        Self::begin_at(context, path, Moment::now())
     }
 
     /// The outermost transaction of a journey.
-    pub(crate) fn root(context: &'a mut Context, started: Instant) -> Self {
+    pub(crate) fn root(context: &'a mut Context, started: Moment) -> Self {
         let path = context.scope.path;
         Self::begin_at(context, path, started)
     }
 
-    fn begin_at(context: &'a mut Context, path: PathId, started: Instant) -> Self {
+    fn begin_at(context: &'a mut Context, path: PathId, started: Moment) -> Self {
         let scope = &mut context.scope;
         let outer = (scope.path, scope.transaction_id);
         let id = scope.visit.transactions.get() + 1;
@@ -605,11 +605,11 @@ impl<'a> Transaction<'a> {
 
     /// Ends it with the body's result: an error is reported here, unless a transaction within has done so.
     pub(crate) fn end<T>(self, result: Result<T>) -> Result<T> {
-        self.end_at(clock::now(), result)
+        self.end_at(Moment::now(), result)
     }
 
     /// As [`Transaction::end`], where the time is known already.
-    pub(crate) fn end_at<T>(mut self, ended: Instant, mut result: Result<T>) -> Result<T> {
+    pub(crate) fn end_at<T>(mut self, ended: Moment, mut result: Result<T>) -> Result<T> {
         if let Err(error) = &mut result {
             self.context.scope.report(error);
         }
@@ -619,29 +619,28 @@ impl<'a> Transaction<'a> {
 
     /// Ends it after a panic within, which has been reported.
     pub(crate) fn end_panicked(mut self) {
-        self.close(clock::now(), true, true);
+        self.close(Moment::now(), true, true);
     }
 
-    fn close(&mut self, ended: Instant, had_error: bool, timed: bool) {
+    fn close(&mut self, ended: Moment, had_error: bool, timed: bool) {
         self.ended = true;
         let scope = &self.context.scope;
-        let paused = Duration::from_nanos(self.context.paused.get().saturating_sub(self.paused_before));
-        let time = timed.then(|| (ended - self.started).saturating_sub(paused));
+        let paused = self.context.paused.get().saturating_sub(self.paused_before);
+        let time = timed.then(|| ended.since(self.started).saturating_sub(paused));
         let env = &scope.visit.env;
         scope.visit.stats().transaction(scope.visit.ids.row, scope.path, had_error, time);
-        let (kind, wanted) = env.wanted("txn");
-        if wanted != 0 {
+        if let Some((kind, wanted)) = env.wanted("txn") {
             let mut own = env.scratch();
             pack::write_str(&mut own, "start_time");
-            pack::write_f64(&mut own, env.shared.wall.unix_seconds(self.started));
+            pack::write_f64(&mut own, env.shared.wall.seconds_at(self.started));
             pack::write_str(&mut own, "end_time");
-            pack::write_f64(&mut own, env.shared.wall.unix_seconds(ended));
+            pack::write_f64(&mut own, env.shared.wall.seconds_at(ended));
             pack::write_str(&mut own, "had_error");
             pack::write_bool(&mut own, had_error);
             let mut count = 3;
-            if !paused.is_zero() {
+            if paused != 0 {
                 pack::write_str(&mut own, "paused_time");
-                pack::write_f64(&mut own, paused.as_secs_f64());
+                pack::write_f64(&mut own, Duration::from_nanos(paused).as_secs_f64());
                 count += 1;
             }
             env.outbox.emit(wanted, scope.head(kind, count), &own);
@@ -663,6 +662,6 @@ impl Drop for Transaction<'_> {
         if std::thread::panicking() || !panics::is_watched() {
             scope.visit.cut_off_at(scope.path, scope.transaction_id);
         }
-        self.close(clock::now(), true, false);
+        self.close(Moment::now(), true, false);
     }
 }

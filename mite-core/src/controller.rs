@@ -12,7 +12,7 @@ use futures::FutureExt as _;
 use tokio::sync::mpsc;
 use tracing::Span;
 
-use crate::clock::{Gaps, WallClock};
+use crate::clock::{Gaps, Moment, WallClock};
 use crate::hooks::{Hook, HookKind, HookReport, Hooks, WorkerHook};
 use crate::message::Head;
 use crate::names::{NameCache, Names};
@@ -516,7 +516,8 @@ impl Controller {
         self.ask(asked)?;
         self.origin = clock::now() + LEAD.max(self.facts.start_delay);
         let origin = self.origin;
-        self.tell_all(|| Command::Go(origin));
+        let start = Moment::of(origin);
+        self.tell_all(|| Command::Go(start));
         self.driving = true;
         let mut told = 0;
         // On a virtual clock nothing is disturbed by what the machine does.
@@ -667,7 +668,7 @@ impl Controller {
     /// Tells what became of one second: progress, and the `controller_report` message.
     fn tell_second(&mut self, second: u64) {
         let response_time = self.seconds.response_time(second);
-        let rows = self.seconds.rows(second).to_vec();
+        let rows = self.seconds.rows(second);
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         *progress = Progress { seconds: second + 1, response_time, ..Progress::default() };
         for (index, (row, of_row)) in self.rows.iter().zip(&rows).enumerate() {
@@ -685,7 +686,7 @@ impl Controller {
         }
         drop(progress);
         let kind = self.names.kind("controller_report");
-        let wanted = self.outbox.wanted(kind, "controller_report");
+        let wanted = self.outbox.who_wants("controller_report").lanes;
         if wanted == 0 {
             return;
         }
@@ -705,7 +706,7 @@ impl Controller {
         }
         pack::write_str(&mut own, "num_runners");
         pack::write_uint(&mut own, 1);
-        let time = self.facts.wall.unix_seconds(clock::now());
+        let time = self.facts.wall.seconds_at(Moment::now());
         self.outbox.emit(wanted, Head { kind, time, place: None, own: 3, end: 0 }, &own);
         self.outbox.tick();
     }

@@ -55,7 +55,7 @@ pub struct Histogram {
     min: u64,
     max: u64,
     sum: u128,
-    sum_of_squares: f64,
+    sum_of_squares: u128,
 }
 
 const fn slot_of(micros: u64) -> usize {
@@ -87,9 +87,10 @@ const fn most(width: u32) -> u64 {
     u64::MAX >> (64 - (1 << width))
 }
 
-/// The word of a block in which one of its counters lies, and how far that is shifted.
-const fn place_of(within: usize, width: u32) -> (usize, u32) {
-    let bit = within << width;
+/// The word in which a counter lies, by its number among those of a block or of all, and how far it is shifted.
+#[inline]
+const fn place_of(counter: usize, width: u32) -> (usize, u32) {
+    let bit = counter << width;
     (bit / 64, (bit % 64) as u32)
 }
 
@@ -166,7 +167,7 @@ impl Histogram {
             min: 0,
             max: 0,
             sum: 0,
-            sum_of_squares: 0.0,
+            sum_of_squares: 0,
         }
     }
 
@@ -176,19 +177,30 @@ impl Histogram {
         self.record_micros(micros, 1);
     }
 
+    /// As [`Histogram::record`], of so many nanoseconds.
+    pub(crate) fn record_nanos(&mut self, nanos: u64) {
+        self.record_micros(nanos / 1000, 1);
+    }
+
     /// Counts a duration in microseconds `times` times. Inlined, since that is nearly always once, and a journey with one request
-    /// records ten: without the multiplications each takes 80 instructions in the place of 120.
+    /// records six: each takes half as many instructions without the multiplications.
     #[inline]
     pub(crate) fn record_micros(&mut self, micros: u64, times: u64) {
         if times == 0 {
             return;
         }
-        self.add_to(slot_of(micros.min(LONGEST)), times);
         self.min = if self.count == 0 { micros } else { self.min.min(micros) };
         self.max = self.max.max(micros);
         self.count += times;
         self.sum += u128::from(micros) * u128::from(times);
-        self.sum_of_squares += (micros as f64) * (micros as f64) * times as f64;
+        // Exact, and cheaper than as a float. What is too much for 128 bits are durations of thousands of years.
+        let square = (u128::from(micros) * u128::from(micros)).saturating_mul(u128::from(times));
+        self.sum_of_squares = self.sum_of_squares.saturating_add(square);
+        // Last, so that what is rare is no call within, for which registers would be saved each time.
+        let slot = slot_of(micros.min(LONGEST));
+        if !self.add_in_place(slot, times) {
+            self.add_to(slot, times);
+        }
     }
 
     /// Forgets what was counted, and keeps the room for as much again.
@@ -196,7 +208,7 @@ impl Histogram {
         self.pages = [NO_PAGE; PAGES];
         self.directory.clear();
         self.words.clear();
-        (self.count, self.min, self.max, self.sum, self.sum_of_squares) = (0, 0, 0, 0, 0.0);
+        (self.count, self.min, self.max, self.sum, self.sum_of_squares) = (0, 0, 0, 0, 0);
     }
 
     /// The bytes that it takes besides itself.
@@ -204,36 +216,38 @@ impl Histogram {
         self.directory.capacity() * size_of::<[u16; PAGE]>() + self.words.capacity() * size_of::<u64>()
     }
 
+    /// Adds to a counter that is there and has room, as nearly all are; says whether it was one.
     #[inline]
+    fn add_in_place(&mut self, slot: usize, times: u64) -> bool {
+        let Some(page) = self.directory.get(usize::from(self.pages[slot / HALF])) else { return false };
+        let block = page[slot / BLOCK % PAGE];
+        // The blocks lie one after another; that of `NO_BLOCK` lies beyond them.
+        let (word, shift) = place_of(usize::from(block) * BLOCK + slot % BLOCK, self.width);
+        let Some(word) = self.words.get_mut(word) else { return false };
+        let most = most(self.width);
+        let fits = times <= most - ((*word >> shift) & most);
+        if fits {
+            *word += times << shift;
+        }
+        fits
+    }
+
+    #[cold]
+    #[inline(never)]
     fn add_to(&mut self, slot: usize, times: u64) {
-        let block = self.block(slot / BLOCK);
-        loop {
-            let (word, shift) = place_of(slot % BLOCK, self.width);
-            let word = &mut self.words[block * words_of(self.width) + word];
-            let most = most(self.width);
-            // Never over 64 bits: as many durations would take centuries.
-            if times <= most - ((*word >> shift) & most) {
-                *word += times << shift;
-                return;
-            }
+        let page = self.page(slot / HALF);
+        if self.directory[page][slot / BLOCK % PAGE] == NO_BLOCK {
+            self.make_block(page, slot / BLOCK % PAGE);
+        }
+        while !self.add_in_place(slot, times) {
             if self.width == WIDEST {
-                *word = u64::MAX;
+                // Never over 64 bits: as many durations would take centuries.
+                let block = usize::from(self.directory[page][slot / BLOCK % PAGE]);
+                self.words[block * BLOCK + slot % BLOCK] = u64::MAX;
                 return;
             }
             self.widen(self.width + 1);
         }
-    }
-
-    /// The place of a block among the blocks; it is made when there is none.
-    #[inline]
-    fn block(&mut self, index: usize) -> usize {
-        if let Some(page) = self.directory.get(usize::from(self.pages[index / PAGE]))
-            && page[index % PAGE] != NO_BLOCK
-        {
-            return usize::from(page[index % PAGE]);
-        }
-        let page = self.page(index / PAGE);
-        self.make_block(page, index % PAGE)
     }
 
     /// The place of an octave's page in the directory; it is made when there is none.
@@ -323,7 +337,7 @@ impl Histogram {
         self.max = self.max.max(other.max);
         self.count += other.count;
         self.sum += other.sum;
-        self.sum_of_squares += other.sum_of_squares;
+        self.sum_of_squares = self.sum_of_squares.saturating_add(other.sum_of_squares);
     }
 
     /// Adds a block of counters, no wider than its own, to one of its blocks.
@@ -410,7 +424,7 @@ impl Histogram {
             return Duration::ZERO;
         }
         let mean = self.mean_micros();
-        let variance = (self.sum_of_squares / self.count as f64 - mean * mean).max(0.0);
+        let variance = (self.sum_of_squares as f64 / self.count as f64 - mean * mean).max(0.0);
         Duration::from_micros(variance.sqrt().round() as u64)
     }
 

@@ -156,8 +156,36 @@ impl Names {
 #[derive(Debug)]
 pub(crate) struct NameCache {
     names: Arc<Names>,
-    children: Vec<FxHashMap<Box<str>, PathId>>,
+    /// By path.
+    children: Vec<Children>,
     kinds: FxHashMap<Box<str>, KindId>,
+}
+
+/// The transactions within one that a thread has seen.
+#[derive(Debug, Default)]
+struct Children {
+    /// The first ones: among so few, a search from the front takes half as long as a hash.
+    few: Vec<(Box<str>, PathId)>,
+    others: FxHashMap<Box<str>, PathId>,
+}
+
+const FEW: usize = 8;
+
+impl Children {
+    #[inline]
+    fn get(&self, name: &str) -> Option<PathId> {
+        let few = self.few.iter().find(|(known, _)| **known == *name).map(|(_, id)| *id);
+        few.or_else(|| self.others.get(name).copied())
+    }
+
+    fn remember(&mut self, name: &str, id: PathId) {
+        if self.few.len() < FEW {
+            self.few.push((name.into(), id));
+        } else if self.others.len() < MOST_NAMES {
+            // What overflowed is not remembered by its own name, or this cache would be what eats the memory.
+            self.others.insert(name.into(), id);
+        }
+    }
 }
 
 impl NameCache {
@@ -167,16 +195,13 @@ impl NameCache {
 
     pub(crate) fn child(&mut self, parent: PathId, name: &str) -> PathId {
         if let Some(id) = self.children.get(parent.index()).and_then(|children| children.get(name)) {
-            return *id;
+            return id;
         }
         let id = self.names.child(parent, name);
         if self.children.len() <= parent.index() {
-            self.children.resize_with(parent.index() + 1, FxHashMap::default);
+            self.children.resize_with(parent.index() + 1, Children::default);
         }
-        // What overflowed is not remembered by its own name, or this cache would be what eats the memory.
-        if self.children[parent.index()].len() < MOST_NAMES {
-            self.children[parent.index()].insert(name.into(), id);
-        }
+        self.children[parent.index()].remember(name, id);
         id
     }
 

@@ -14,6 +14,7 @@ pub(crate) mod units;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rustc_hash::FxHashMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -702,11 +703,11 @@ fn errors(
 }
 
 fn checks(
-    stats: &std::collections::HashMap<(PathId, String), crate::stats::CheckStats>,
+    stats: &FxHashMap<PathId, FxHashMap<String, crate::stats::CheckStats>>,
     place: impl Fn(PathId) -> (u32, String, String),
 ) -> Vec<CheckReport> {
     let mut rows = BTreeMap::new();
-    for ((path, name), stats) in stats {
+    for (path, name, stats) in stats.iter().flat_map(|(path, of)| of.iter().map(move |(name, of)| (path, name, of))) {
         let (_, journey, _) = place(*path);
         let told = rows.entry((journey.clone(), name.clone()));
         let told = told.or_insert_with(|| CheckReport { journey, name: name.clone(), passed: 0, failed: 0 });

@@ -1,5 +1,6 @@
 //! The worker threads of a run, which start journeys; what a user says of a run is in [`run`](crate::run).
 
+mod carrier;
 pub(crate) mod env;
 pub(crate) mod options;
 

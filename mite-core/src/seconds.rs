@@ -36,6 +36,8 @@ pub(crate) struct Second {
 #[derive(Debug)]
 pub(crate) struct WorkerSeconds {
     index: u64,
+    /// When the second under way is over: nearly each call comes before.
+    over: u64,
     rows: Vec<RowSecond>,
     closed: Vec<Second>,
 }
@@ -43,7 +45,7 @@ pub(crate) struct WorkerSeconds {
 impl WorkerSeconds {
     /// For `rows` rows, setup and teardown included.
     pub(crate) fn new(rows: usize) -> Self {
-        Self { index: 0, rows: vec![RowSecond::default(); rows], closed: Vec::new() }
+        Self { index: 0, over: SECOND, rows: vec![RowSecond::default(); rows], closed: Vec::new() }
     }
 
     /// A row in the second in which `now`, in nanoseconds since the start of the run, lies.
@@ -77,9 +79,9 @@ impl WorkerSeconds {
     }
 
     /// Closes the seconds before `now`.
+    #[inline]
     pub(crate) fn roll(&mut self, now: u64) {
-        // Nearly each call finds the second that is under way, and a comparison is cheaper than a division.
-        while now >= (self.index + 1).saturating_mul(SECOND) {
+        while now >= self.over {
             self.close();
         }
     }
@@ -87,6 +89,7 @@ impl WorkerSeconds {
     fn close(&mut self) {
         self.closed.push(Second { index: self.index, rows: self.rows.clone() });
         self.index += 1;
+        self.over = (self.index + 1).saturating_mul(SECOND);
         for row in &mut self.rows {
             (row.planned, row.started, row.completed, row.failed) = (0, 0, 0, 0);
             // The clone was just as large as it had to be; this one keeps its room for the next second.
@@ -112,12 +115,87 @@ impl WorkerSeconds {
 pub(crate) struct Seconds {
     /// How many seconds each worker has told, by its number: `u64::MAX` when it has no more to tell.
     told: Vec<u64>,
-    so_far: Vec<PerSecond>,
-    /// The response times, by row, of the seconds that some worker has not told yet: from second number `settled` on.
-    open: VecDeque<Vec<Histogram>>,
+    /// The rows of the seconds that all workers have told, one second after the other.
+    rows: Vec<SettledRow>,
+    /// The response times of all rows in each of them; empty where there is only one row, whose times they are.
+    all_rows: Vec<SettledTimes>,
     settled: usize,
+    /// The seconds after those.
+    open: VecDeque<OpenSecond>,
     /// All seconds together, by row; `running` is not summed, nor are times.
     sums: Vec<SecondRow>,
+}
+
+/// A second that some worker has not told yet.
+#[derive(Debug)]
+struct OpenSecond {
+    rows: Vec<SecondRow>,
+    /// The response times, by row.
+    times: Vec<Histogram>,
+}
+
+/// A row in a second that all workers have told: less than half of what it takes in the report, since a run of hours keeps all of
+/// them.
+#[derive(Debug, Clone, Copy)]
+struct SettledRow {
+    // At most 10⁹ journeys are started in a second, or run at once.
+    planned: u32,
+    started: u32,
+    completed: u32,
+    failed: u32,
+    running: u32,
+    times: SettledTimes,
+}
+
+/// Quantiles in microseconds: those of a histogram are about an hour at the most, while the longest is told exactly.
+#[derive(Debug, Clone, Copy)]
+struct SettledTimes {
+    p50: u32,
+    p95: u32,
+    p99: u32,
+    /// The lower and the upper half of its bits, so that no room is left free beside it.
+    max: [u32; 2],
+}
+
+impl SettledRow {
+    fn of(row: &SecondRow, times: &Histogram) -> Self {
+        let SecondRow { planned, started, completed, failed, running, .. } = *row;
+        let [planned, started, completed, failed, running] =
+            [planned, started, completed, failed, running].map(|count| count as u32);
+        Self { planned, started, completed, failed, running, times: SettledTimes::of(times) }
+    }
+
+    /// `number` is that of the row, from 1.
+    fn told(self, number: usize) -> SecondRow {
+        SecondRow {
+            row: number as u32,
+            planned: self.planned.into(),
+            started: self.started.into(),
+            completed: self.completed.into(),
+            failed: self.failed.into(),
+            running: self.running.into(),
+            response_time: self.times.told(self.completed.into()),
+        }
+    }
+}
+
+impl SettledTimes {
+    fn of(times: &Histogram) -> Self {
+        let SecondQuantiles { p50, p95, p99, max, .. } = SecondQuantiles::of(times);
+        Self { p50: p50 as u32, p95: p95 as u32, p99: p99 as u32, max: [max as u32, (max >> 32) as u32] }
+    }
+
+    /// Of so many journeys that completed.
+    fn told(self, count: u64) -> SecondQuantiles {
+        let [low, high] = self.max.map(u64::from);
+        SecondQuantiles {
+            count,
+            p50: self.p50.into(),
+            p95: self.p95.into(),
+            p99: self.p99.into(),
+            max: high << 32 | low,
+        }
+    }
 }
 
 impl Seconds {
@@ -125,9 +203,10 @@ impl Seconds {
     pub(crate) fn new(workers: u32, rows: usize) -> Self {
         Self {
             told: vec![0; workers as usize],
-            so_far: Vec::new(),
-            open: VecDeque::new(),
+            rows: Vec::new(),
+            all_rows: Vec::new(),
             settled: 0,
+            open: VecDeque::new(),
             sums: vec![SecondRow::default(); rows],
         }
     }
@@ -138,7 +217,7 @@ impl Seconds {
             let index = second.index as usize;
             self.make(index + 1);
             let open = &mut self.open[index - self.settled];
-            let rows = self.so_far[index].rows.iter_mut().zip(&mut self.sums).zip(open);
+            let rows = open.rows.iter_mut().zip(&mut self.sums).zip(&mut open.times);
             for (((row, sum), times), told) in rows.zip(&second.rows[1..]) {
                 row.running += told.running;
                 times.merge(&told.response_time);
@@ -161,11 +240,10 @@ impl Seconds {
     }
 
     fn make(&mut self, seconds: usize) {
-        while self.so_far.len() < seconds {
+        while self.settled + self.open.len() < seconds {
             let row = |row: usize| SecondRow { row: row as u32 + 1, ..SecondRow::default() };
             let rows = (0..self.sums.len()).map(row).collect();
-            self.so_far.push(PerSecond { t: self.so_far.len() as u64, rows, ..PerSecond::default() });
-            self.open.push_back(vec![Histogram::new(); self.sums.len()]);
+            self.open.push_back(OpenSecond { rows, times: vec![Histogram::new(); self.sums.len()] });
         }
     }
 
@@ -173,30 +251,40 @@ impl Seconds {
     fn settle(&mut self) {
         let told = self.told.iter().copied().min().unwrap_or(u64::MAX);
         while (self.settled as u64) < told
-            && let Some(times) = self.open.pop_front()
+            && let Some(second) = self.open.pop_front()
         {
-            let second = &mut self.so_far[self.settled];
-            for (row, times) in second.rows.iter_mut().zip(&times) {
-                row.response_time = SecondQuantiles::of(times);
+            self.rows.extend(second.rows.iter().zip(&second.times).map(|(row, times)| SettledRow::of(row, times)));
+            if self.sums.len() != 1 {
+                self.all_rows.push(SettledTimes::of(&merged(&second.times)));
             }
-            second.response_time = SecondQuantiles::of(&merged(&times));
             self.settled += 1;
         }
+    }
+
+    fn settled_rows(&self, second: usize) -> &[SettledRow] {
+        &self.rows[second * self.sums.len()..][..self.sums.len()]
     }
 
     /// The response times of one second, so far as they were told.
     pub(crate) fn response_time(&self, second: u64) -> SecondQuantiles {
         let index = second as usize;
-        match index.checked_sub(self.settled) {
-            Some(open) => self.open.get(open).map(|times| SecondQuantiles::of(&merged(times))).unwrap_or_default(),
-            None => self.so_far[index].response_time,
+        if let Some(open) = index.checked_sub(self.settled) {
+            return self.open.get(open).map(|open| SecondQuantiles::of(&merged(&open.times))).unwrap_or_default();
         }
+        let rows = self.settled_rows(index);
+        let completed = rows.iter().map(|row| u64::from(row.completed)).sum();
+        let times = if let [row] = rows { row.times } else { self.all_rows[index] };
+        times.told(completed)
     }
 
     /// The rows of one second, so far as they were told.
-    pub(crate) fn rows(&mut self, second: u64) -> &[SecondRow] {
-        self.make(second as usize + 1);
-        &self.so_far[second as usize].rows
+    pub(crate) fn rows(&mut self, second: u64) -> Vec<SecondRow> {
+        let index = second as usize;
+        self.make(index + 1);
+        match index.checked_sub(self.settled) {
+            Some(open) => self.open[open].rows.clone(),
+            None => self.settled_rows(index).iter().zip(1..).map(|(row, number)| row.told(number)).collect(),
+        }
     }
 
     /// A row's sums over all seconds; `row` is counted from 0.
@@ -204,8 +292,8 @@ impl Seconds {
         &self.sums[row]
     }
 
-    /// All seconds up to and with number `last`; `warm_up` is in nanoseconds since the start of the run. `planned` says how many starts of a row, counted from 0, were planned in a
-    /// second, and is given what was counted.
+    /// All seconds up to and with number `last`; `warm_up` is in nanoseconds since the start of the run. `planned` says how many
+    /// starts of a row, counted from 0, were planned in a second, and is given what was counted.
     pub(crate) fn into_report(
         mut self,
         last: u64,
@@ -216,21 +304,28 @@ impl Seconds {
         // What a worker that has not finished did not tell is not waited for.
         self.told.fill(u64::MAX);
         self.settle();
-        for second in &mut self.so_far {
-            second.warm_up = second.t.saturating_mul(SECOND) < warm_up;
-            for (index, row) in second.rows.iter_mut().enumerate() {
-                row.planned = planned(index, second.t, row);
+        let second = |t: u64| {
+            let mut second = PerSecond {
+                t,
+                warm_up: t.saturating_mul(SECOND) < warm_up,
+                response_time: self.response_time(t),
+                ..PerSecond::default()
+            };
+            for (index, row) in self.settled_rows(t as usize).iter().enumerate() {
+                let mut row = row.told(index + 1);
+                row.planned = planned(index, t, &row);
                 second.planned += row.planned;
                 second.started += row.started;
                 second.completed += row.completed;
                 second.failed += row.failed;
                 second.running += row.running;
+                if self.sums.len() > 1 {
+                    second.rows.push(row);
+                }
             }
-            if second.rows.len() == 1 {
-                second.rows = Vec::new();
-            }
-        }
-        self.so_far
+            second
+        };
+        (0..self.settled as u64).map(second).collect()
     }
 }
 

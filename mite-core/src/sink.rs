@@ -15,7 +15,7 @@ use tokio::time::MissedTickBehavior;
 use tracing::Span;
 
 use crate::message::{Batch, Head, Message};
-use crate::names::{KindId, Names};
+use crate::names::{DATA_CREATED, Names};
 use crate::runner::strand::{Lost, Strand, StrandKind};
 use crate::{clock, panics};
 
@@ -229,7 +229,14 @@ async fn serve(
 #[derive(Debug)]
 pub(crate) struct Outbox {
     lanes: Vec<Lane>,
-    wanted: RefCell<Vec<Option<Wanted>>>,
+    /// Who wants the types that some sink asks for by name; they are few, and mostly of different lengths.
+    named: Vec<(&'static str, Wanted)>,
+    /// Who wants all others.
+    others: Wanted,
+    /// Who wants records.
+    records: Wanted,
+    /// How many messages there was room for since a journey's turn began.
+    this_turn: Cell<u32>,
 }
 
 /// Who wants messages of a type.
@@ -249,6 +256,9 @@ struct Lane {
     dropped: Cell<u64>,
 }
 
+/// A journey that records in a loop gives way after so many records, which take about 15 µs: tokio's own budget, of 128, would
+/// make the runtime look at its timers more often than other journeys need.
+const MOST_PER_TURN: u32 = 32;
 /// Messages that nobody waits for are dropped, and counted, when so much waits already.
 const MOST_UNAWAITED_BYTES: usize = 8 * 1024 * 1024;
 /// `wanted` has a bit for each sink.
@@ -257,28 +267,41 @@ pub(crate) const MOST_SINKS: usize = 64;
 impl Outbox {
     pub(crate) fn new(queues: &[SinkQueue]) -> Self {
         let lane = |queue: &SinkQueue| Lane { queue: queue.clone(), batch: RefCell::default(), dropped: Cell::new(0) };
-        Self { lanes: queues.iter().map(lane).collect(), wanted: RefCell::default() }
+        let wanted = |kind: &str| {
+            let wants = |(index, queue): (usize, &SinkQueue)| u64::from(queue.wants.includes(kind)) << index;
+            let lanes = queues.iter().enumerate().map(wants).sum();
+            Wanted { lanes, kept: queues.iter().any(|queue| queue.wants.names(kind)) }
+        };
+        let types = |queue: &SinkQueue| match queue.wants {
+            Wants::Everything => [].as_slice(),
+            Wants::Types(types) => types,
+        };
+        let everything = |queue: &SinkQueue| queue.wants == Wants::Everything;
+        let others = queues.iter().enumerate().map(|(index, queue)| u64::from(everything(queue)) << index).sum();
+        Self {
+            lanes: queues.iter().map(lane).collect(),
+            named: queues.iter().flat_map(types).map(|kind| (*kind, wanted(kind))).collect(),
+            others: Wanted { lanes: others, kept: false },
+            records: wanted(DATA_CREATED),
+            this_turn: Cell::new(0),
+        }
     }
 
-    /// The sinks that want messages of this type, as bits; 0 when none does.
-    pub(crate) fn wanted(&self, kind: KindId, name: &str) -> u64 {
-        self.who_wants(kind, name).lanes
+    /// A journey has its turn.
+    #[inline]
+    pub(crate) fn begin_turn(&self) {
+        self.this_turn.set(0);
     }
 
-    pub(crate) fn who_wants(&self, kind: KindId, name: &str) -> Wanted {
-        if self.lanes.is_empty() {
-            return Wanted { lanes: 0, kept: false };
-        }
-        let mut wanted = self.wanted.borrow_mut();
-        let index = kind.0 as usize;
-        if wanted.len() <= index {
-            wanted.resize(index + 1, None);
-        }
-        *wanted[index].get_or_insert_with(|| {
-            let wants = |(index, lane): (usize, &Lane)| u64::from(lane.queue.wants.includes(name)) << index;
-            let lanes = self.lanes.iter().enumerate().map(wants).sum();
-            Wanted { lanes, kept: self.lanes.iter().any(|lane| lane.queue.wants.names(name)) }
-        })
+    /// Who wants records.
+    pub(crate) fn records(&self) -> Wanted {
+        self.records
+    }
+
+    /// Who wants messages of this type.
+    #[inline]
+    pub(crate) fn who_wants(&self, kind: &str) -> Wanted {
+        self.named.iter().find(|(named, _)| *named == kind).map_or(self.others, |(_, wanted)| *wanted)
     }
 
     fn lanes(&self, wanted: u64) -> impl Iterator<Item = &Lane> {
@@ -290,8 +313,11 @@ impl Outbox {
     /// # Errors
     /// A sink has failed; the run is about to end with its error.
     pub(crate) async fn room(&self, wanted: u64) -> Result<Duration, SinkGone> {
-        // A journey that records in a loop must not starve its worker.
-        tokio::task::coop::consume_budget().await;
+        self.this_turn.set(self.this_turn.get() + 1);
+        if self.this_turn.get() > MOST_PER_TURN {
+            self.begin_turn();
+            tokio::task::yield_now().await;
+        }
         let mut waited = Duration::ZERO;
         // While one is waited for, others may send.
         while let Some(lane) = self.lanes(wanted).find(|lane| lane.is_full()) {

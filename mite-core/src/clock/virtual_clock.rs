@@ -60,10 +60,16 @@ pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// Waits until exactly `at`; at once when that is past. Who waits so comes before whoever waits for the same time by tokio's
-/// timers.
-pub(crate) async fn sleep_until(at: Instant) {
+/// What this thread's virtual clock says, in nanoseconds since it began; `None` where it has none.
+pub(crate) fn nanos() -> Option<u64> {
+    START.get().map(|start| (now() - start).as_nanos() as u64)
+}
+
+/// Waits until exactly `at`, in nanoseconds since the clock began; at once when that is past. Who waits so comes before whoever
+/// waits for the same time by tokio's timers.
+pub(crate) async fn sleep_until(at: u64) {
     let Some(start) = START.get() else { return };
+    let at = start + Duration::from_nanos(at);
     // The last tick before it.
     let nanos = at.saturating_duration_since(start).as_nanos().saturating_sub(1);
     let tick = start + Duration::from_millis((nanos / TICK.as_nanos()) as u64);

@@ -7,13 +7,13 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::FutureExt as _;
 use tokio::sync::Notify;
 
 use super::watch::Calling;
-use crate::clock::{self, WallClock, nanos_since};
+use crate::clock::{Moment, WallClock};
 use crate::extensions::Extensions;
 use crate::names::{KindId, NameCache, Names};
 use crate::report::GeneratorLimits;
@@ -52,7 +52,7 @@ pub(crate) struct Env {
     /// What the worker's setup has returned.
     pub(crate) fixtures: RefCell<Extensions>,
     /// When the run started; until then, when this worker was made.
-    origin: Cell<Instant>,
+    origin: Cell<Moment>,
     has_started: Cell<bool>,
     stopping: Vec<Cell<bool>>,
     /// Wakes slots of the closed model that wait for data when they may no longer be wanted.
@@ -80,7 +80,7 @@ impl Env {
             seconds: RefCell::new(WorkerSeconds::new(rows)),
             extensions: RefCell::default(),
             fixtures: RefCell::default(),
-            origin: Cell::new(clock::now()),
+            origin: Cell::new(Moment::now()),
             has_started: Cell::new(false),
             stopping: vec![Cell::new(false); rows],
             fewer_wanted: Notify::new(),
@@ -92,7 +92,7 @@ impl Env {
         })
     }
 
-    pub(crate) fn set_origin(&self, origin: Instant) {
+    pub(crate) fn set_origin(&self, origin: Moment) {
         self.origin.set(origin);
         self.has_started.set(true);
     }
@@ -102,19 +102,16 @@ impl Env {
         if self.has_started.get() { Duration::from_nanos(self.now()) } else { Duration::ZERO }
     }
 
-    /// The instant that is so many nanoseconds after the start of the run.
-    pub(crate) fn instant(&self, nanos: u64) -> Instant {
-        self.origin.get() + Duration::from_nanos(nanos)
-    }
-
-    /// Nanoseconds from the start of the run to `instant`.
-    pub(crate) fn nanos(&self, instant: Instant) -> u64 {
-        nanos_since(self.origin.get(), instant)
+    /// The moment that is so many nanoseconds after the start of the run.
+    #[inline]
+    pub(crate) fn moment(&self, nanos: u64) -> Moment {
+        self.origin.get().after(nanos)
     }
 
     /// Nanoseconds since the start of the run.
+    #[inline]
     pub(crate) fn now(&self) -> u64 {
-        self.nanos(clock::now())
+        Moment::now().since(self.origin.get())
     }
 
     /// The part of the run in which a start lies that is due so many nanoseconds after the run's.
@@ -132,7 +129,9 @@ impl Env {
 
     /// All figures, at the worker's end.
     pub(crate) fn take_figures(&self) -> Figures {
-        Figures { warm_up: self.warm_up.replace(Stats::new(0)), measured: self.measured.replace(Stats::new(0)) }
+        let mut measured = self.measured.replace(Stats::new(0));
+        measured.count_undelayed();
+        Figures { warm_up: self.warm_up.replace(Stats::new(0)), measured }
     }
 
     /// Counts a journey's start.
@@ -141,10 +140,10 @@ impl Env {
         self.seconds.borrow_mut().started(at, row);
     }
 
-    /// Counts a journey's end.
-    pub(crate) fn ended(&self, part: Part, row: u32, at: u64, outcome: Outcome, response: Duration, service: Duration) {
+    /// Counts a journey's end; times are in nanoseconds.
+    pub(crate) fn ended(&self, part: Part, row: u32, at: u64, outcome: Outcome, response: u64, service: u64) {
         self.stats(part).ended(row, outcome, response, service);
-        self.seconds.borrow_mut().ended(at, row, outcome, response.as_micros() as u64);
+        self.seconds.borrow_mut().ended(at, row, outcome, response / 1000);
     }
 
     /// A number that no other run of a journey in this process has: from 1, and each worker has its own.
@@ -165,6 +164,7 @@ impl Env {
         let call = self.calls.get() + 1;
         self.calls.set(call);
         self.calling.begin(row, call);
+        self.outbox.begin_turn();
         let _end = End(&self.calling);
         panics::watched(code)
     }
@@ -175,10 +175,11 @@ impl Env {
         poll_fn(move |cx| self.call(row, || future.as_mut().poll(cx))).await
     }
 
-    /// The number of a message type, and which sinks want it, as bits.
-    pub(crate) fn wanted(&self, kind: &str) -> (KindId, u64) {
-        let id = self.names.borrow_mut().kind(kind);
-        (id, self.outbox.wanted(id, kind))
+    /// The number of a message type, and which sinks want it, as bits; `None` where none does.
+    #[inline]
+    pub(crate) fn wanted(&self, kind: &str) -> Option<(KindId, u64)> {
+        let lanes = self.outbox.who_wants(kind).lanes;
+        (lanes != 0).then(|| (self.names.borrow_mut().kind(kind), lanes))
     }
 
     pub(crate) fn should_stop(&self, row: u32) -> bool {

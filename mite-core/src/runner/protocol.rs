@@ -1,8 +1,9 @@
 //! What the controller and its workers say to each other.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::clock::Moment;
 use crate::hooks::Hook;
 use crate::seconds::Second;
 use crate::stats::Figures;
@@ -16,8 +17,8 @@ pub(crate) struct RowId(pub(crate) u32);
 pub(crate) enum Command {
     /// Calls setup or teardown.
     Hook(Hook),
-    /// The run starts at this instant.
-    Go(Instant),
+    /// The run starts at this moment.
+    Go(Moment),
     /// A row that is asked second by second goes on.
     Extend(RowId, Unit, Segment),
     /// A row that is asked second by second has no more.

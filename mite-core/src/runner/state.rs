@@ -26,17 +26,21 @@ use crate::volume::{Segment, Unit};
 /// A row's journey and pool, as the scenario holds them: of any types.
 pub(crate) trait RowSpec: Send {
     /// A copy for one worker's thread.
-    fn for_worker(&self) -> Box<dyn WorkerRow + Send>;
+    fn for_worker(&self) -> Box<dyn RowCopy>;
     fn check(&self) -> Result;
     fn ends(&self) -> bool;
     fn left(&self) -> Option<u64>;
 }
 
+/// A row's journey and pool on their way to a worker's thread.
+pub(crate) trait RowCopy: Send {
+    fn into_rc(self: Box<Self>) -> Rc<dyn WorkerRow>;
+}
+
 /// A row's journey and pool on a worker's thread.
 pub(crate) trait WorkerRow {
-    fn into_rc(self: Box<Self>) -> Rc<dyn WorkerRow>;
-    /// Starts one run of the journey (open model).
-    fn spawn_start(self: Rc<Self>, worker: &Rc<WorkerState>, start: Start) -> AbortHandle;
+    /// Starts one run of the journey (open model): the new task, where no idle one has taken it.
+    fn start(self: Rc<Self>, worker: &Rc<WorkerState>, start: Start) -> Option<AbortHandle>;
     /// Starts a slot that runs the journey again and again until its row has fewer slots (closed model).
     fn spawn_slot(self: Rc<Self>, worker: &Rc<WorkerState>, slot: Slot) -> AbortHandle;
 }
@@ -51,6 +55,7 @@ pub(crate) struct Start {
     /// Nanoseconds since the start of the run at which it first could be started: later than `due` when it had to wait for
     /// room.
     pub(crate) room: u64,
+    /// The number of its task, where it gets one of its own.
     pub(crate) task: u32,
 }
 
@@ -79,7 +84,7 @@ pub(crate) struct WorkerPlan {
 
 /// One row as a worker gets it.
 pub(crate) struct WorkerRowPlan {
-    pub(crate) spec: Box<dyn WorkerRow + Send>,
+    pub(crate) spec: Box<dyn RowCopy>,
     /// What is known from the start, cut where the run is.
     pub(crate) schedule: Schedule,
     /// How often each slot of the closed model runs its journey.
@@ -102,7 +107,7 @@ struct Row {
     spec: Rc<dyn WorkerRow>,
     options: RowOptions,
     plan: RefCell<Plan>,
-    /// Tasks of the open model that are alive.
+    /// Journeys of the open model that run, or wait for data.
     alive: Cell<u64>,
     /// When a start last had to wait for room and got it.
     room_since: Cell<u64>,
@@ -146,13 +151,16 @@ pub(crate) struct WorkerState {
     env: Rc<Env>,
     pub(super) number: u32,
     rows: Vec<Row>,
+    /// Those of the open model wait for another start once they have carried out one.
     tasks: RefCell<Slab<AbortHandle>>,
-    /// Wakes the dispatcher when room was made that somebody waits for, or the last task has ended.
+    /// Journeys of the open model, and slots of the closed one, that are under way.
+    running: Cell<u64>,
+    /// Wakes the dispatcher when room was made that somebody waits for, or the last journey has ended.
     pub(super) wake: Notify,
     waiting_for_room: Cell<bool>,
     /// Starts of the open model whose journeys have not had their first turn: no more are made than can be.
     without_turn: Cell<usize>,
-    /// All rows have ended, and the last task is waited for.
+    /// All rows have ended, and the last journey is waited for.
     pub(super) waiting_for_end: Cell<bool>,
     max_running: u64,
     /// When a start last had to wait for room below `max_running` and got it.
@@ -280,39 +288,44 @@ impl WorkerState {
         self.without_turn.set(self.without_turn.get() - 1);
     }
 
-    pub(crate) fn task_ended(&self, id: RowId, task: u32) {
+    /// A journey of the open model has ended, or will not be started.
+    pub(crate) fn start_ended(&self, id: RowId) {
         let row = self.row(id);
         let before = row.alive.get();
         row.alive.set(before - 1);
         if before == row.options.max_running {
             row.room_since.set(self.env.now());
         }
-        self.forget(task);
+        self.made_room();
     }
 
     pub(crate) fn slot_ended(&self, slot: Slot) {
         let follow = self.row(slot.row).slots.borrow_mut().ended(slot.number);
-        self.forget(slot.task);
+        self.task_ended(slot.task);
+        self.made_room();
         if follow {
             self.wake.notify_one();
         }
     }
 
-    fn forget(&self, task: u32) {
-        let mut tasks = self.tasks.borrow_mut();
-        let before = tasks.len();
-        tasks.try_remove(task as usize);
-        if before as u64 == self.max_running {
+    pub(crate) fn task_ended(&self, task: u32) {
+        self.tasks.borrow_mut().try_remove(task as usize);
+    }
+
+    fn made_room(&self) {
+        let before = self.running.get();
+        self.running.set(before - 1);
+        if before == self.max_running {
             self.room_since.set(self.env.now());
         }
-        if self.waiting_for_room.get() || (self.waiting_for_end.get() && tasks.is_empty()) {
+        if self.waiting_for_room.get() || (self.waiting_for_end.get() && before == 1) {
             self.wake.notify_one();
         }
     }
 
     /// Whether no more journeys may be started, whatever their row.
     fn is_full(&self) -> bool {
-        self.tasks.borrow().len() as u64 >= self.max_running
+        self.running.get() >= self.max_running
     }
 }
 
@@ -348,6 +361,7 @@ impl WorkerState {
             number: plan.number,
             rows: rows.collect(),
             tasks: RefCell::default(),
+            running: Cell::new(0),
             wake: Notify::new(),
             waiting_for_room: Cell::new(false),
             without_turn: Cell::new(0),
@@ -422,10 +436,12 @@ impl WorkerState {
             let room = due.max(row.room_since.get()).max(self.room_since.get());
             let start = Start { row: row.id, index, due, room, task: self.next_task() };
             row.alive.set(row.alive.get() + 1);
+            self.running.set(self.running.get() + 1);
             self.without_turn.set(self.without_turn.get() + 1);
             look.started = true;
-            let task = Rc::clone(&row.spec).spawn_start(self, start);
-            self.tasks.borrow_mut().insert(task);
+            if let Some(task) = Rc::clone(&row.spec).start(self, start) {
+                self.tasks.borrow_mut().insert(task);
+            }
         };
         if full {
             self.waiting_for_room.set(true);
@@ -485,6 +501,7 @@ impl WorkerState {
             let Some(number) = row.slots.borrow_mut().next() else { break };
             let slot = Slot { row: row.id, number, task: self.next_task() };
             row.slots.borrow_mut().started(number, slot.task);
+            self.running.set(self.running.get() + 1);
             let task = Rc::clone(&row.spec).spawn_slot(self, slot);
             self.tasks.borrow_mut().insert(task);
         }
@@ -547,7 +564,7 @@ impl WorkerState {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.tasks.borrow().is_empty()
+        self.running.get() == 0
     }
 
     pub(super) fn extend(&self, id: RowId, unit: Unit, segment: Segment) {

@@ -9,7 +9,8 @@ use elsewhere::Timer as System;
 use linux::Timer as System;
 
 use std::io;
-use std::time::Instant;
+
+use crate::clock::Moment;
 
 /// The timer of one worker.
 #[derive(Debug)]
@@ -30,12 +31,12 @@ impl Timer {
     }
 
     /// Waits until `at`; at once when that is past. Can be dropped and called again at any time.
-    pub(crate) async fn sleep_until(&self, at: Instant) -> io::Result<()> {
+    pub(crate) async fn sleep_until(&self, at: Moment) -> io::Result<()> {
         match self {
             Self::System(timer) => timer.sleep_until(at).await,
             #[cfg(feature = "testing")]
             Self::Virtual => {
-                crate::clock::virtual_clock::sleep_until(at).await;
+                crate::clock::virtual_clock::sleep_until(at.nanos()).await;
                 Ok(())
             }
         }
@@ -47,16 +48,18 @@ mod linux {
     use std::cell::Cell;
     use std::io;
     use std::os::fd::OwnedFd;
-    use std::time::Instant;
+    use std::time::Duration;
 
     use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
     use tokio::io::unix::AsyncFd;
+
+    use crate::clock::Moment;
 
     #[derive(Debug)]
     pub(crate) struct Timer {
         fd: AsyncFd<OwnedFd>,
         /// What it was last set to: it is not set again to the same, which would cost a call of the system at each wake.
-        set_to: Cell<Option<Instant>>,
+        set_to: Cell<Option<Moment>>,
     }
 
     impl Timer {
@@ -72,17 +75,18 @@ mod linux {
             Ok(Self { fd, set_to: Cell::new(None) })
         }
 
-        pub(crate) async fn sleep_until(&self, at: Instant) -> io::Result<()> {
+        pub(crate) async fn sleep_until(&self, at: Moment) -> io::Result<()> {
             loop {
-                let left = at.saturating_duration_since(Instant::now());
-                if left.is_zero() {
+                if at <= Moment::now() {
                     return Ok(());
                 }
                 if self.set_to.replace(Some(at)) != Some(at) {
-                    let value = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+                    // A moment is what the timer's own clock says.
+                    let time = Duration::from_nanos(at.nanos());
+                    let value = Timespec { tv_sec: time.as_secs().cast_signed(), tv_nsec: time.subsec_nanos().into() };
                     let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value: value };
                     // Setting it also takes back an expiry that nobody has read.
-                    rustix::time::timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &once)?;
+                    rustix::time::timerfd_settime(&self.fd, TimerfdTimerFlags::ABSTIME, &once)?;
                 }
                 self.fd.readable().await?.clear_ready();
                 self.set_to.set(None);
@@ -94,7 +98,9 @@ mod linux {
 #[cfg(not(target_os = "linux"))]
 mod elsewhere {
     use std::io;
-    use std::time::Instant;
+    use std::time::Duration;
+
+    use crate::clock::Moment;
 
     #[derive(Debug)]
     pub(crate) struct Timer;
@@ -104,8 +110,8 @@ mod elsewhere {
             Ok(Self)
         }
 
-        pub(crate) async fn sleep_until(&self, at: Instant) -> io::Result<()> {
-            tokio::time::sleep_until(at.into()).await;
+        pub(crate) async fn sleep_until(&self, at: Moment) -> io::Result<()> {
+            tokio::time::sleep(Duration::from_nanos(at.since(Moment::now()))).await;
             Ok(())
         }
     }

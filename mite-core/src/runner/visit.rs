@@ -2,7 +2,7 @@
 //! counted once.
 
 use std::any::{Any, TypeId};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::panic::AssertUnwindSafe;
@@ -14,9 +14,10 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use tokio::task::AbortHandle;
 
+use super::carrier::Carrier;
 use super::env::Env;
 use super::protocol::RowId;
-use super::state::{RowSpec, Slot, Start, WorkerRow, WorkerState};
+use super::state::{RowCopy, RowSpec, Slot, Start, WorkerRow, WorkerState};
 use crate::context::{Transaction, VisitIds};
 use crate::datapool::{Checkout, DataPool};
 use crate::journey::Journey;
@@ -43,7 +44,7 @@ where
     P: DataPool<Item = Args>,
     Args: 'static,
 {
-    fn for_worker(&self) -> Box<dyn WorkerRow + Send> {
+    fn for_worker(&self) -> Box<dyn RowCopy> {
         Box::new(Self { journey: self.journey.clone(), pool: Arc::clone(&self.pool), args: PhantomData })
     }
 
@@ -60,39 +61,64 @@ where
     }
 }
 
-impl<J, P, Args> WorkerRow for TypedRow<J, P, Args>
+impl<J, P, Args> RowCopy for TypedRow<J, P, Args>
 where
     J: Journey<Args>,
     P: DataPool<Item = Args>,
     Args: 'static,
 {
     fn into_rc(self: Box<Self>) -> Rc<dyn WorkerRow> {
-        Rc::new(*self)
+        Rc::new(OnWorker { row: *self, idle: RefCell::default() })
     }
+}
 
-    fn spawn_start(self: Rc<Self>, worker: &Rc<WorkerState>, start: Start) -> AbortHandle {
+/// A row on its worker's thread, with the tasks of the open model that wait for another start.
+struct OnWorker<J, P, Args> {
+    row: TypedRow<J, P, Args>,
+    idle: RefCell<Vec<Rc<Carrier<Made>>>>,
+}
+
+/// How many tasks of a row wait for another start at the most; the memory of others is given back. To have one woken takes half as
+/// many instructions as to make one.
+const MOST_IDLE: usize = 256;
+
+/// A start that is made, with its [`Start`]'s times.
+struct Made {
+    account: Account,
+    due: u64,
+    room: u64,
+}
+
+impl<J, P, Args> WorkerRow for OnWorker<J, P, Args>
+where
+    J: Journey<Args>,
+    P: DataPool<Item = Args>,
+    Args: 'static,
+{
+    fn start(self: Rc<Self>, worker: &Rc<WorkerState>, start: Start) -> Option<AbortHandle> {
+        let Start { due, room, task, .. } = start;
         // Made here and not in the task: one that is cancelled before its first poll is accounted for too.
-        let account = Account::of_start(worker, &start);
+        let start = Made { account: Account::of_start(worker, &start), due, room };
+        if let Some(idle) = self.idle.borrow_mut().pop() {
+            idle.hand(start);
+            return None;
+        }
+        let carrier = Carrier::with(start);
+        let guard = TaskGuard { worker: Rc::clone(worker), task };
         let task = async move {
-            account.has_turn();
-            let polled = account.env().now();
-            let item = match self.checkout(&account).await {
-                Ok(item) => item,
-                Err(NoItem::NoneFree | NoItem::Failed) => return account.starved(),
-                Err(NoItem::Exhausted) => return account.exhausted(),
-            };
-            let started = Self::item_at(&account, polled);
-            account.started(
-                started,
-                StartDelay {
-                    generator_lag: nanos(polled.saturating_sub(start.room)),
-                    queue_wait: nanos(start.room.saturating_sub(start.due)),
-                    data_wait: nanos(started.saturating_sub(polled)),
-                },
-            );
-            self.visit(item, start.due, started).await;
+            let _guard = guard;
+            loop {
+                let start = carrier.next().await;
+                self.row.carry_out(&start).await;
+                drop(start);
+                let mut idle = self.idle.borrow_mut();
+                if idle.len() >= MOST_IDLE {
+                    break;
+                }
+                idle.push(Rc::clone(&carrier));
+            }
         };
-        tokio::task::spawn_local(task).abort_handle()
+        Some(tokio::task::spawn_local(task).abort_handle())
     }
 
     fn spawn_slot(self: Rc<Self>, worker: &Rc<WorkerState>, slot: Slot) -> AbortHandle {
@@ -105,13 +131,11 @@ where
                 tokio::task::coop::consume_budget().await;
                 let free = guard.worker.env().now();
                 let account = Account::of_slot(&guard, free);
-                let Some(item) = self.item_for_slot(&account).await else { continue };
-                let started = Self::item_at(&account, free);
-                account.started(
-                    started,
-                    StartDelay { data_wait: nanos(started.saturating_sub(free)), ..StartDelay::default() },
-                );
-                self.visit(item, free, started).await;
+                let Some(item) = self.row.item_for_slot(&account).await else { continue };
+                let started = TypedRow::<J, P, Args>::item_at(&account, free);
+                let data_wait = started.saturating_sub(free);
+                account.started(started, StartDelay { data_wait, ..StartDelay::default() });
+                self.row.visit(item, free, started).await;
             }
         };
         tokio::task::spawn_local(task).abort_handle()
@@ -127,6 +151,25 @@ where
     P: DataPool<Item = Args>,
     Args: 'static,
 {
+    /// Carries out a start of the open model.
+    async fn carry_out(&self, Made { account, due, room }: &Made) {
+        account.has_turn();
+        let polled = account.env().now();
+        let item = match self.checkout(account).await {
+            Ok(item) => item,
+            Err(NoItem::NoneFree | NoItem::Failed) => return account.starved(),
+            Err(NoItem::Exhausted) => return account.exhausted(),
+        };
+        let started = Self::item_at(account, polled);
+        let delay = StartDelay {
+            generator_lag: polled.saturating_sub(*room),
+            queue_wait: room.saturating_sub(*due),
+            data_wait: started.saturating_sub(polled),
+        };
+        account.started(started, delay);
+        self.visit(item, *due, started).await;
+    }
+
     /// The item for a start of a slot, which waits until there is one; or `None`, when there is none for this start and what
     /// became of it is accounted for.
     async fn item_for_slot<'a>(&'a self, account: &'a Account) -> Option<Item<'a, P, Args>> {
@@ -176,7 +219,9 @@ where
 
     /// Asks the pool; what it fails with, or panics with, is reported.
     async fn checkout<'a>(&'a self, account: &'a Account) -> std::result::Result<Item<'a, P, Args>, NoItem> {
-        let answer = account.watched(async || self.pool.checkout(&account.env().shared.config).await).await;
+        let checkout = async || self.pool.checkout(&account.env().shared.config).await;
+        // Without data there is nothing that could panic or take its time.
+        let answer = if has_data::<P>() { account.watched(checkout).await } else { Ok(checkout().await) };
         match answer {
             Ok(Ok(Checkout::Item { id, item: args })) => {
                 Ok(Item { lease: Lease { pool: &self.pool, id, account }, args })
@@ -194,24 +239,19 @@ where
         }
     }
 
-    /// Whether its pool is one that has items.
-    fn has_data() -> bool {
-        TypeId::of::<P>() != TypeId::of::<NoData>()
-    }
-
     /// When a start has its item, which it asked for at `since`, in nanoseconds since the start of the run.
     fn item_at(account: &Account, since: u64) -> u64 {
         // Each reading of the clock costs a start as much as counting it does.
-        if Self::has_data() { account.env().now() } else { since }
+        if has_data::<P>() { account.env().now() } else { since }
     }
 
     /// Calls the journey and accounts for what becomes of it. It was due, and has been started, so many nanoseconds after the
     /// start of the run.
     fn visit<'a>(&'a self, item: Item<'a, P, Args>, due: u64, started: u64) -> impl Future<Output = ()> + 'a {
         let Item { lease, args } = item;
-        let mut ctx = OwnContext(context(lease.account, Self::has_data().then_some(lease.id)));
+        let mut ctx = OwnContext(context(lease.account, has_data::<P>().then_some(lease.id)));
         async move {
-            let mut root = Transaction::root(&mut ctx.0, lease.account.env().instant(started));
+            let mut root = Transaction::root(&mut ctx.0, lease.account.env().moment(started));
             let called = {
                 let journey = async { self.journey.call(root.context(), args).await };
                 let mut journey = pin!(AssertUnwindSafe(journey).catch_unwind());
@@ -224,7 +264,7 @@ where
             let account = lease.account;
             let ended = account.env().now();
             let outcome = match called {
-                Some(Ok(result)) => match root.end_at(account.env().instant(ended), result) {
+                Some(Ok(result)) => match root.end_at(account.env().moment(ended), result) {
                     Ok(()) => Outcome::Completed,
                     Err(_) => Outcome::Failed,
                 },
@@ -245,8 +285,7 @@ where
             let paused = ctx.0.paused();
             drop(ctx);
             drop(lease);
-            let [response, service] =
-                [due, started].map(|since| nanos(ended.saturating_sub(since)).saturating_sub(paused));
+            let [response, service] = [due, started].map(|since| ended.saturating_sub(since).saturating_sub(paused));
             account.ended(ended, outcome, response, service);
         }
     }
@@ -273,8 +312,9 @@ fn report_pool_panic(account: &Account, payload: &(dyn Any + Send)) {
     scope.report_panic(&panics::text(payload), panics::take_last().as_ref());
 }
 
-fn nanos(nanos: u64) -> Duration {
-    Duration::from_nanos(nanos)
+/// Whether the pool is one that has items.
+fn has_data<P: DataPool>() -> bool {
+    TypeId::of::<P>() != TypeId::of::<NoData>()
 }
 
 /// An item of the pool, and the arguments that it is.
@@ -299,6 +339,9 @@ struct Lease<'a, P: DataPool> {
 
 impl<P: DataPool> Drop for Lease<'_, P> {
     fn drop(&mut self) {
+        if !has_data::<P>() {
+            return;
+        }
         // A panic in a user's pool while another unwinds would abort the process.
         let checkin = AssertUnwindSafe(|| self.account.call(|| self.pool.checkin(self.id)));
         if let Err(payload) = std::panic::catch_unwind(checkin) {
@@ -313,6 +356,18 @@ struct OwnContext(Context);
 impl Drop for OwnContext {
     fn drop(&mut self) {
         self.0.visit().close();
+    }
+}
+
+/// A task of the open model.
+struct TaskGuard {
+    worker: Rc<WorkerState>,
+    task: u32,
+}
+
+impl Drop for TaskGuard {
+    fn drop(&mut self) {
+        self.worker.task_ended(self.task);
     }
 }
 
@@ -334,9 +389,9 @@ struct Account {
     index: u64,
     row: u32,
     part: Part,
-    /// The task that carries it out, and in the closed model the slot that this is.
-    task: u32,
+    /// In the closed model the slot that this is, and its task.
     slot: u32,
+    task: u32,
     stands: Cell<Stands>,
 }
 
@@ -346,7 +401,7 @@ const NO_SLOT: u32 = u32::MAX;
 /// How a start stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stands {
-    /// It has a task of its own that was not polled yet.
+    /// Its task was not polled yet.
     Spawned,
     /// It waits for data.
     Planned,
@@ -358,9 +413,9 @@ enum Stands {
 
 impl Account {
     fn of_start(worker: &Rc<WorkerState>, start: &Start) -> Self {
-        let Start { row, index, task, due, .. } = *start;
+        let Start { row, index, due, .. } = *start;
         let (part, stands) = (worker.env().part(due), Cell::new(Stands::Spawned));
-        Self { worker: Rc::clone(worker), index, row: row.0, part, task, slot: NO_SLOT, stands }
+        Self { worker: Rc::clone(worker), index, row: row.0, part, slot: NO_SLOT, task: 0, stands }
     }
 
     /// The slot was free so many nanoseconds after the start of the run.
@@ -429,13 +484,13 @@ impl Account {
         self.env().started(self.part, self.row, at, delay);
     }
 
-    fn ended(&self, at: u64, outcome: Outcome, response: Duration, service: Duration) {
+    fn ended(&self, at: u64, outcome: Outcome, response: u64, service: u64) {
         self.stands.set(Stands::Settled);
         self.env().ended(self.part, self.row, at, outcome, response, service);
     }
 
     fn cancelled(&self) {
-        self.ended(self.env().now(), Outcome::Cancelled, Duration::ZERO, Duration::ZERO);
+        self.ended(self.env().now(), Outcome::Cancelled, 0, 0);
         if self.is_cut() {
             self.count(|row| row.ramped_down += 1);
         }
@@ -460,7 +515,7 @@ impl Drop for Account {
             Stands::Settled => {}
         }
         if self.slot == NO_SLOT {
-            self.worker.task_ended(self.row(), self.task);
+            self.worker.start_ended(self.row());
         }
     }
 }

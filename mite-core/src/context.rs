@@ -61,6 +61,7 @@ pub(crate) struct Visit {
     transactions: Cell<u32>,
     forks: Cell<u32>,
     extensions: Cell<Extensions>,
+    has_ended: Cell<bool>,
     /// The innermost transaction that a panic or a timeout cut off; boxed, since it is rare and there are many visits.
     cut_off: Cell<Option<Box<(PathId, u32)>>>,
 }
@@ -83,6 +84,7 @@ impl Context {
             transactions: Cell::new(0),
             forks: Cell::new(0),
             extensions: Cell::default(),
+            has_ended: Cell::new(false),
             cut_off: Cell::new(None),
         };
         let scope = Scope { visit: Rc::new(visit), path, transaction_id: 0 };
@@ -381,6 +383,7 @@ impl Visit {
 
     /// Drops what extensions attached, sessions first of all.
     pub(crate) fn close(&self) {
+        self.has_ended.set(true);
         // Taken out first: dropping a session may look for another extension.
         let extensions = self.extensions.take();
         drop(extensions);
@@ -396,6 +399,12 @@ impl Scope {
     /// The configuration of the run.
     pub fn config(&self) -> &Config {
         &self.visit.env.shared.config
+    }
+
+    /// Whether the run of the journey that this belongs to is over: what outlives it should do nothing more in its name.
+    #[inline]
+    pub fn has_ended(&self) -> bool {
+        self.visit.has_ended.get()
     }
 
     /// Whether any sink wants messages of this type: if none does, there is no need to build one.

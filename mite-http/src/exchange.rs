@@ -126,7 +126,8 @@ impl Coming {
 
     /// The response that `head` begins, whose whole `body` has just come.
     pub(crate) fn reply(self, head: Head, body: Bytes, account: &Account, timings: &mut Timings) -> Reply {
-        let (sizes, trailers) = self.finish(account, timings);
+        let now = self.connection.read_at_once().unwrap_or_else(Instant::now);
+        let (sizes, trailers) = self.finish(now, account, timings);
         Reply { head, body, sizes, trailers }
     }
 
@@ -135,9 +136,13 @@ impl Coming {
         Sizes { sent: account.sent(), received: self.body.received(), decoded: self.body.decoded() }
     }
 
-    /// Gives the connection back, now that the body has ended, and tells what there was.
-    pub(crate) fn finish(mut self, account: &Account, timings: &mut Timings) -> (Sizes, Option<Box<HeaderMap>>) {
-        let now = Instant::now();
+    /// Gives the connection back, the body having ended `now`, and tells what there was.
+    pub(crate) fn finish(
+        mut self,
+        now: Instant,
+        account: &Account,
+        timings: &mut Timings,
+    ) -> (Sizes, Option<Box<HeaderMap>>) {
         timings.ended(now);
         let sizes = self.sizes(account);
         let trailers = self.body.take_trailers();

@@ -72,32 +72,17 @@ pub trait HttpContext {
 
 impl HttpContext for Context {
     fn http(&self) -> Http {
-        let attachment = self.extension::<Attachment>().unwrap_or_else(|| {
+        let session = self.extension().unwrap_or_else(|| {
             let (settings, client) = self.worker_extension(Clients::default).plain();
-            let attachment = Attachment::new(Session::new(settings, client));
-            self.set_extension(Some(Rc::clone(&attachment)));
-            attachment
+            let session = Rc::new(Session::new(settings, client));
+            self.set_extension(Some(Rc::clone(&session)));
+            session
         });
-        Http { session: Rc::clone(&attachment.0), scope: self.scope() }
+        Http { session, scope: self.scope() }
     }
 
     fn http_session(&mut self, settings: Settings) -> Attached<'_> {
         attach(self, settings)
-    }
-}
-
-/// What the visit holds: the session, closed when the visit lets go of it, whoever else still has a handle.
-struct Attachment(Rc<Session>);
-
-impl Attachment {
-    fn new(session: Session) -> Rc<Self> {
-        Rc::new(Self(Rc::new(session)))
-    }
-}
-
-impl Drop for Attachment {
-    fn drop(&mut self) {
-        self.0.close();
     }
 }
 
@@ -116,24 +101,25 @@ enum Place {
     /// That of whoever attached it before, who ends it too.
     Shared,
     /// The guard's own, in the place of another, if there was one.
-    Own { before: Option<Rc<Attachment>> },
+    Own { before: Option<Rc<Session>> },
 }
 
 /// See [`HttpContext::http_session`].
 pub(crate) fn attach(ctx: &mut Context, settings: Settings) -> Attached<'_> {
-    if ctx.extension::<Attachment>().is_some_and(|attached| attached.0.serves(&settings)) {
+    if ctx.extension::<Session>().is_some_and(|attached| attached.serves(&settings)) {
         return Attached { ctx, place: Place::Shared };
     }
     let client = ctx.worker_extension(Clients::default).client(settings.network(), settings.policy);
-    let attachment = Attachment::new(Session::new(settings, client));
-    let before = ctx.set_extension(Some(attachment));
+    let before = ctx.set_extension(Some(Rc::new(Session::new(settings, client))));
     Attached { ctx, place: Place::Own { before } }
 }
 
 impl Drop for Attached<'_> {
     fn drop(&mut self) {
-        if let Place::Own { before } = &mut self.place {
-            self.ctx.set_extension(before.take());
+        if let Place::Own { before } = &mut self.place
+            && let Some(own) = self.ctx.set_extension(before.take())
+        {
+            own.close();
         }
     }
 }

@@ -122,7 +122,10 @@ impl Request {
     pub fn send(self) -> impl Future<Output = Result<Response, HttpError>> {
         // Not an `async` function, which would hold the request twice.
         let Self { session, scope, draft } = self;
-        async move { session.perform(draft?, |ended| metrics::report(&scope, session.settings(), ended)).await }
+        async move {
+            session.end_with(&scope);
+            session.perform(draft?, |ended| metrics::report(&scope, session.settings(), ended)).await
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
     time::Instant,
 };
 
+use mite_core::Scope;
 use url::Url;
 
 use crate::{
@@ -61,6 +62,13 @@ impl Session {
     /// Ends the session: handles that are still about send nothing more.
     pub(crate) fn close(&self) {
         self.closed.set(true);
+    }
+
+    /// Ends it if the run of the journey is over that `scope` belongs to: handles may outlive that, and a session must not.
+    pub(crate) fn end_with(&self, scope: &Scope) {
+        if scope.has_ended() {
+            self.close();
+        }
     }
 
     /// Whether `settings` ask for nothing that this session could not give.

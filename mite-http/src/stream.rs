@@ -183,7 +183,7 @@ impl ResponseStream {
     /// Takes what was read for all that there is.
     fn ended(&mut self) {
         if let Some(coming) = self.coming.take() {
-            (self.sizes, self.trailers) = coming.body.finish(&self.account, &mut self.timings);
+            (self.sizes, self.trailers) = coming.body.finish(Instant::now(), &self.account, &mut self.timings);
             self.count();
         }
     }

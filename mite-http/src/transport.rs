@@ -277,6 +277,11 @@ impl Connection {
         self.marks().first_byte()
     }
 
+    /// When the response was read, if that was at once.
+    pub(crate) fn read_at_once(&self) -> Option<Instant> {
+        self.marks().read_at_once()
+    }
+
     pub(crate) fn remote(&self) -> Option<SocketAddr> {
         self.remote
     }

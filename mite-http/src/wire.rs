@@ -39,6 +39,8 @@ pub(crate) struct Marks {
     pausing: Cell<bool>,
     sent: Cell<Option<Instant>>,
     first_byte: Cell<Option<Instant>>,
+    /// Whether more of the response came after its first byte.
+    has_more: Cell<bool>,
     reads: Cell<u64>,
 }
 
@@ -67,6 +69,7 @@ impl Marks {
     pub(crate) fn reset(&self) {
         self.sent.set(None);
         self.first_byte.set(None);
+        self.has_more.set(false);
     }
 
     /// When the last byte of the request was written, if any was.
@@ -77,6 +80,11 @@ impl Marks {
     /// When the first byte of the response was read, if any was.
     pub(crate) fn first_byte(&self) -> Option<Instant> {
         self.first_byte.get()
+    }
+
+    /// When all that has been read of the response was read, if that was at once: the clock need not be read again for it.
+    pub(crate) fn read_at_once(&self) -> Option<Instant> {
+        self.first_byte.get().filter(|_| !self.has_more.get())
     }
 
     /// Some of the request has been written.
@@ -91,6 +99,7 @@ impl Marks {
         if self.first_byte.get().is_none() {
             self.first_byte.set(Some(at));
         }
+        self.has_more.set(true);
         // Before the end of the request, perhaps.
         if self.sent.get().is_none() {
             self.sent.set(Some(at));
@@ -351,8 +360,9 @@ impl AsyncRead for Wire {
         }
         if read > 0 {
             self.marks.reads.set(self.marks.reads.get() + 1);
-            if self.marks.first_byte.get().is_none() {
-                self.marks.first_byte.set(Some(Instant::now()));
+            match self.marks.first_byte.get() {
+                None => self.marks.first_byte.set(Some(Instant::now())),
+                Some(_) => self.marks.has_more.set(true),
             }
         }
         polled

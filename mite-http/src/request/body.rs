@@ -77,6 +77,7 @@ impl Request {
     /// ```
     pub async fn stream(self) -> Result<ResponseStream, HttpError> {
         let Self { session, scope, draft } = self;
+        session.end_with(&scope);
         let opened = session.begin(draft?, |ended| metrics::report(&scope, session.settings(), ended)).await?;
         Ok(ResponseStream::new(session, scope, opened))
     }

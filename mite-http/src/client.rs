@@ -2,7 +2,6 @@
 //! It is separate from the session because it knows nothing of journeys: a request goes in, a reply or a fault comes out.
 
 use std::{
-    net::SocketAddr,
     pin::{Pin, pin},
     rc::Rc,
     time::{Duration, Instant},
@@ -86,7 +85,7 @@ impl Client {
         &self.worker.sites
     }
 
-    /// Sends `request` to its server and reads the whole response; `account` is that of its body.
+    /// Sends `request` to its server and reads the whole response into `reply`; `account` is that of its body.
     ///
     /// If this is dropped before its end, its connection is closed.
     // Not an `async` function, which holds all that it is given twice: the future of each request would be too large for what
@@ -98,16 +97,15 @@ impl Client {
         account: &'a Account,
         limits: &'a Limits,
         wish: &'a Wish,
-        timings: &'a mut Timings,
-    ) -> impl Future<Output = Result<(Reply, Option<SocketAddr>), Fault>> {
+        reply: &'a mut Reply,
+    ) -> impl Future<Output = Result<(), Fault>> {
         async move {
-            self.prepare(request, timings).await?;
-            let start = timings.start();
+            self.prepare(request, &mut reply.timings).await?;
+            let start = reply.timings.start();
             let outcome = {
                 let whole = pin!(async {
-                    let exchange = self.open(request, payload, limits, timings).await?;
-                    let remote = exchange.remote();
-                    Ok((exchange.read_whole(wish, account, timings).await?, remote))
+                    let exchange = self.open(request, payload, limits, &mut reply.timings).await?;
+                    exchange.read_whole(wish, account, reply).await
                 });
                 match limits.since {
                     None => self.worker.deadlines.within(limits.request, start, whole).await,
@@ -116,7 +114,7 @@ impl Client {
             };
             let outcome = outcome.unwrap_or_else(|| Err(limits.elapsed()));
             if outcome.is_err() {
-                timings.ended(Instant::now());
+                reply.timings.ended(Instant::now());
             }
             outcome
         }

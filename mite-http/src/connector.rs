@@ -265,7 +265,7 @@ impl Connector {
                     attempt.timings.resolved(first_lookup);
                 }
                 attempt.phase.set(Phase::Connect);
-                let found = found.map_err(|fault| match fault.class {
+                let found = found.map_err(|fault| match fault.class() {
                     Class::Connect => fault.saying(format!("failed to connect to {peer}: its name was not resolved")),
                     _ => fault,
                 })?;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::{
     error::{Fault, HttpError},
-    exchange::{Reply, Sizes},
+    exchange::Sizes,
     head::Head,
     payload::Account,
     response::Response,
@@ -36,20 +36,18 @@ pub(crate) struct Answered<'a> {
 impl Ended<'_> {
     /// The end of a request whose response was read whole, or that failed: it is told, and what the journey gets is answered.
     pub(crate) fn conclude(
-        sent: Sent,
-        timings: Timings,
+        mut response: Response,
         account: &Account,
-        outcome: Result<(Reply, Option<SocketAddr>), Fault>,
+        outcome: Result<(), Fault>,
         ended: &mut impl FnMut(&Ended<'_>),
     ) -> Result<Response, HttpError> {
-        match outcome {
-            Ok((reply, remote)) => {
-                let response = Response::new(sent, reply, remote, timings);
-                ended(&Ended { sent: response.sent(), timings: &timings, outcome: Ok(Answered::from(&response)) });
-                Ok(response)
-            }
-            Err(fault) => Err(Ended::failed(&sent, &timings, account.cause(fault), ended)),
+        if let Err(fault) = outcome {
+            let (sent, reply) = response.halves();
+            return Err(Ended::failed(sent, &reply.timings, account.cause(fault), ended));
         }
+        let outcome = Ok(Answered::from(&response));
+        ended(&Ended { sent: response.sent(), timings: response.timings(), outcome });
+        Ok(response)
     }
 
     /// The end of a request that failed: it is told, and the journey's error is answered.

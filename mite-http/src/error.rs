@@ -44,26 +44,35 @@ impl Class {
 }
 
 /// A failure seen from below: what went wrong, not yet of which request.
+///
+/// Boxed, because it is the rare half of nearly each result, which is moved with every request.
 #[derive(Debug)]
-pub(crate) struct Fault {
-    pub(crate) class: Class,
+pub(crate) struct Fault(Box<Failed>);
+
+#[derive(Debug)]
+struct Failed {
+    class: Class,
     what: Cow<'static, str>,
     source: Option<Source>,
 }
 
 impl Fault {
     pub(crate) fn new(class: Class, what: impl Into<Cow<'static, str>>) -> Self {
-        Self { class, what: what.into(), source: None }
+        Self(Box::new(Failed { class, what: what.into(), source: None }))
+    }
+
+    pub(crate) fn class(&self) -> Class {
+        self.0.class
     }
 
     pub(crate) fn because(mut self, source: impl Into<Source>) -> Self {
-        self.source = Some(source.into());
+        self.0.source = Some(source.into());
         self
     }
 
     /// The same failure in better words.
     pub(crate) fn saying(mut self, what: impl Into<Cow<'static, str>>) -> Self {
-        self.what = what.into();
+        self.0.what = what.into();
         self
     }
 
@@ -134,7 +143,7 @@ impl HttpError {
     /// - `decode`: the body is not what was asked for, from [`json`](crate::Response::json) and
     ///   [`text`](crate::Response::text); or it is not in the coding that its `Content-Encoding` names.
     pub fn class(&self) -> &'static str {
-        self.inner.fault.class.as_str()
+        self.inner.fault.class().as_str()
     }
 
     /// The URL of the request, without credentials, if the error has one: after a redirect, where that led.
@@ -149,12 +158,12 @@ impl HttpError {
 
     /// Whether a timeout ran out.
     pub fn is_timeout(&self) -> bool {
-        self.inner.fault.class == Class::Timeout
+        self.inner.fault.class() == Class::Timeout
     }
 
     /// Whether no connection could be made.
     pub fn is_connect(&self) -> bool {
-        self.inner.fault.class == Class::Connect
+        self.inner.fault.class() == Class::Connect
     }
 
     /// The same error, told under the name of its request.
@@ -165,7 +174,7 @@ impl HttpError {
 
     /// What went wrong and why, without the request.
     pub(crate) fn what(&self) -> String {
-        let mut text = self.inner.fault.what.clone().into_owned();
+        let mut text = self.inner.fault.0.what.clone().into_owned();
         let mut cause = self.source();
         while let Some(error) = cause {
             text.push_str(": ");
@@ -192,7 +201,7 @@ impl fmt::Display for HttpError {
                 Some(Name { text, .. }) => write!(f, "{method} {origin} {text}: ")?,
             }
         }
-        f.write_str(&self.inner.fault.what)
+        f.write_str(&self.inner.fault.0.what)
     }
 }
 
@@ -201,14 +210,14 @@ impl fmt::Debug for HttpError {
         f.debug_struct("HttpError")
             .field("class", &self.class())
             .field("text", &self.to_string())
-            .field("source", &self.inner.fault.source)
+            .field("source", &self.inner.fault.0.source)
             .finish()
     }
 }
 
 impl Error for HttpError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.inner.fault.source.as_deref().map(|source| source as _)
+        self.inner.fault.0.source.as_deref().map(|source| source as _)
     }
 }
 

@@ -47,13 +47,30 @@ pub struct Sizes {
     pub decoded: u64,
 }
 
-/// A whole response.
-#[derive(Debug)]
+/// What has come of a response until now, and when; at last all of it. It is filled where it will stay.
+#[derive(Debug, Clone)]
 pub(crate) struct Reply {
     pub(crate) head: Head,
     pub(crate) body: Bytes,
     pub(crate) sizes: Sizes,
     pub(crate) trailers: Option<Box<HeaderMap>>,
+    /// Who answered.
+    pub(crate) remote: Option<SocketAddr>,
+    pub(crate) timings: Timings,
+}
+
+impl Reply {
+    /// Nothing has come.
+    pub(crate) fn awaited(timings: Timings) -> Self {
+        Self {
+            head: Head::default(),
+            body: Bytes::new(),
+            sizes: Sizes::default(),
+            trailers: None,
+            remote: None,
+            timings,
+        }
+    }
 }
 
 /// A response of which the head has come.
@@ -90,12 +107,15 @@ impl Exchange {
         mut self: Box<Self>,
         wish: &Wish,
         account: &Account,
-        timings: &mut Timings,
-    ) -> Result<Reply, Fault> {
+        reply: &mut Reply,
+    ) -> Result<(), Fault> {
         self.begin(wish.decode, account);
-        let body = self.coming.gather(wish).await?;
+        reply.body = self.coming.gather(wish).await?;
+        reply.remote = self.remote();
         let Self { head, coming } = *self;
-        Ok(coming.reply(head, body, account, timings))
+        reply.head = head;
+        coming.complete(account, reply);
+        Ok(())
     }
 
     /// The head by itself, and what reads the body.
@@ -124,11 +144,10 @@ impl Coming {
         self.body.gather(&mut self.connection, wish).await
     }
 
-    /// The response that `head` begins, whose whole `body` has just come.
-    pub(crate) fn reply(self, head: Head, body: Bytes, account: &Account, timings: &mut Timings) -> Reply {
+    /// Completes a reply whose body has just come.
+    pub(crate) fn complete(self, account: &Account, reply: &mut Reply) {
         let now = self.connection.read_at_once().unwrap_or_else(Instant::now);
-        let (sizes, trailers) = self.finish(now, account, timings);
-        Reply { head, body, sizes, trailers }
+        (reply.sizes, reply.trailers) = self.finish(now, account, &mut reply.timings);
     }
 
     /// What has come until now.

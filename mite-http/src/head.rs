@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header::SET_
 /// The most headers that a head may have, as with hyper.
 pub(crate) const MAX_HEADERS: usize = 100;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Head {
     pub(crate) status: StatusCode,
     pub(crate) version: Version,
@@ -24,7 +24,7 @@ impl From<Parts> for Head {
 }
 
 /// The headers of a response.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Headers {
     /// The head of HTTP/1.1 that they were in, if they are of one.
     raw: Box<[u8]>,

@@ -6,8 +6,16 @@ use std::{net::SocketAddr, pin::Pin, time::Instant};
 use tokio::time::{Sleep, timeout_at};
 
 use crate::{
-    arriving::Wish, client::Limits, ended::Ended, error::HttpError, exchange::Coming, head::Head, payload::Account,
-    response::Response, sent::Sent, timing::Timings,
+    arriving::Wish,
+    client::Limits,
+    ended::Ended,
+    error::HttpError,
+    exchange::{Coming, Reply},
+    head::Head,
+    payload::Account,
+    response::Response,
+    sent::Sent,
+    timing::Timings,
 };
 
 /// A request that was sent, and the head of its response.
@@ -27,14 +35,19 @@ pub(crate) struct Opened {
 impl Opened {
     /// Reads all of the body, and tells `ended`.
     pub(crate) async fn read(self, wish: &Wish, ended: &mut impl FnMut(&Ended<'_>)) -> Result<Response, HttpError> {
-        let Self { sent, mut timings, head, remote, limits, account, mut coming, deadline, .. } = self;
+        let Self { sent, timings, head, remote, limits, account, mut coming, deadline, .. } = self;
+        let mut response = Response::new(sent, Reply { head, remote, ..Reply::awaited(timings) });
+        let (_, reply) = response.halves();
         let outcome = match timeout_at(deadline.deadline(), coming.gather(wish)).await {
-            Ok(body) => body.map(|body| (coming.reply(head, body, &account, &mut timings), remote)),
+            Ok(body) => body.map(|body| {
+                reply.body = body;
+                coming.complete(&account, reply);
+            }),
             Err(_elapsed) => Err(limits.elapsed()),
         };
         if outcome.is_err() {
-            timings.ended(Instant::now());
+            reply.timings.ended(Instant::now());
         }
-        Ended::conclude(sent, timings, &account, outcome, ended)
+        Ended::conclude(response, &account, outcome, ended)
     }
 }

@@ -49,20 +49,18 @@ pub struct Response {
 #[derive(Debug, Clone)]
 struct Inner {
     sent: Sent,
-    head: Head,
-    body: Bytes,
-    sizes: Sizes,
-    trailers: Option<Box<HeaderMap>>,
-    remote: Option<SocketAddr>,
-    timings: Timings,
+    reply: Reply,
     history: Vec<Response>,
 }
 
 impl Response {
-    pub(crate) fn new(sent: Sent, reply: Reply, remote: Option<SocketAddr>, timings: Timings) -> Self {
-        let Reply { head, body, sizes, trailers } = reply;
-        let inner = Inner { sent, head, body, sizes, trailers, remote, timings, history: Vec::new() };
-        Self { inner: Box::new(inner) }
+    pub(crate) fn new(sent: Sent, reply: Reply) -> Self {
+        Self { inner: Box::new(Inner { sent, reply, history: Vec::new() }) }
+    }
+
+    /// The request, and the reply that is being filled.
+    pub(crate) fn halves(&mut self) -> (&Sent, &mut Reply) {
+        (&self.inner.sent, &mut self.inner.reply)
     }
 
     /// The last of a chain of redirects.
@@ -73,22 +71,22 @@ impl Response {
 
     /// The status.
     pub fn status(&self) -> StatusCode {
-        self.inner.head.status
+        self.inner.reply.head.status
     }
 
     /// The headers.
     pub fn headers(&self) -> &HeaderMap {
-        self.inner.head.headers.map()
+        self.inner.reply.head.headers.map()
     }
 
     /// What the server sent after the body of a chunked response, as if it were headers.
     pub fn trailers(&self) -> Option<&HeaderMap> {
-        self.inner.trailers.as_deref()
+        self.inner.reply.trailers.as_deref()
     }
 
     /// The version of HTTP in which the server answered.
     pub fn version(&self) -> Version {
-        self.inner.head.version
+        self.inner.reply.head.version
     }
 
     /// The URL that answered, without credentials: where the last redirect led, if there was one.
@@ -116,17 +114,17 @@ impl Response {
 
     /// The address that answered: the proxy's, if there is one, and `None` for a Unix socket.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
-        self.inner.remote
+        self.inner.reply.remote
     }
 
     /// How long each phase of the request took; without the redirects on the way, which have timings of their own.
     pub fn timings(&self) -> &Timings {
-        &self.inner.timings
+        &self.inner.reply.timings
     }
 
     /// The body. The bytes are shared, not copied.
     pub fn bytes(&self) -> Bytes {
-        self.inner.body.clone()
+        self.inner.reply.body.clone()
     }
 
     /// The body as text, by its byte order mark, by the charset that `Content-Type` names, or else as UTF-8.
@@ -136,7 +134,7 @@ impl Response {
     /// Class `decode`, if the charset is not known, or the body is not in it.
     pub fn text(&self) -> Result<String, HttpError> {
         let content_type = self.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-        charset::decode(content_type, &self.inner.body).map_err(|fault| self.error(fault))
+        charset::decode(content_type, &self.inner.reply.body).map_err(|fault| self.error(fault))
     }
 
     /// The body, read as JSON.
@@ -147,12 +145,12 @@ impl Response {
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, HttpError> {
         // All of it is found to be UTF-8 at once: each string by itself would take as long as a fifth of the reading. And to keep
         // account of the place takes twice as long as to read: it is looked for where reading has failed.
-        let text = std::str::from_utf8(&self.inner.body).ok();
+        let text = std::str::from_utf8(&self.inner.reply.body).ok();
         text.and_then(|text| serde_json::from_str(text).ok()).map_or_else(|| self.json_with_place(), Ok)
     }
 
     fn json_with_place<T: DeserializeOwned>(&self) -> Result<T, HttpError> {
-        let mut document = serde_json::Deserializer::from_slice(&self.inner.body);
+        let mut document = serde_json::Deserializer::from_slice(&self.inner.reply.body);
         let value = serde_path_to_error::deserialize(&mut document).map_err(|error| {
             let place = error.path().to_string();
             // The path of an error in the outermost value is a dot, which says nothing.
@@ -184,7 +182,7 @@ impl Response {
 
     /// How many bytes of bodies there were, both ways.
     pub fn sizes(&self) -> Sizes {
-        self.inner.sizes
+        self.inner.reply.sizes
     }
 
     /// The request that this answers.
@@ -193,13 +191,13 @@ impl Response {
     }
 
     pub(crate) fn head(&self) -> &Head {
-        &self.inner.head
+        &self.inner.reply.head
     }
 
     /// The body, unless it was read and forgotten.
     pub(crate) fn content(&self) -> Option<&Bytes> {
         let is_discarded = self.inner.sent.draft.said().is_some_and(|options| options.discard);
-        (!is_discarded).then_some(&self.inner.body)
+        (!is_discarded).then_some(&self.inner.reply.body)
     }
 
     pub(crate) fn error(&self, fault: Fault) -> HttpError {
@@ -208,12 +206,12 @@ impl Response {
 
     /// `what`, followed by the beginning of the body on one line.
     fn with_excerpt(&self, what: String) -> String {
-        let beginning = &self.inner.body[..self.inner.body.len().min(EXCERPT)];
+        let beginning = &self.inner.reply.body[..self.inner.reply.body.len().min(EXCERPT)];
         let words: Vec<_> = String::from_utf8_lossy(beginning).split_whitespace().map(str::to_owned).collect();
         if words.is_empty() {
             return what;
         }
-        let rest = if self.inner.body.len() > EXCERPT { "…" } else { "" };
+        let rest = if self.inner.reply.body.len() > EXCERPT { "…" } else { "" };
         // A character cut in two is none.
         let shown = words.join(" ");
         let shown = shown.trim_end_matches(char::REPLACEMENT_CHARACTER);

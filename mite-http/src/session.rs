@@ -16,6 +16,7 @@ use crate::{
     draft::Draft,
     ended::Ended,
     error::{Class, Fault, HttpError},
+    exchange::Reply,
     head::{Head, Headers},
     opened::Opened,
     payload::Payload,
@@ -172,16 +173,17 @@ impl Session {
     ) -> Result<Response, HttpError> {
         let (sent, payload) = self.prepared(draft).await?;
         let account = payload.account();
-        let mut timings = Timings::starting(Instant::now());
+        let mut response = Response::new(sent, Reply::awaited(Timings::starting(Instant::now())));
         let outcome = {
+            let (sent, reply) = response.halves();
             let (mut request, wish) = (sent.outgoing(&payload)?, self.settings.wish(sent.draft.said()));
             let mut payload = Some(payload);
-            self.client.carry_out(&mut request, &mut payload, &account, limits, &wish, &mut timings).await
+            self.client.carry_out(&mut request, &mut payload, &account, limits, &wish, reply).await
         };
-        if let Ok((reply, _)) = &outcome {
-            self.keep_cookies(&sent, &reply.head.headers);
+        if outcome.is_ok() {
+            self.keep_cookies(response.sent(), &response.head().headers);
         }
-        Ended::conclude(sent, timings, &account, outcome, ended)
+        Ended::conclude(response, &account, outcome, ended)
     }
 
     /// One request, and the head of its response.

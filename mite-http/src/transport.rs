@@ -245,7 +245,7 @@ impl Connection {
 
     /// Whether an exchange that failed with `fault` found it closed.
     pub(crate) fn was_stale(&self, fault: &Fault) -> bool {
-        !self.is_shared() && self.first_byte().is_none() && fault.class == Class::Closed
+        !self.is_shared() && self.first_byte().is_none() && fault.class() == Class::Closed
     }
 
     /// The proxy at its other end, if that passes single requests on.

@@ -208,7 +208,7 @@ async fn an_error_of_the_stream_is_the_cause_though_the_answer_has_begun() {
     assert_eq!(first, "half");
     fail.send("the tape is torn").unwrap();
     let fault = poll_fn(|cx| coming.poll_next(cx)).await.unwrap().unwrap_err();
-    assert_eq!(account.cause(fault).class, Class::Request);
+    assert_eq!(account.cause(fault).class(), Class::Request);
     drop(coming);
     server.ended().await;
 }

@@ -31,21 +31,17 @@ const WISH: Wish = Wish { max: u64::MAX, discard: false, decode: false };
 
 impl Client {
     /// Sends a request for its whole answer.
-    pub(crate) async fn exchange(
-        &self,
-        draft: Draft,
-        limits: Limits,
-    ) -> (Timings, Result<(Reply, Option<SocketAddr>), Fault>) {
+    pub(crate) async fn exchange(&self, draft: Draft, limits: Limits) -> (Timings, Result<Reply, Fault>) {
         let (mut request, payload) = draft.halves();
         let account = payload.account();
-        let mut timings = Timings::starting(Instant::now());
-        let outcome = self.carry_out(&mut request, &mut Some(payload), &account, &limits, &WISH, &mut timings).await;
-        (timings, outcome)
+        let mut reply = Reply::awaited(Timings::starting(Instant::now()));
+        let outcome = self.carry_out(&mut request, &mut Some(payload), &account, &limits, &WISH, &mut reply).await;
+        (reply.timings, outcome.map(|()| reply))
     }
 }
 
 async fn send(client: &Client, method: Method, url: &Url) -> Result<Reply, Fault> {
-    client.exchange(outgoing(method, url, ""), LIMITS).await.1.map(|(reply, _)| reply)
+    client.exchange(outgoing(method, url, ""), LIMITS).await.1
 }
 
 async fn get(client: &Client, url: &Url) -> Result<Reply, Fault> {
@@ -58,10 +54,10 @@ async fn a_connection_is_used_again_and_the_phases_say_so() {
     let (client, url) = (Client::default(), server.url("/a?b=c"));
 
     let (first, outcome) = client.exchange(outgoing(Method::GET, &url, ""), LIMITS).await;
-    let (reply, remote) = outcome.unwrap();
+    let reply = outcome.unwrap();
     assert_eq!((reply.head.status, reply.head.version), (StatusCode::OK, Version::HTTP_11));
     assert_eq!(reply.body, "GET /a?b=c HTTP/1.1");
-    assert_eq!(remote, Some(server.address));
+    assert_eq!(reply.remote, Some(server.address));
     assert!(first.dns().is_none() && first.tls().is_none(), "an address is not resolved: {first:?}");
     assert!(first.connect().is_some() && first.first_byte().is_some());
     assert!(first.total() >= first.connect().unwrap() + first.first_byte().unwrap());
@@ -77,7 +73,7 @@ async fn names_are_resolved() {
     let server = Server::answering(|received| ok(received.header("host").unwrap())).await;
     let url: Url = format!("http://localhost:{}/", server.address.port()).parse().unwrap();
     let (timings, outcome) = Client::default().exchange(outgoing(Method::GET, &url, ""), LIMITS).await;
-    assert_eq!(outcome.unwrap().0.body, format!("localhost:{}", server.address.port()));
+    assert_eq!(outcome.unwrap().body, format!("localhost:{}", server.address.port()));
     assert!(timings.dns().is_some() && timings.connect().is_some());
 }
 
@@ -152,7 +148,7 @@ async fn a_request_that_meets_the_closing_is_not_repeated_and_says_why() {
     let (client, url) = (Client::default(), server.url("/"));
     send(&client, Method::POST, &url).await.unwrap();
     let fault = send(&client, Method::POST, &url).await.unwrap_err();
-    assert_eq!(fault.class, Class::Closed);
+    assert_eq!(fault.class(), Class::Closed);
     let error = fault.of(&Method::POST, &url).to_string();
     assert!(error.contains("closed the connection that was being reused"), "{error}");
     assert_eq!(server.accepted(), 1);
@@ -165,7 +161,7 @@ async fn a_new_connection_that_is_closed_is_not_called_reused() {
     })
     .await;
     let fault = get(&Client::default(), &server.url("/")).await.unwrap_err();
-    assert_eq!(fault.class, Class::Closed);
+    assert_eq!(fault.class(), Class::Closed);
     let error = fault.of(&Method::GET, &server.url("/")).to_string();
     assert!(error.contains("before it had answered"), "{error}");
 }
@@ -178,7 +174,7 @@ async fn a_service_that_is_not_there_fails_each_request_at_once() {
     for _ in 0..100 {
         let (timings, outcome) = client.exchange(outgoing(Method::GET, &url, ""), LIMITS).await;
         let fault = outcome.unwrap_err();
-        assert_eq!(fault.class, Class::Connect);
+        assert_eq!(fault.class(), Class::Connect);
         assert!(timings.connect().is_none());
         let error = fault.of(&Method::GET, &url);
         let cause = std::error::Error::source(&error).unwrap().to_string();
@@ -190,7 +186,7 @@ async fn a_service_that_is_not_there_fails_each_request_at_once() {
 async fn a_name_that_is_none_is_a_connect_error() {
     let url: Url = "http://no-such-name.invalid/".parse().unwrap();
     let fault = get(&Client::default(), &url).await.unwrap_err();
-    assert_eq!(fault.class, Class::Connect);
+    assert_eq!(fault.class(), Class::Connect);
     let error = fault.of(&Method::GET, &url).to_string();
     assert_eq!(
         error,
@@ -216,7 +212,7 @@ async fn the_request_timeout_ends_a_stall_in_the_head_and_in_the_body() {
         let (client, url) = (Client::default(), server.url("/"));
         let limits = Limits { request: Duration::from_millis(20), ..LIMITS };
         let (timings, outcome) = client.exchange(outgoing(Method::GET, &url, ""), limits).await;
-        assert_eq!(outcome.unwrap_err().class, Class::Timeout);
+        assert_eq!(outcome.unwrap_err().class(), Class::Timeout);
         assert!(timings.total() >= limits.request);
         client_closed.await.unwrap();
         assert_eq!(client.pool.len(), 0);
@@ -238,7 +234,7 @@ async fn the_connect_timeout_ends_a_handshake_that_stalls() {
     let url = url(address, "/");
     let (_, outcome) = Client::default().exchange(outgoing(Method::GET, &url, ""), limits).await;
     let fault = outcome.unwrap_err();
-    assert_eq!(fault.class, Class::Timeout);
+    assert_eq!(fault.class(), Class::Timeout);
 }
 
 #[tokio::test(flavor = "local")]
@@ -355,7 +351,7 @@ async fn a_body_that_breaks_off_and_an_answer_that_is_not_http_have_their_classe
         })
         .await;
         let client = Client::default();
-        assert_eq!(get(&client, &server.url("/")).await.unwrap_err().class, class, "{answer}");
+        assert_eq!(get(&client, &server.url("/")).await.unwrap_err().class(), class, "{answer}");
         assert_eq!(client.pool.len(), 0);
     }
 }
@@ -448,7 +444,7 @@ async fn the_keep_alive_race_is_rare_and_never_doubles_a_request() {
                     let number = task * EACH + request;
                     let (_, outcome) = client.exchange(outgoing(Method::POST, &url, number.to_string()), LIMITS).await;
                     if let Err(fault) = outcome {
-                        assert_eq!(fault.class, Class::Closed, "{fault:?}");
+                        assert_eq!(fault.class(), Class::Closed, "{fault:?}");
                         failed += 1;
                     }
                     // 45 to 55 ms, in steps of some microseconds.
@@ -542,8 +538,8 @@ async fn a_request_that_fails_or_is_given_up_makes_room_for_the_next() {
         client.exchange(outgoing(Method::GET, &url, ""), given_up),
         get(&client, &url),
     );
-    assert_eq!(first.unwrap_err().class, Class::Closed);
-    assert_eq!(second.1.unwrap_err().class, Class::Timeout);
+    assert_eq!(first.unwrap_err().class(), Class::Closed);
+    assert_eq!(second.1.unwrap_err().class(), Class::Timeout);
     assert_eq!(third.unwrap().body, "at last");
 }
 

@@ -184,7 +184,7 @@ mod tests {
         for (miss, class, says, has_cause) in table {
             let shown = format!("{miss:?}");
             let fault = fault_of(miss, &peer);
-            assert_eq!(fault.class, class, "{shown}");
+            assert_eq!(fault.class(), class, "{shown}");
             let error = fault.of_none();
             assert!(error.to_string().contains(says), "{error}");
             assert_eq!(std::error::Error::source(&error).is_some(), has_cause, "{shown}");

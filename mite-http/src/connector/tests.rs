@@ -48,7 +48,7 @@ async fn get(connector: &Connector, url: &str) -> Result<Got, Fault> {
 
 async fn failure(settings: &Settings, url: &str) -> (Class, String, String) {
     let fault = get(&connector(settings), url).await.unwrap_err();
-    let class = fault.class;
+    let class = fault.class();
     let error = fault.of_none();
     let cause = std::error::Error::source(&error).map_or(String::new(), ToString::to_string);
     (class, error.to_string(), cause)
@@ -216,7 +216,7 @@ async fn the_environments_proxy_is_used_unless_told_otherwise() {
 
     let broken = Box::leak(Box::new(Environment::read(|name| (name == "http_proxy").then(|| "ftp://p".to_owned()))));
     let fault = get(&Connector::with_environment(Arc::default(), broken), &url).await.unwrap_err();
-    assert_eq!(fault.class, Class::Connect);
+    assert_eq!(fault.class(), Class::Connect);
     let error = fault.of_none().to_string();
     assert!(error.contains("the environment's http_proxy: `ftp` is no kind of proxy"), "{error}");
 }
@@ -230,7 +230,7 @@ async fn a_proxy_that_is_not_there_is_named() {
         let mut timings = Timings::starting(Instant::now());
         let url = url.parse().unwrap();
         let fault = connector.connect(&url, Duration::from_mins(1), &mut timings).await.unwrap_err();
-        assert_eq!(fault.class, Class::Connect);
+        assert_eq!(fault.class(), Class::Connect);
         assert_eq!(fault.of_none().to_string(), format!("failed to connect to the proxy {address}"));
         assert!(timings.connect().is_none());
     }
@@ -247,7 +247,7 @@ async fn a_proxy_that_stalls_is_what_the_timeout_names() {
     let mut timings = Timings::starting(Instant::now());
     let url = "http://a.test/".parse().unwrap();
     let fault = connector.connect(&url, Duration::from_millis(200), &mut timings).await.unwrap_err();
-    assert_eq!(fault.class, Class::Timeout);
+    assert_eq!(fault.class(), Class::Timeout);
     let error = fault.of_none().to_string();
     assert_eq!(error, "timeout: no connection to a.test:80 within 200ms: the proxy was still connecting");
 }
@@ -578,7 +578,7 @@ async fn a_unix_socket_serves_every_host() {
 async fn a_lookup_has_a_limit_of_its_own() {
     let never = within(Some(Duration::from_millis(5)), std::future::pending::<Result<(), Fault>>(), || "that".into());
     let fault = never.await.unwrap_err();
-    assert_eq!(fault.class, Class::Timeout);
+    assert_eq!(fault.class(), Class::Timeout);
     assert_eq!(fault.of_none().to_string(), "timeout: that was not done within 5ms");
 
     let settings = Settings::new().dns_timeout(Duration::from_millis(5));
@@ -586,7 +586,7 @@ async fn a_lookup_has_a_limit_of_its_own() {
         let mut connector = connector(&settings);
         connector.resolver = Rc::new(Resolver::with(dns, |_| std::future::pending().boxed_local()));
         let fault = get(&connector, "http://a.test/").await.unwrap_err();
-        assert_eq!(fault.class, Class::Timeout);
+        assert_eq!(fault.class(), Class::Timeout);
         let error = fault.of_none().to_string();
         assert_eq!(error, "timeout: resolving the name of a.test:80 was not done within 5ms");
     }

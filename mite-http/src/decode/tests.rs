@@ -65,7 +65,7 @@ fn decoded<'a>(mut decoder: Decoder, pieces: impl IntoIterator<Item = &'a [u8]>)
             },
             Ok(Decoded::End) => return Ok(whole),
             Err(fault) => {
-                assert_eq!(fault.class, Class::Decode);
+                assert_eq!(fault.class(), Class::Decode);
                 let error = fault.of_none();
                 let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
                 return Err(format!("{error}: {cause}"));

@@ -11,10 +11,11 @@ pub(crate) fn response(status: u16, body: impl Into<Bytes>) -> Response {
     let body = body.into();
     let length = body.len() as u64;
     let sizes = Sizes { sent: 0, received: length, decoded: length };
-    let reply = Reply { head: head.into(), body, sizes, trailers: None };
+    let awaited = Reply::awaited(Timings::starting(Instant::now()));
+    let reply = Reply { head: head.into(), body, sizes, remote: "127.0.0.1:1".parse().ok(), ..awaited };
     let draft = Draft::to(Method::POST, Target::of("http://h:1/users".parse().unwrap()));
     let sent = Sent::new(Box::new(draft), None, None, false);
-    Response::new(sent, reply, "127.0.0.1:1".parse().ok(), Timings::starting(Instant::now()))
+    Response::new(sent, reply)
 }
 
 #[derive(Debug, PartialEq, serde::Deserialize)]

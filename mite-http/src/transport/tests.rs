@@ -249,7 +249,7 @@ impl Case {
         payload: Payload,
     ) -> Came {
         let account = payload.account();
-        let class = |fault: Fault| account.cause(fault).class;
+        let class = |fault: Fault| account.cause(fault).class();
         let mut payload = Some(payload);
         let answer = match finish(script, connection.send(request, &mut payload)) {
             None => return Came::Stalls,

@@ -36,7 +36,7 @@ async fn get(connector: &Connector, url: &url::Url) -> Result<(), Fault> {
 
 async fn refused(settings: &Settings, url: &url::Url) -> String {
     let fault = get(&connector(settings), url).await.unwrap_err();
-    assert_eq!(fault.class, Class::Tls, "{fault:?}");
+    assert_eq!(fault.class(), Class::Tls, "{fault:?}");
     let error = fault.of_none();
     assert!(error.to_string().contains("TLS"), "{error}");
     error.to_string()
@@ -323,7 +323,7 @@ async fn a_handshake_that_stalls_has_a_limit_of_its_own() {
     let url = format!("https://{}/", server.address).parse().unwrap();
     let settings = Settings::new().tls_timeout(Duration::from_millis(20));
     let fault = get(&connector(&settings), &url).await.unwrap_err();
-    assert_eq!(fault.class, Class::Timeout);
+    assert_eq!(fault.class(), Class::Timeout);
     let error = fault.of_none().to_string();
     assert_eq!(error, format!("timeout: the TLS handshake with {} was not done within 20ms", server.address));
 

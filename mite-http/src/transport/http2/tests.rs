@@ -147,7 +147,7 @@ fn client(policy: Policy) -> Client {
 
 async fn exchange(client: &Client, method: Method, url: &Url, body: &str) -> (Timings, Result<Reply, Fault>) {
     let (timings, outcome) = client.exchange(outgoing(method, url, body.to_owned()), LIMITS).await;
-    (timings, outcome.map(|(reply, _)| reply))
+    (timings, outcome)
 }
 
 async fn get(client: &Client, url: &Url) -> Result<Reply, Fault> {
@@ -288,7 +288,7 @@ async fn a_refused_stream_is_sent_again_and_one_that_was_begun_is_not() {
         assert_eq!(outcome.is_ok(), is_answered, "{reason:?} {times}: {outcome:?}");
         match outcome {
             Ok(reply) => assert_eq!(reply.body, "the body"),
-            Err(fault) => assert_eq!(fault.class, Class::Closed, "{reason:?}"),
+            Err(fault) => assert_eq!(fault.class(), Class::Closed, "{reason:?}"),
         }
         assert_eq!((*seen.borrow(), server.accepted()), (came, 1), "{reason:?} {times}");
     }
@@ -305,7 +305,7 @@ async fn a_stream_that_breaks_in_its_body_is_told_with_what_came() {
     })
     .await;
     let fault = get(&client(Policy::default()), &server.url).await.unwrap_err();
-    assert_eq!(fault.class, Class::Body);
+    assert_eq!(fault.class(), Class::Body);
 }
 
 #[tokio::test(flavor = "local")]
@@ -372,7 +372,7 @@ async fn a_request_that_is_given_up_resets_its_stream_and_holds_nobody_up() {
     get(&client, &server.url).await.unwrap();
     let limits = Limits { request: Duration::from_millis(20), ..LIMITS };
     let (_, outcome) = client.exchange(outgoing(Method::POST, &server.url, ""), limits).await;
-    assert_eq!(outcome.unwrap_err().class, Class::Timeout);
+    assert_eq!(outcome.unwrap_err().class(), Class::Timeout);
     reset.notified().await;
     get(&client, &server.url).await.unwrap();
     assert_eq!(server.accepted(), 1);
@@ -409,7 +409,7 @@ async fn a_connection_on_which_nothing_is_heard_any_more_is_left() {
     let limits = Limits { request: Duration::from_millis(100), ..LIMITS };
     let mut given_up = 0;
     while let (_, Err(fault)) = client.exchange(outgoing(Method::GET, &url, ""), limits).await {
-        assert_eq!(fault.class, Class::Timeout);
+        assert_eq!(fault.class(), Class::Timeout);
         given_up += 1;
         assert!(given_up < 50, "the dead connection is used for ever");
     }
@@ -457,7 +457,7 @@ async fn a_server_that_does_not_speak_it_is_told_so() {
         })
         .await;
         let fault = get(&client(Policy::default()), &server.url("/")).await.unwrap_err();
-        assert_eq!(fault.class, Class::Protocol, "{fault:?}");
+        assert_eq!(fault.class(), Class::Protocol, "{fault:?}");
     }
 }
 
@@ -470,6 +470,6 @@ async fn a_server_that_hangs_up_is_told_so() {
         stream.shutdown().await.unwrap();
     });
     let fault = get(&client(Policy::default()), &url).await.unwrap_err();
-    assert_eq!(fault.class, Class::Closed, "{fault:?}");
+    assert_eq!(fault.class(), Class::Closed, "{fault:?}");
     server.await.unwrap();
 }

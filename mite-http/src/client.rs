@@ -88,8 +88,7 @@ impl Client {
     /// Sends `request` to its server and reads the whole response into `reply`; `account` is that of its body.
     ///
     /// If this is dropped before its end, its connection is closed.
-    // Not an `async` function, which holds all that it is given twice: the future of each request would be too large for what
-    // the allocator keeps at hand. So are those below.
+    #[expect(clippy::manual_async_fn, reason = "an `async` function holds all that it is given twice")]
     pub(crate) fn carry_out<'a>(
         &'a self,
         request: &'a mut Outgoing<'_>,
@@ -149,6 +148,7 @@ impl Client {
     }
 
     /// Sends `request` to its server and waits for the head of the response.
+    #[expect(clippy::manual_async_fn, reason = "an `async` function holds all that it is given twice")]
     fn open<'a>(
         &'a self,
         request: &'a mut Outgoing<'_>,

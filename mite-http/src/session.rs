@@ -101,7 +101,7 @@ impl Session {
     ///
     /// If there is no whole response, or it leads to where nobody can follow. Where nothing was sent, because the request makes
     /// no sense, `ended` is not called.
-    // Not an `async` function, which would hold all that it is given twice.
+    #[expect(clippy::manual_async_fn, reason = "an `async` function holds all that it is given twice")]
     pub(crate) fn perform(
         &self,
         draft: Box<Draft>,

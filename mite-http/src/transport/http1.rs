@@ -211,7 +211,7 @@ impl Http1 {
         }
         self.partial.extend_from_slice(input);
         let length = self.partial.len();
-        if length < SHORT_HEAD || length >= head::MAX_HEAD || input.contains(&b'\n') {
+        if !(SHORT_HEAD..head::MAX_HEAD).contains(&length) || input.contains(&b'\n') {
             let all = mem::take(&mut self.partial);
             return self.head(&all);
         }

@@ -47,7 +47,7 @@ impl fmt::Display for Chart {
         if self.curves.iter().all(|curve| curve.points.iter().all(Option::is_none)) {
             return writeln!(f, "</figcaption><p class=\"none\">{}</p></figure>", self.nothing);
         }
-        write!(f, " <span class=\"unit\">in {}</span>", self.y.unit)?;
+        write!(f, " <span class=\"unit\">{}</span>", self.y.unit)?;
         if self.curves.len() > 1 {
             write!(f, "<span class=\"keys\">")?;
             for Curve { name, class, .. } in &self.curves {
@@ -89,16 +89,17 @@ impl Chart {
         for Curve { class, points, .. } in &self.curves {
             write!(f, "<path class=\"curve {class}\" d=\"{}\"/>", path(points))?;
         }
+        write!(f, "<g class=\"bands\">")?;
         for Band { from, to, text } in &self.bands {
             write!(
                 f,
-                "<rect class=\"band\" x=\"{:.1}\" width=\"{:.1}\" height=\"{HEIGHT}\"><title>{}</title></rect>",
+                "<rect x=\"{:.1}\" width=\"{:.1}\" height=\"{HEIGHT}\"><title>{}</title></rect>",
                 from * WIDTH,
                 (to - from) * WIDTH,
                 Escaped(text)
             )?;
         }
-        write!(f, "</svg>")
+        write!(f, "</g></svg>")
     }
 }
 
@@ -128,7 +129,7 @@ mod tests {
     fn a_chart_has_axes_with_units() {
         let told = chart(vec![Some((0.0, 0.5)), Some((1.0, 1.0))]).to_string();
         for part in [
-            "<b>a &lt; b</b> <span class=\"unit\">in per second</span>",
+            "<b>a &lt; b</b> <span class=\"unit\">per second</span>",
             "<path class=\"curve started\" d=\"M0 150L1000 0\"/>",
             "<span class=\"y\" style=\"bottom:50.00%\">1</span>",
             "<span class=\"x\" style=\"left:100.00%\">2 s</span>",

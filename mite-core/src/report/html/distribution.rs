@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use super::axis;
 use super::chart::{Band, Chart, Curve};
+use super::figures::request_name;
 use super::path::Point;
 use crate::histogram::Histogram;
 use crate::names::ROOT;
 use crate::report::Report;
-use crate::report::series::{in_journey, label_of};
+use crate::report::series::in_journey;
 use crate::report::units::time;
 
 /// As many points as there are between two nines.
@@ -40,7 +41,7 @@ pub(super) fn write(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result 
     group("Transactions", named.map(|row| (in_journey(&row.transaction, &row.journey), &row.time)), f)?;
     let requests = report.requests.iter().map(|row| {
         let outcome = row.error.clone().unwrap_or_else(|| row.code.to_string());
-        (format!("{} → {outcome}", in_journey(&label_of(row), &row.journey)), &row.time)
+        (format!("{} → {outcome}", request_name(row)), &row.time)
     });
     group("Requests", requests, f)?;
     writeln!(f, "</section>")
@@ -91,7 +92,8 @@ fn bands(times: &Histogram, nines: f64) -> Vec<Band> {
     let mut bands = Vec::new();
     for (index, (percent, label)) in TOLD.iter().enumerate() {
         let to = TOLD.get(index + 1).map_or(1.0, |(next, _)| at(*next));
-        if to > at(*percent) {
+        // The last one of them may lie at the end, but for what rounding leaves.
+        if to - at(*percent) > 1e-3 {
             let text = format!("p{label}: {}", time(times.percentile(*percent)));
             bands.push(Band { from: at(*percent), to, text });
         }

@@ -9,7 +9,7 @@ use crate::histogram::Histogram;
 use crate::names::ROOT;
 use crate::report::series::{in_journey, label_of};
 use crate::report::units::{bytes, time};
-use crate::report::{JourneyReport, Report};
+use crate::report::{JourneyReport, Report, RequestReport};
 
 pub(super) fn write(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     section(
@@ -85,13 +85,18 @@ fn requests(report: &Report) -> Table {
     let seconds = report.measured().as_secs_f64().max(f64::MIN_POSITIVE);
     for row in &report.requests {
         let result = row.error.clone().unwrap_or_else(|| row.code.to_string());
-        let mut cells = vec![in_journey(&label_of(row), &row.journey).into(), result.into(), row.count.into()];
+        let mut cells = vec![request_name(row).into(), result.into(), row.count.into()];
         cells.push(format!("{:.1}", row.count as f64 / seconds).into());
         cells.extend(quantiles(&row.time));
         cells.push(bytes(row.bytes).into());
         table.row(cells);
     }
     table
+}
+
+/// With its journey, which a request outside of any transaction has in its place already.
+pub(super) fn request_name(row: &RequestReport) -> String {
+    if row.transaction == ROOT { label_of(row) } else { in_journey(&label_of(row), &row.journey) }
 }
 
 fn phases(report: &Report) -> Table {
@@ -102,7 +107,7 @@ fn phases(report: &Report) -> Table {
             continue;
         }
         let result = row.error.clone().unwrap_or_else(|| row.code.to_string());
-        let mut cells = vec![in_journey(&label_of(row), &row.journey).into(), result.into()];
+        let mut cells = vec![request_name(row).into(), result.into()];
         cells.extend(phases.into_iter().chain([&row.time]).map(phase));
         table.row(cells);
     }

@@ -20,6 +20,10 @@ const MOST_OF_ROWS: usize = 12_000;
 const FEWEST_POINTS: usize = 100;
 /// As many stretches of a chart tell their figures.
 const MOST_BANDS: usize = 120;
+/// As many those of all rows do together, of each chart.
+const MOST_BANDS_OF_ROWS: usize = 2000;
+/// The fewest that a row's chart has.
+const FEWEST_BANDS: usize = 20;
 
 /// A second, of all rows or of one.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +52,10 @@ struct Seconds<'a> {
     seconds: Vec<Second<'a>>,
     /// How many of them began in the warm-up.
     warm_up: usize,
+    /// As many points a curve may have.
     points: usize,
+    /// As many stretches tell their figures.
+    bands: usize,
 }
 
 type Value = fn(&Second<'_>) -> Option<u64>;
@@ -75,7 +82,7 @@ pub(super) fn write(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result 
     }
     let warm_up = report.per_second.iter().take_while(|second| second.warm_up).count();
     let seconds: Vec<_> = report.per_second.iter().map(Second::of_all).collect();
-    let all = Seconds { seconds, warm_up, points: MOST_POINTS };
+    let all = Seconds { seconds, warm_up, points: MOST_POINTS, bands: MOST_BANDS };
     write!(f, "<div class=\"charts\">")?;
     for chart in all.charts() {
         write!(f, "{chart}")?;
@@ -110,12 +117,14 @@ fn notes(report: &Report, warm_up: usize, f: &mut fmt::Formatter<'_>) -> fmt::Re
 fn rows(report: &Report, warm_up: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let told = report.per_second.first().map_or(&[][..], |second| &second.rows);
     let points = (MOST_OF_ROWS / told.len().max(1)).clamp(FEWEST_POINTS, MOST_POINTS);
+    let bands = (MOST_BANDS_OF_ROWS / told.len().max(1)).clamp(FEWEST_BANDS, MOST_BANDS);
     for row in told.iter().map(|row| row.row) {
         let of_row = |second| -> Option<Second<'_>> {
             let second: &PerSecond = second;
             second.rows.iter().find(|told| told.row == row).map(Second::of_row)
         };
-        let seconds = Seconds { seconds: report.per_second.iter().filter_map(of_row).collect(), warm_up, points };
+        let seconds =
+            Seconds { seconds: report.per_second.iter().filter_map(of_row).collect(), warm_up, points, bands };
         let journey = report.journeys.iter().find(|journey| journey.row == row);
         let name = journey.map_or("", |journey| &journey.journey);
         write!(f, "<details><summary>Row {row}: <b>{}</b></summary><div class=\"charts\">", Escaped(name))?;
@@ -161,7 +170,7 @@ impl Seconds<'_> {
         Chart {
             title: title.to_owned(),
             curves: curves.collect(),
-            bands: bands(&names, &values, y.unit),
+            bands: bands(&names, &values, y.unit, self.bands),
             x: axis::seconds(length as u64),
             x_name: "since the start",
             y,
@@ -176,9 +185,9 @@ fn counts(unit: &'static str) -> impl Fn(u64) -> Axis {
 }
 
 /// What each stretch of the seconds says: `3 s: p50 12.0 ms, p95 20.0 ms`.
-fn bands(names: &[&str], values: &[Vec<Option<u64>>], unit: &str) -> Vec<Band> {
+fn bands(names: &[&str], values: &[Vec<Option<u64>>], unit: &str, most: usize) -> Vec<Band> {
     let length = values.first().map_or(0, Vec::len);
-    let stretch = length.div_ceil(MOST_BANDS).max(1);
+    let stretch = length.div_ceil(most).max(1);
     let band = |from: usize| {
         let to = (from + stretch).min(length);
         let figures: Vec<String> = names
@@ -223,7 +232,7 @@ mod tests {
             assert_eq!(range(values, unit), told);
         }
         let values = [(0..240).map(Some).collect()];
-        let bands = bands(&["started"], &values, "per second");
+        let bands = bands(&["started"], &values, "per second", 120);
         assert_eq!((bands.len(), bands[1].text.as_str()), (120, "2 to 4 s: started 2 to 3"));
         assert_eq!((bands[0].from, bands[119].to), (0.0, 1.0));
     }

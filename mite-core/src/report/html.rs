@@ -57,5 +57,16 @@ impl fmt::Display for Page<'_> {
     }
 }
 
+/// As many rows, and as many series of each kind, have charts of their own.
+const MOST_CHARTS: usize = 60;
+
+/// That of so many things not all have a chart, and who has their figures.
+fn left_out(all: usize, who_has: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match all.saturating_sub(MOST_CHARTS) {
+        0 => Ok(()),
+        more => writeln!(f, "<p class=\"note\">{more} more without a chart: {who_has}.</p>"),
+    }
+}
+
 #[cfg(test)]
 mod tests;

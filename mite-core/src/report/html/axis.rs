@@ -29,14 +29,13 @@ pub(super) fn counts(most: u64, unit: &'static str) -> Axis {
 
 /// Of times in microseconds up to this one, in the unit that fits.
 pub(super) fn times(most: u64) -> Axis {
-    let (size, unit) = match most {
-        0..1000 => (1.0, "µs"),
-        1000..1_000_000 => (1e3, "ms"),
-        _ => (1e6, "s"),
+    // Nothing is told in parts of a microsecond.
+    let (size, unit, least) = match most {
+        0..1000 => (1.0, "µs", 1.0),
+        1000..1_000_000 => (1e3, "ms", 0.0),
+        _ => (1e6, "s", 0.0),
     };
     let most = most as f64 / size;
-    // Nothing is told in parts of a microsecond.
-    let least = if size == 1.0 { 1.0 } else { 0.0 };
     let decimals = decimals_of(step(most, least));
     let axis = rising(most, least, unit, |value| format!("{value:.decimals$}"));
     Axis { end: axis.end * size, ..axis }
@@ -189,7 +188,7 @@ mod tests {
         for (length, told) in cases {
             assert_eq!(labels(&seconds(length)), told, "{length}");
         }
-        assert_eq!(seconds(61).ticks[3].at, 60.0 / 61.0);
+        assert_eq!((seconds(61).ticks[3].at * 61.0).round() as u64, 60);
     }
 
     #[test]

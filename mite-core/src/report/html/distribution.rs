@@ -9,6 +9,7 @@ use super::axis;
 use super::chart::{Band, Chart, Curve};
 use super::figures::request_name;
 use super::path::Point;
+use super::{MOST_CHARTS, left_out};
 use crate::histogram::Histogram;
 use crate::names::ROOT;
 use crate::report::Report;
@@ -57,8 +58,9 @@ fn group<'a>(
         return Ok(());
     }
     writeln!(f, "<h3>{title}</h3><div class=\"charts small\">")?;
-    charts.iter().try_for_each(|chart| write!(f, "{chart}"))?;
-    writeln!(f, "</div>")
+    charts.iter().take(MOST_CHARTS).try_for_each(|chart| write!(f, "{chart}"))?;
+    writeln!(f, "</div>")?;
+    left_out(charts.len(), "the tables have their figures", f)
 }
 
 fn chart(title: String, times: &Histogram) -> Chart {

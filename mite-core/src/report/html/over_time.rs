@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::axis::{self, Axis, grouped};
 use super::chart::{Band, Chart, Curve};
 use super::path::{Point, thinned};
+use super::{MOST_CHARTS, left_out};
 use crate::report::markup::Escaped;
 use crate::report::units::time;
 use crate::report::{PerSecond, Report, SecondQuantiles, SecondRow};
@@ -48,7 +49,7 @@ impl<'a> Second<'a> {
 }
 
 /// The seconds of a run, or of one of its rows, from the first on.
-struct Seconds<'a> {
+struct Timeline<'a> {
     seconds: Vec<Second<'a>>,
     /// How many of them began in the warm-up.
     warm_up: usize,
@@ -82,7 +83,7 @@ pub(super) fn write(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result 
     }
     let warm_up = report.per_second.iter().take_while(|second| second.warm_up).count();
     let seconds: Vec<_> = report.per_second.iter().map(Second::of_all).collect();
-    let all = Seconds { seconds, warm_up, points: MOST_POINTS, bands: MOST_BANDS };
+    let all = Timeline { seconds, warm_up, points: MOST_POINTS, bands: MOST_BANDS };
     write!(f, "<div class=\"charts\">")?;
     for chart in all.charts() {
         write!(f, "{chart}")?;
@@ -115,7 +116,8 @@ fn notes(report: &Report, warm_up: usize, f: &mut fmt::Formatter<'_>) -> fmt::Re
 
 /// The curves of each row, folded, where there are several.
 fn rows(report: &Report, warm_up: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let told = report.per_second.first().map_or(&[][..], |second| &second.rows);
+    let all = report.per_second.first().map_or(&[][..], |second| &second.rows);
+    let told = &all[..all.len().min(MOST_CHARTS)];
     let points = (MOST_OF_ROWS / told.len().max(1)).clamp(FEWEST_POINTS, MOST_POINTS);
     let bands = (MOST_BANDS_OF_ROWS / told.len().max(1)).clamp(FEWEST_BANDS, MOST_BANDS);
     for row in told.iter().map(|row| row.row) {
@@ -124,17 +126,17 @@ fn rows(report: &Report, warm_up: usize, f: &mut fmt::Formatter<'_>) -> fmt::Res
             second.rows.iter().find(|told| told.row == row).map(Second::of_row)
         };
         let seconds =
-            Seconds { seconds: report.per_second.iter().filter_map(of_row).collect(), warm_up, points, bands };
+            Timeline { seconds: report.per_second.iter().filter_map(of_row).collect(), warm_up, points, bands };
         let journey = report.journeys.iter().find(|journey| journey.row == row);
         let name = journey.map_or("", |journey| &journey.journey);
         write!(f, "<details><summary>Row {row}: <b>{}</b></summary><div class=\"charts\">", Escaped(name))?;
         write!(f, "{}{}", seconds.load(), seconds.times())?;
         writeln!(f, "</div></details>")?;
     }
-    Ok(())
+    left_out(all.len(), "the CSV has their seconds", f)
 }
 
-impl Seconds<'_> {
+impl Timeline<'_> {
     fn charts(&self) -> [Chart; 4] {
         let running = self.chart("Journeys running", "", &RUNNING, counts("journeys"));
         let failed = self.chart("Journeys failed", "", &FAILED, counts("per second"));

@@ -115,6 +115,17 @@ fn an_hour_with_fifty_series_is_small() {
 }
 
 #[test]
+fn what_has_no_chart_is_counted() {
+    let mut report = full(3);
+    report.per_second = (0..3).map(|t| fixed::second(t, 62)).collect();
+    let request = report.requests[0].clone();
+    report.requests = vec![request; 61];
+    let page = report.html(&[]);
+    assert!(page.contains("2 more without a chart: the CSV has their seconds."));
+    assert!(page.contains("1 more without a chart: the tables have their figures."));
+}
+
+#[test]
 fn nothing_that_a_run_brings_along_is_markup() {
     const NAME: &str = "<script>alert(\"'&1\")</script>";
     let mut report = full(3);

@@ -195,7 +195,7 @@ fn console(program: &Path, page: &str) -> String {
 fn a_browser_has_nothing_to_say() {
     let Some(program) = chromium() else {
         assert!(std::env::var_os("CI").is_none(), "CI has no chromium: apt-get install chromium");
-        eprintln!("skipped: there is no chromium on the PATH");
+        eprintln!("SKIPPED: there is no chromium on the PATH to open the page in");
         return;
     };
     let page = full(60).html(&[]);

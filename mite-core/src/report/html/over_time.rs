@@ -133,6 +133,11 @@ fn rows(report: &Report, warm_up: usize, f: &mut fmt::Formatter<'_>) -> fmt::Res
         write!(f, "{}{}", seconds.load(), seconds.times())?;
         writeln!(f, "</div></details>")?;
     }
+    let seconds = report.per_second.len();
+    if seconds > points && !told.is_empty() {
+        let stretch = seconds.div_ceil(points / 2);
+        writeln!(f, "<p class=\"note\">The curves of rows show the least and the most of each {stretch} seconds.</p>")?;
+    }
     left_out(all.len(), "the CSV has their seconds", f)
 }
 

@@ -112,6 +112,7 @@ fn an_hour_with_fifty_series_is_small() {
     let page = report.html(&[]);
     assert!(page.len() < 2_000_000, "{} bytes", page.len());
     assert!(page.contains("of each 12 seconds the curves show"));
+    assert!(page.contains("The curves of rows show the least and the most of each 30 seconds."));
 }
 
 #[test]

@@ -2,9 +2,13 @@
 //!
 //! The JSON is a contract (`"schema": "mite.report/1"`, times in whole microseconds); the text is for people.
 
+mod csv;
 pub(crate) mod exchanges;
 #[cfg(test)]
 pub(crate) mod fixed;
+mod html;
+mod junit;
+mod markup;
 mod requests;
 pub(crate) mod series;
 pub(crate) mod text;
@@ -27,6 +31,7 @@ use crate::names::{Names, PathId};
 use crate::recorded::RecordedError;
 use crate::recordings::Recordings;
 use crate::stats::{Figures, RequestStats, RowStats, Stats, TransactionStats};
+use crate::threshold::Checked;
 
 pub use requests::Requests;
 
@@ -438,6 +443,44 @@ impl Report {
     /// Never: a report has only text as keys.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a report has only text as keys")
+    }
+
+    /// The report as one HTML page for people: the verdict, curves over time, distributions, tables and errors.
+    ///
+    /// It needs nothing else, asks no network for anything and runs no script, so that it can be kept and mailed. The
+    /// thresholds are those that the report was held against; there may be none. Curves of runs over ten minutes are thinned,
+    /// which the page says, so that it stays small.
+    ///
+    /// ```
+    /// # use mite_core::threshold::{ms, p99};
+    /// # use mite_core::volume::{SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// # let report = Run::new(Scenario::new().journey(visit, NoData, constant(100, SECOND / 10))).run_blocking()?;
+    /// let page = report.html(&[p99("visit").under(ms(300)).check(&report)]);
+    /// assert!(page.starts_with("<!doctype html>"));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
+    pub fn html(&self, thresholds: &[Checked]) -> String {
+        html::Page { report: self, thresholds }.to_string()
+    }
+
+    /// The report as JUnit XML, for CI systems: a case for the run's verdict, for each threshold and for each journey.
+    ///
+    /// A run that tells nothing of the system, since the generator was limited or the run was aborted, is an `error`. Without
+    /// thresholds a journey's case fails by any error of it, and by any start that was not made; with thresholds they judge,
+    /// and the journeys' cases only tell their figures.
+    pub fn junit(&self, thresholds: &[Checked]) -> String {
+        junit::Suite { report: self, thresholds }.to_string()
+    }
+
+    /// The [seconds](Report::per_second) of the run as CSV (RFC 4180), with a head.
+    ///
+    /// For each second there is a line of all rows, in which `row` and `journey` are empty, and where the scenario has several
+    /// rows, one line of each. `t` is in seconds from the start of the run; what is counted in a second is a rate. Times are in
+    /// microseconds, and empty where no journey completed.
+    pub fn csv(&self) -> String {
+        csv::Lines(self).to_string()
     }
 }
 

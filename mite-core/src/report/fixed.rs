@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{ErrorReport, Generator, JourneyReport, Report, RequestReport, TransactionReport, Verdict};
+use super::{
+    ErrorReport, Generator, JourneyReport, PerSecond, Report, RequestReport, SecondQuantiles, SecondRow,
+    TransactionReport, Verdict,
+};
 use crate::exchange::FailedExchange;
 use crate::histogram::Histogram;
 use crate::names::ROOT;
@@ -191,4 +194,50 @@ pub(crate) fn failing() -> Report {
     report.failed_exchanges = vec![exchange(500, request, response), timeout, exchange(503, "", "HTTP/1.1 503")];
     report.failed_exchanges.extend([exchange(500, request, response), exchange(503, "", "HTTP/1.1 503")]);
     report
+}
+
+/// The shop over so many seconds of two rows, whose load and times go up and down.
+pub(crate) fn running(seconds: u64) -> Report {
+    let mut report = failing();
+    report.duration = Duration::from_secs(seconds);
+    report.journeys.truncate(2);
+    report.per_second = (0..seconds).map(|t| second(t, 2)).collect();
+    report
+}
+
+/// A second in which each of so many rows did its part; each tenth one has an error.
+pub(crate) fn second(t: u64, rows: u32) -> PerSecond {
+    let quantiles = |count: u64, around: u64| SecondQuantiles {
+        count,
+        p50: around,
+        p95: around * 2 + t % 7 * 1000,
+        p99: around * 3 + t % 11 * 2000,
+        max: around * 4 + t % 13 * 3000,
+    };
+    let row = |row: u32| {
+        let (planned, late) = (40 + u64::from(row) * 10 + (t / 10) % 20, t % 5 / 4);
+        let failed = u64::from(t % 10 == 9 && row == 1);
+        SecondRow {
+            row,
+            planned,
+            started: planned - late,
+            completed: planned - late - failed,
+            failed,
+            running: 3 + t % 4,
+            response_time: quantiles(planned - late - failed, 12_000 + u64::from(row) * 500 + t % 17 * 300),
+        }
+    };
+    let rows: Vec<_> = (1..=rows).map(row).collect();
+    let sum = |of: fn(&SecondRow) -> u64| rows.iter().map(of).sum();
+    PerSecond {
+        t,
+        warm_up: false,
+        planned: sum(|row| row.planned),
+        started: sum(|row| row.started),
+        completed: sum(|row| row.completed),
+        failed: sum(|row| row.failed),
+        running: sum(|row| row.running),
+        response_time: quantiles(sum(|row| row.completed), 13_000 + t % 17 * 300),
+        rows,
+    }
 }

@@ -9,7 +9,7 @@ use std::{
     cell::Cell,
     io::{self, Read},
     mem::MaybeUninit,
-    pin::Pin,
+    pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll},
     time::Instant,
@@ -21,6 +21,7 @@ use tokio::net::UnixStream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
+    task::yield_now,
 };
 
 /// How many bytes are read in large pieces before others have their turn.
@@ -58,10 +59,12 @@ impl Marks {
     /// A server may go on without end with what needs no answer, such as interim responses, and whoever reads goes on as long
     /// as there is something: neither timeouts nor the worker's other journeys would have theirs.
     #[cold]
-    fn pause<T>(&self, cx: &Context<'_>) -> Poll<T> {
+    fn pause<T>(&self, cx: &mut Context<'_>) -> Poll<T> {
         self.in_this_turn.set(0);
         self.pausing.set(false);
-        cx.waker().wake_by_ref();
+        // Whoever yields has his next turn once the runtime has looked at its timers and sockets. Woken at once he would have some
+        // thirty before that.
+        let _pending = pin!(yield_now()).poll(cx);
         Poll::Pending
     }
 

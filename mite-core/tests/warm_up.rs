@@ -73,8 +73,9 @@ async fn a_closed_row_is_parted_by_when_its_slots_were_free() {
             tokio::time::sleep(Duration::from_millis(5)).await;
             Ok(())
         };
-        let row = Row::new(journey, NoData, constant(6, 3 * TENTH).running()).named("closed");
-        let report = ran(Run::new(Scenario::new().row(row)).workers(workers).warm_up(TENTH)).await;
+        // A machine that stands still for a tenth of a second must not be taken for a row that has no warm-up.
+        let row = Row::new(journey, NoData, constant(6, 10 * TENTH).running()).named("closed");
+        let report = ran(Run::new(Scenario::new().row(row)).workers(workers).warm_up(7 * TENTH)).await;
         let (row, left_out) = (&report.journeys[0], warm_up(&report));
         assert_eq!(row.started + left_out.started, starts.sorted().len() as u64);
         assert!(left_out.planned >= 6 && left_out.completed == left_out.planned, "{left_out:?}");

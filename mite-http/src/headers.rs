@@ -64,12 +64,11 @@ impl<'a> From<Cow<'a, HeaderMap>> for Own<'a> {
 
 impl<'a> Layered<'a> {
     pub(crate) fn new(preset: &'a Preset, own: Cow<'a, HeaderMap>) -> Self {
-        if own.keys().any(|name| Preset::NAMES.contains(name)) {
-            let mut map = preset.map.clone();
-            replace(&mut map, &own);
-            return Self::alone(Cow::Owned(map));
+        let layered = Self { preset: Some(preset), own: own.into() };
+        if layered.own().keys().any(|name| Preset::NAMES.contains(name)) {
+            return Self::alone(Cow::Owned(layered.merged()));
         }
-        Self { preset: Some(preset), own: own.into() }
+        layered
     }
 
     /// These, and nothing else.

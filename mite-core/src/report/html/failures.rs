@@ -25,10 +25,7 @@ fn errors(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     }
     writeln!(f, "<section><h2>Errors</h2><ul class=\"errors\">")?;
     for error in report.errors.iter().take(MOST_ERRORS) {
-        let place = match error.transaction.as_str() {
-            ROOT => error.journey.clone(),
-            transaction => format!("{}, {transaction}", error.journey),
-        };
+        let place = place(&error.journey, &error.transaction);
         let message = cut(&error.message);
         write!(f, "<li><b class=\"bad\">{} ×</b><div><p>{}</p>", grouped(error.count), Escaped(&message))?;
         writeln!(
@@ -57,10 +54,7 @@ fn exchanges(exchanges: &[FailedExchange], f: &mut fmt::Formatter<'_>) -> fmt::R
     )?;
     for exchange in exchanges {
         let outcome = exchange.error.clone().unwrap_or_else(|| exchange.code.to_string());
-        let place = match exchange.transaction.as_str() {
-            ROOT => exchange.journey.clone(),
-            transaction => format!("{}, {transaction}", exchange.journey),
-        };
+        let place = place(&exchange.journey, &exchange.transaction);
         write!(
             f,
             "<details><summary><b class=\"bad\">{}</b> {} {}<span class=\"note\">{} at {} in {}</span></summary>",
@@ -79,6 +73,13 @@ fn exchanges(exchanges: &[FailedExchange], f: &mut fmt::Formatter<'_>) -> fmt::R
         writeln!(f, "</details>")?;
     }
     writeln!(f, "</section>")
+}
+
+fn place(journey: &str, transaction: &str) -> String {
+    match transaction {
+        ROOT => journey.to_owned(),
+        transaction => format!("{journey}, {transaction}"),
+    }
 }
 
 fn side(what: &str, text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {

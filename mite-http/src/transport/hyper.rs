@@ -7,7 +7,7 @@ use std::{
     future::poll_fn,
     pin::{Pin, pin},
     rc::Rc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use hyper::{
     client::conn::http1::{Connection, SendRequest, handshake},
 };
 use hyper_util::rt::TokioIo;
-use tokio::task::coop::unconstrained;
+use tokio::task::coop::{self, unconstrained};
 
 use super::{Answer, CLOSED, Incoming, NOT_HTTP1, UNSENDABLE, broken_off, tls_fault};
 use crate::{
@@ -86,9 +86,15 @@ impl OnHyper {
         received: u64,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        // One read brings as many frames as a server likes, and who takes them must not keep the others from their turn.
+        let turn = ready!(coop::poll_proceed(cx));
         let progress = self.driver.drive(cx);
         let mut frame = unconstrained(poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)));
-        match Pin::new(&mut frame).poll(&mut nobody()) {
+        let polled = Pin::new(&mut frame).poll(&mut nobody());
+        if polled.is_ready() {
+            turn.made_progress();
+        }
+        match polled {
             Poll::Ready(frame) => {
                 Poll::Ready(frame.map(|frame| frame.map_err(|error| fault_of(error, Some(received)))))
             }

@@ -7,7 +7,8 @@ use std::fmt;
 use crate::names::{JOINT, ROOT};
 use crate::report::series::Rows;
 use crate::report::text::Extract;
-use crate::report::{ErrorReport, Report, Verdict, counted};
+use crate::report::units::counted;
+use crate::report::{ErrorReport, Report, Verdict};
 use crate::threshold::{Checked, Threshold};
 
 impl Report {
@@ -147,7 +148,7 @@ impl<'a> Leads<'a> {
             return;
         };
         // What has no such name says so, and leads nowhere.
-        let Ok(rows) = series.find(report) else { return };
+        let Ok(rows) = series.find(report.tables()) else { return };
         match &rows {
             Rows::Journeys(rows) => {
                 let is_in = |journey: &str| rows.iter().any(|row| row.journey == journey);

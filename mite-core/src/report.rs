@@ -9,16 +9,19 @@ pub(crate) mod fixed;
 mod html;
 mod junit;
 mod markup;
+mod per_second;
 mod requests;
+pub(crate) mod rows;
 pub(crate) mod series;
+mod tabulate;
 pub(crate) mod text;
 mod times;
 pub(crate) mod units;
+pub(crate) mod verdict;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rustc_hash::FxHashMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -26,14 +29,21 @@ use crate::clock::{micros, rfc3339};
 use crate::exchange::FailedExchange;
 use crate::histogram::Histogram;
 use crate::hooks::HookReport;
-use crate::limits::RanOut;
 use crate::names::{Names, PathId};
 use crate::recorded::RecordedError;
 use crate::recordings::Recordings;
-use crate::stats::{Figures, RequestStats, RowStats, Stats, TransactionStats};
-use crate::threshold::Checked;
+use crate::stats::{Figures, Stats};
+use crate::threshold::{Checked, Threshold};
 
+pub use per_second::{PerSecond, SecondQuantiles, SecondRow};
 pub use requests::Requests;
+use rows::Tables;
+pub use rows::{CheckReport, ErrorReport, JourneyReport, RequestReport, TransactionReport};
+use tabulate::{checks, errors, requests, transactions};
+use units::counted;
+pub use verdict::Verdict;
+pub(crate) use verdict::{GeneratorLimits, Stopped};
+use verdict::{Inside, broken_sums, generator_limits, judge};
 
 /// The report of a run.
 #[derive(Debug, Clone, Serialize)]
@@ -80,21 +90,6 @@ pub struct Report {
     recordings: Recordings,
 }
 
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Verdict {
-    /// Without any error.
-    Passed,
-    /// With errors, or with starts that could not be made.
-    Failed,
-    /// The generator could not keep up with the plan.
-    GeneratorLimited,
-    /// It was stopped before its end.
-    Aborted,
-}
-
 /// What became of the starts that were due in the warm-up, of all rows: both sums of [`JourneyReport`] hold for them too.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -139,204 +134,6 @@ impl WarmUp {
     }
 }
 
-/// The figures of one row. Both sums hold in each report: `planned = started + dropped + starved + unstarted`, and
-/// `started = completed + failed + cancelled`.
-#[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
-pub struct JourneyReport {
-    /// The row's number, from 1.
-    pub row: u32,
-    /// The journey's name, `module:function`.
-    pub journey: String,
-    /// Starts that the plan had: for a rate its integral, in the closed model one each time that a slot was free.
-    pub planned: u64,
-    /// Starts that were made.
-    pub started: u64,
-    /// Journeys that returned `Ok`.
-    pub completed: u64,
-    /// Journeys that returned an error, panicked or took longer than their row's timeout.
-    pub failed: u64,
-    /// Journeys that were still running when the graceful stop ran out, or their row's graceful ramp-down.
-    pub cancelled: u64,
-    /// Starts left out at `max_running`.
-    pub dropped: u64,
-    /// Starts for which the data pool had no item.
-    pub starved: u64,
-    /// Starts that were still waiting when the row ended.
-    pub unstarted: u64,
-    /// Due to ended, of the journeys that completed.
-    pub response_time: Histogram,
-    /// Started to ended, of the journeys that completed.
-    pub service_time: Histogram,
-    /// How late mite itself was.
-    pub start_lag: Histogram,
-    /// How long starts waited at `max_running`.
-    pub queue_wait: Histogram,
-    /// How long starts waited for data.
-    pub data_wait: Histogram,
-    /// Due to ended, of the journeys that failed.
-    pub failed_time: Histogram,
-    /// Items that the pool still had when the row ended, where it knows.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unused_items: Option<u64>,
-}
-
-/// The figures of one transaction.
-#[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
-pub struct TransactionReport {
-    /// The journey's name.
-    pub journey: String,
-    /// The transaction's name without `__root__ :: `.
-    pub transaction: String,
-    /// How often it ended, cut off or not.
-    pub count: u64,
-    /// How often with an error.
-    pub errors: u64,
-    /// How long it took, with or without an error; not of those that were cut off.
-    pub time: Histogram,
-}
-
-/// The figures of one kind of request.
-#[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
-pub struct RequestReport {
-    /// The journey's name.
-    pub journey: String,
-    /// The transaction's name without `__root__ :: `.
-    pub transaction: String,
-    /// `POST`.
-    pub method: String,
-    /// What the journey calls it, where it has a name: `/users/{id}`.
-    pub name: Option<String>,
-    /// The response's code; 0 when there was none.
-    pub code: u16,
-    /// Without a response, the class of its error: `connect`, `timeout`, …
-    pub error: Option<String>,
-    /// How many there were.
-    pub count: u64,
-    /// Bytes of body received.
-    pub bytes: u64,
-    /// From the start of the request to the end of its body, or to its failure.
-    pub time: Histogram,
-    /// Finding the address, of the requests that had to.
-    pub dns: Histogram,
-    /// Connecting, of the requests that had to.
-    pub connect: Histogram,
-    /// The handshake of TLS, of the requests that had one.
-    pub tls: Histogram,
-    /// From the request having been sent to the first byte of the response.
-    pub first_byte: Histogram,
-}
-
-/// One kind of error.
-#[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
-pub struct ErrorReport {
-    /// The journey's name.
-    pub journey: String,
-    /// The innermost transaction that the error passed through, without `__root__ :: `.
-    pub transaction: String,
-    /// The bare name of the error's type; `panic` for a panic.
-    pub ex_type: String,
-    /// The type, then what it said.
-    pub message: String,
-    /// `file:line:function`.
-    pub location: String,
-    /// How often it happened.
-    pub count: u64,
-}
-
-/// One name that was checked with [`Context::check`](crate::Context::check).
-#[derive(Debug, Clone, Serialize)]
-#[non_exhaustive]
-pub struct CheckReport {
-    /// The journey's name.
-    pub journey: String,
-    /// What was checked.
-    pub name: String,
-    /// How often it held.
-    pub passed: u64,
-    /// How often it did not.
-    pub failed: u64,
-}
-
-/// One second of the run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct PerSecond {
-    /// The second, from 0.
-    pub t: u64,
-    /// Whether it began in the warm-up.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub warm_up: bool,
-    /// Starts that were due in it.
-    pub planned: u64,
-    /// Journeys started in it.
-    pub started: u64,
-    /// Journeys that completed in it.
-    pub completed: u64,
-    /// Journeys that failed in it.
-    pub failed: u64,
-    /// Journeys under way at its end.
-    pub running: u64,
-    /// The response times of the journeys that completed in it, of all rows.
-    pub response_time: SecondQuantiles,
-    /// The same for each row; empty where the scenario has only one.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub rows: Vec<SecondRow>,
-}
-
-/// One row in one second of the run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct SecondRow {
-    /// The row's number, from 1.
-    pub row: u32,
-    /// Starts that were due in the second.
-    pub planned: u64,
-    /// Journeys started in it.
-    pub started: u64,
-    /// Journeys that completed in it.
-    pub completed: u64,
-    /// Journeys that failed in it.
-    pub failed: u64,
-    /// Journeys under way at its end.
-    pub running: u64,
-    /// The response times of the journeys that completed in it.
-    pub response_time: SecondQuantiles,
-}
-
-/// The response times of the journeys that completed in one second, on all workers: whole microseconds, told within 0.1 %;
-/// zeros when there were none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct SecondQuantiles {
-    /// How many journeys completed.
-    pub count: u64,
-    /// What half of them were not longer than.
-    pub p50: u64,
-    /// What 95 of 100 were not longer than.
-    pub p95: u64,
-    /// What 99 of 100 were not longer than.
-    pub p99: u64,
-    /// The longest, exactly.
-    pub max: u64,
-}
-
-impl SecondQuantiles {
-    pub(crate) fn of(times: &Histogram) -> Self {
-        let micros = |percent| times.percentile(percent).as_micros() as u64;
-        Self {
-            count: times.count(),
-            p50: micros(50.0),
-            p95: micros(95.0),
-            p99: micros(99.0),
-            max: times.max().as_micros() as u64,
-        }
-    }
-}
-
 /// How the load generator itself did.
 #[derive(Debug, Clone, Default, Serialize)]
 #[non_exhaustive]
@@ -352,13 +149,23 @@ pub struct Generator {
 }
 
 impl Report {
+    /// What its figures are asked of.
+    pub(crate) fn tables(&self) -> Tables<'_> {
+        Tables {
+            journeys: &self.journeys,
+            transactions: &self.transactions,
+            requests: &self.requests,
+            measured: self.measured(),
+        }
+    }
+
     /// The row of the journey with this name: `signup:signin`, or `signin` alone; the first one where it has several.
     ///
     /// # Panics
     /// When no journey has this name, or different ones have it as their last part: the message names those that there are.
     #[track_caller]
     pub fn journey(&self, name: &str) -> &JourneyReport {
-        first(series::journeys(self, name))
+        first(series::journeys(self.tables(), name))
     }
 
     /// The transaction with this name, in whichever journey comes first; one within another has both names, joined by
@@ -368,7 +175,7 @@ impl Report {
     /// When no transaction has this name: the message names those that there are.
     #[track_caller]
     pub fn transaction(&self, name: &str) -> &TransactionReport {
-        first(series::transactions(self, name))
+        first(series::transactions(self.tables(), name))
     }
 
     /// The requests with this method in this transaction, of all outcomes, and of all names unless
@@ -379,7 +186,7 @@ impl Report {
     /// When there were none: the message names those that there are.
     #[track_caller]
     pub fn request(&self, method: &str, transaction: &str) -> Requests<'_> {
-        match series::requests(self, &series::request_label(method, None, transaction)) {
+        match series::requests(self.tables(), &series::request_label(method, None, transaction)) {
             Ok(outcomes) => Requests { outcomes },
             Err(unknown) => panic!("{unknown}"),
         }
@@ -444,43 +251,15 @@ impl Report {
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a report has only text as keys")
     }
+}
 
-    /// The report as one HTML page for people: the verdict, curves over time, distributions, tables and errors.
+impl Threshold {
+    /// Compares the report's figure with the limit.
     ///
-    /// It needs nothing else, asks no network for anything and runs no script, so that it can be kept and mailed. The
-    /// thresholds are those that the report was held against; there may be none. Curves of runs over ten minutes are thinned,
-    /// which the page says, so that it stays small.
-    ///
-    /// ```
-    /// # use mite_core::threshold::{ms, p99};
-    /// # use mite_core::volume::{SECOND, constant};
-    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
-    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
-    /// # let report = Run::new(Scenario::new().journey(visit, NoData, constant(100, SECOND / 10))).run_blocking()?;
-    /// let page = report.html(&[p99("visit").under(ms(300)).check(&report)]);
-    /// assert!(page.starts_with("<!doctype html>"));
-    /// # Ok::<(), mite_core::Error>(())
-    /// ```
-    pub fn html(&self, thresholds: &[Checked]) -> String {
-        html::Page { report: self, thresholds }.to_string()
-    }
-
-    /// The report as JUnit XML, for CI systems: a case for the run's verdict, for each threshold and for each journey.
-    ///
-    /// A run that tells nothing of the system, since the generator was limited or the run was aborted, is an `error`. Without
-    /// thresholds a journey's case fails by any error of it, and by any start that was not made; with thresholds they judge,
-    /// and the journeys' cases only tell their figures.
-    pub fn junit(&self, thresholds: &[Checked]) -> String {
-        junit::Suite { report: self, thresholds }.to_string()
-    }
-
-    /// The [seconds](Report::per_second) of the run as CSV (RFC 4180), with a head.
-    ///
-    /// For each second there is a line of all rows, in which `row` and `journey` are empty, and where the scenario has several
-    /// rows, one line of each. `t` is in seconds from the start of the run; what is counted in a second is a rate. Times are in
-    /// microseconds, and empty where no journey completed.
-    pub fn csv(&self) -> String {
-        csv::Lines(self).to_string()
+    /// A figure that the report does not have (nothing has the name, nothing of it was timed) does not pass, nor does a
+    /// threshold that makes no sense: [`Checked`] says so in words.
+    pub fn check(&self, report: &Report) -> Checked {
+        self.check_tables(report.tables())
     }
 }
 
@@ -491,13 +270,6 @@ fn first<R>(rows: Result<Vec<&R>, String>) -> &R {
         Ok(rows) => rows[0],
         Err(unknown) => panic!("{unknown}"),
     }
-}
-
-/// Why a run ended before its plan did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stopped {
-    Gracefully,
-    AtOnce,
 }
 
 /// What a run has left behind besides its statistics.
@@ -527,30 +299,6 @@ pub(crate) struct Facts {
 pub(crate) struct RowFacts {
     pub(crate) journey: String,
     pub(crate) unused_items: Option<u64>,
-}
-
-/// From when on the generator itself is taken to have been the limit.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct GeneratorLimits {
-    /// The least part of the planned starts that must have been made on time enough to be made at all.
-    pub(crate) least_achieved: f64,
-    /// The most that the start lag's p99 may be.
-    pub(crate) most_lag: Duration,
-}
-
-impl Default for GeneratorLimits {
-    fn default() -> Self {
-        Self { least_achieved: 0.99, most_lag: Duration::from_millis(10) }
-    }
-}
-
-/// What the verdict needs to know of a row besides its report.
-#[derive(Debug, Clone, Copy)]
-struct Inside {
-    /// Starts that mite itself was too late for.
-    too_late: u64,
-    /// Journeys cancelled since they were too many when the number running fell.
-    ramped_down: u64,
 }
 
 /// Makes the report of the merged statistics.
@@ -634,7 +382,7 @@ pub(crate) fn make(names: &Names, figures: Figures, facts: Facts) -> Report {
         warm_up,
         journeys,
     };
-    let mut limited = generator_limits(&report, facts.limits, &inside, &ran_out, &start_lag);
+    let mut limited = generator_limits(&report.journeys, facts.limits, &inside, &ran_out, &start_lag);
     if limited.is_empty() {
         report.warnings.extend(facts.blocked);
         for (row, inside) in report.journeys.iter().zip(&inside).filter(|(_, inside)| inside.too_late > 0) {
@@ -647,215 +395,6 @@ pub(crate) fn make(names: &Names, figures: Figures, facts: Facts) -> Report {
         // There is the cause, then, or one of several.
         limited.extend(facts.blocked);
     }
-    (report.verdict, report.reasons) = judge(&report, &inside, facts.stopped, limited, bugs);
+    (report.verdict, report.reasons) = judge(&report.journeys, &report.errors, &inside, facts.stopped, limited, bugs);
     report
-}
-
-/// Rows of the same name, as when a journey stands in two rows of the scenario, are told as one.
-type Named<T> = BTreeMap<(u32, String, String, T), usize>;
-
-fn merged<T: Ord, R>(
-    rows: &mut Vec<R>,
-    index: &mut Named<T>,
-    key: (u32, String, String, T),
-    row: R,
-    merge: impl FnOnce(&mut R, R),
-) {
-    if let Some(at) = index.get(&key) {
-        merge(&mut rows[*at], row);
-    } else {
-        index.insert(key, rows.len());
-        rows.push(row);
-    }
-}
-
-fn transactions(
-    stats: Vec<TransactionStats>,
-    place: impl Fn(PathId) -> (u32, String, String),
-) -> Vec<TransactionReport> {
-    let (mut rows, mut index) = (Vec::new(), Named::new());
-    for (path, stats) in stats.into_iter().enumerate().filter(|(_, stats)| stats.count > 0) {
-        let (row, journey, transaction) = place(PathId(path as u32));
-        let key = (u32::from(row > 0), journey.clone(), transaction.clone(), ());
-        let TransactionStats { count, errors, time } = stats;
-        let row = TransactionReport { journey, transaction, count, errors, time };
-        merged(&mut rows, &mut index, key, row, |told, row| {
-            told.count += row.count;
-            told.errors += row.errors;
-            told.time.merge(&row.time);
-        });
-    }
-    rows
-}
-
-fn requests(stats: Vec<Vec<RequestStats>>, place: impl Fn(PathId) -> (u32, String, String)) -> Vec<RequestReport> {
-    let (mut rows, mut index) = (Vec::new(), Named::new());
-    let stats = stats.into_iter().enumerate().flat_map(|(path, stats)| stats.into_iter().map(move |of| (path, of)));
-    for (path, stats) in stats {
-        let (row, journey, transaction) = place(PathId(path as u32));
-        let kind = (stats.method.clone(), stats.name.clone(), stats.code, stats.error);
-        let key = (u32::from(row > 0), journey.clone(), transaction.clone(), kind);
-        let row = RequestReport {
-            journey,
-            transaction,
-            method: stats.method.into(),
-            name: stats.name.map(Into::into),
-            code: stats.code,
-            error: stats.error.map(str::to_owned),
-            count: stats.count,
-            bytes: stats.bytes,
-            time: stats.time,
-            dns: stats.dns,
-            connect: stats.connect,
-            tls: stats.tls,
-            first_byte: stats.first_byte,
-        };
-        merged(&mut rows, &mut index, key, row, |told, row| {
-            told.count += row.count;
-            told.bytes += row.bytes;
-            told.time.merge(&row.time);
-            told.dns.merge(&row.dns);
-            told.connect.merge(&row.connect);
-            told.tls.merge(&row.tls);
-            told.first_byte.merge(&row.first_byte);
-        });
-    }
-    rows
-}
-
-fn errors(
-    stats: &std::collections::HashMap<crate::stats::ErrorKey, u64>,
-    place: impl Fn(PathId) -> (u32, String, String),
-) -> Vec<ErrorReport> {
-    let mut rows: Vec<ErrorReport> = stats
-        .iter()
-        .map(|(key, count)| {
-            let (_, journey, transaction) = place(key.path);
-            ErrorReport {
-                journey,
-                transaction,
-                ex_type: key.ex_type.clone(),
-                message: key.message.clone(),
-                location: key.location.clone(),
-                count: *count,
-            }
-        })
-        .collect();
-    rows.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| (&a.journey, &a.message).cmp(&(&b.journey, &b.message))));
-    rows
-}
-
-fn checks(
-    stats: &FxHashMap<PathId, FxHashMap<String, crate::stats::CheckStats>>,
-    place: impl Fn(PathId) -> (u32, String, String),
-) -> Vec<CheckReport> {
-    let mut rows = BTreeMap::new();
-    for (path, name, stats) in stats.iter().flat_map(|(path, of)| of.iter().map(move |(name, of)| (path, name, of))) {
-        let (_, journey, _) = place(*path);
-        let told = rows.entry((journey.clone(), name.clone()));
-        let told = told.or_insert_with(|| CheckReport { journey, name: name.clone(), passed: 0, failed: 0 });
-        told.passed += stats.passed;
-        told.failed += stats.failed;
-    }
-    rows.into_values().collect()
-}
-
-/// The two sums that must hold for each row in each part of the run; where one does not, mite has lost count.
-fn broken_sums(row: usize, part: &str, stats: &RowStats) -> Vec<String> {
-    let mut broken = Vec::new();
-    let (planned, started) = (stats.planned, stats.started);
-    let became = started + stats.dropped + stats.starved + stats.unstarted;
-    if planned != became {
-        broken.push(format!("row {row}: {planned} starts were planned{part}, and {became} are accounted for"));
-    }
-    let ended = stats.completed + stats.failed + stats.cancelled;
-    if started != ended {
-        broken.push(format!("row {row}: {started} journeys were started{part}, and {ended} are accounted for"));
-    }
-    broken
-}
-
-/// In what ways the generator itself was the limit. Waiting at `max_running` and for data does not count: that is what the
-/// run was told to do, or what the system made of it.
-fn generator_limits(
-    report: &Report,
-    limits: GeneratorLimits,
-    inside: &[Inside],
-    ran_out: &BTreeMap<RanOut, u64>,
-    start_lag: &Histogram,
-) -> Vec<String> {
-    const MEND: &str = "use more workers or another machine, or ask for less";
-    let mut reasons = Vec::new();
-    for (row, inside) in report.journeys.iter().zip(inside) {
-        let achieved = 1.0 - inside.too_late as f64 / row.planned.max(1) as f64;
-        if achieved < limits.least_achieved {
-            reasons.push(format!(
-                "{}: the generator made only {:.1} % of the planned starts: {MEND}",
-                row.journey,
-                achieved * 100.0
-            ));
-        }
-    }
-    let lag = start_lag.percentile(99.0);
-    if lag > limits.most_lag {
-        reasons.push(format!(
-            "the generator was late: its start lag has a p99 of {lag:?}, and {:?} is the limit: {MEND}",
-            limits.most_lag
-        ));
-    }
-    reasons.extend(ran_out.keys().map(|what| what.reason().to_owned()));
-    reasons
-}
-
-/// The verdict, and its reasons in words.
-fn judge(
-    report: &Report,
-    inside: &[Inside],
-    stopped: Option<Stopped>,
-    limited: Vec<String>,
-    bugs: Vec<String>,
-) -> (Verdict, Vec<String>) {
-    let is_limited = !limited.is_empty();
-    let mut reasons = limited;
-    let errors: u64 = report.errors.iter().map(|error| error.count).sum();
-    if errors > 0 {
-        let kinds = report.errors.len();
-        reasons.push(format!("{} of {}", counted(errors, "error"), counted(kinds as u64, "kind")));
-    }
-    for (row, inside) in report.journeys.iter().zip(inside) {
-        let name = &row.journey;
-        if row.starved > 0 {
-            reasons.push(format!("{name}: its data pool had no item for {}", counted(row.starved, "start")));
-        }
-        if row.dropped > 0 {
-            reasons.push(format!("{name}: {} dropped at max_running", counted(row.dropped, "start")));
-        }
-        // What mite was too late for is the generator's limit, or within what is allowed it.
-        let waiting = row.unstarted - inside.too_late;
-        if waiting > 0 && stopped.is_none() {
-            reasons.push(format!("{name}: {} still waiting at the end", counted(waiting, "start")));
-        }
-        // To cancel what is too many when the number running falls is what the row asks for.
-        let cancelled = row.cancelled - inside.ramped_down;
-        if cancelled > 0 && stopped != Some(Stopped::AtOnce) {
-            let journeys = counted(cancelled, "journey");
-            reasons.push(format!("{name}: {journeys} still running when the graceful stop ran out"));
-        }
-    }
-    reasons.extend(bugs.into_iter().map(|bug| format!("{bug} (a bug of mite)")));
-    let verdict = if stopped.is_some() {
-        reasons.insert(0, "stopped before its end".to_owned());
-        Verdict::Aborted
-    } else if is_limited {
-        Verdict::GeneratorLimited
-    } else if reasons.is_empty() {
-        Verdict::Passed
-    } else {
-        Verdict::Failed
-    };
-    (verdict, reasons)
-}
-
-pub(crate) fn counted(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -29,7 +29,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::histogram::Histogram;
-use crate::report::Report;
+use crate::report::rows::Tables;
 use crate::report::series::Rows;
 use crate::report::units;
 
@@ -130,7 +130,7 @@ pub fn mean(of: impl Into<Series>) -> Figure<Duration> {
 }
 
 /// Of all journeys that completed or failed, the part that failed. An error that a journey handled itself is none here, and
-/// one in [`Report::assert_no_errors`].
+/// one in [`Report::assert_no_errors`](crate::Report::assert_no_errors).
 pub fn error_rate() -> Figure<Percent> {
     Figure::new(Measure::ErrorRate, None)
 }
@@ -358,12 +358,9 @@ impl fmt::Display for Threshold {
 }
 
 impl Threshold {
-    /// Compares the report's figure with the limit.
-    ///
-    /// A figure that the report does not have (nothing has the name, nothing of it was timed) does not pass, nor does a
-    /// threshold that makes no sense: [`Checked`] says so in words.
-    pub fn check(&self, report: &Report) -> Checked {
-        let found = self.mistake().and_then(|()| self.figure(report));
+    /// Compares the figure that the tables have with the limit.
+    pub(crate) fn check_tables(&self, tables: Tables<'_>) -> Checked {
+        let found = self.mistake().and_then(|()| self.figure(tables));
         let passed = found.as_ref().is_ok_and(|found| self.bound.holds(found.value, self.limit));
         Checked { threshold: self.clone(), passed, found }
     }
@@ -419,17 +416,17 @@ impl Threshold {
         Ok(())
     }
 
-    fn figure(&self, report: &Report) -> Result<Found, String> {
+    fn figure(&self, tables: Tables<'_>) -> Result<Found, String> {
         let Some(series) = &self.of else {
-            let ended = report.journeys.iter().map(|row| (row.failed, row.completed));
+            let ended = tables.journeys.iter().map(|row| (row.failed, row.completed));
             return part(ended).ok_or_else(|| "no journey completed or failed".to_owned());
         };
-        let rows = series.find(report)?;
+        let rows = series.find(tables)?;
         match self.measure {
             Measure::ErrorRate => error_part(&rows).ok_or_else(|| "none completed or failed".to_owned()),
             Measure::Count => Ok(Found { value: Value::Count(counted(&rows)), parts: None }),
             Measure::Rate => {
-                let seconds = report.measured().as_secs_f64();
+                let seconds = tables.measured.as_secs_f64();
                 if seconds == 0.0 {
                     return Err("no time was measured".to_owned());
                 }

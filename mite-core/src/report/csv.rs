@@ -11,6 +11,17 @@ const HEAD: &str = "t,row,journey,warm_up,planned,started,completed,failed,runni
 /// The lines of a report's seconds, as RFC 4180 has them.
 pub(super) struct Lines<'a>(pub(super) &'a Report);
 
+impl Report {
+    /// The [seconds](Report::per_second) of the run as CSV (RFC 4180), with a head.
+    ///
+    /// For each second there is a line of all rows, in which `row` and `journey` are empty, and where the scenario has several
+    /// rows, one line of each. `t` is in seconds from the start of the run; what is counted in a second is a rate. Times are in
+    /// microseconds, and empty where no journey completed.
+    pub fn csv(&self) -> String {
+        Lines(self).to_string()
+    }
+}
+
 /// One line: of all rows, or of one of them.
 struct Line<'a> {
     second: &'a PerSecond,

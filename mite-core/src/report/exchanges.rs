@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::counted;
+use super::units::counted;
 use super::units::time;
 use crate::exchange::FailedExchange;
 use crate::names::ROOT;

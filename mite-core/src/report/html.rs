@@ -25,6 +25,28 @@ pub(super) struct Page<'a> {
     pub(super) thresholds: &'a [Checked],
 }
 
+impl Report {
+    /// The report as one HTML page for people: the verdict, curves over time, distributions, tables and errors.
+    ///
+    /// It needs nothing else, asks no network for anything and runs no script, so that it can be kept and mailed. The
+    /// thresholds are those that the report was held against; there may be none. Curves of runs over ten minutes are thinned,
+    /// which the page says, so that it stays small.
+    ///
+    /// ```
+    /// # use mite_core::threshold::{ms, p99};
+    /// # use mite_core::volume::{SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// # let report = Run::new(Scenario::new().journey(visit, NoData, constant(100, SECOND / 10))).run_blocking()?;
+    /// let page = report.html(&[p99("visit").under(ms(300)).check(&report)]);
+    /// assert!(page.starts_with("<!doctype html>"));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
+    pub fn html(&self, thresholds: &[Checked]) -> String {
+        Page { report: self, thresholds }.to_string()
+    }
+}
+
 /// Even if something were to get past the escaping, no browser would run or fetch it.
 const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
 

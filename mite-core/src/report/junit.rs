@@ -5,8 +5,8 @@
 use std::fmt;
 
 use super::markup::Escaped;
-use super::units::time;
-use super::{ErrorReport, JourneyReport, Report, Verdict, counted};
+use super::units::{counted, time};
+use super::{ErrorReport, JourneyReport, Report, Verdict};
 use crate::histogram::Histogram;
 use crate::threshold::Checked;
 
@@ -14,6 +14,17 @@ use crate::threshold::Checked;
 pub(super) struct Suite<'a> {
     pub(super) report: &'a Report,
     pub(super) thresholds: &'a [Checked],
+}
+
+impl Report {
+    /// The report as JUnit XML, for CI systems: a case for the run's verdict, for each threshold and for each journey.
+    ///
+    /// A run that tells nothing of the system, since the generator was limited or the run was aborted, is an `error`. Without
+    /// thresholds a journey's case fails by any error of it, and by any start that was not made; with thresholds they judge,
+    /// and the journeys' cases only tell their figures.
+    pub fn junit(&self, thresholds: &[Checked]) -> String {
+        Suite { report: self, thresholds }.to_string()
+    }
 }
 
 struct Case {

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{JourneyReport, Report, RequestReport, TransactionReport};
+use super::rows::{JourneyReport, RequestReport, Tables, TransactionReport};
 use crate::names::ROOT;
 use crate::nearest::{did_you_mean, list};
 
@@ -103,39 +103,39 @@ impl Series {
     ///
     /// # Errors
     /// Nothing has the name, or several things do: a sentence's second half, with the names that there are.
-    pub(crate) fn find<'a>(&self, report: &'a Report) -> Result<Rows<'a>, String> {
+    pub(crate) fn find<'a>(&self, tables: Tables<'a>) -> Result<Rows<'a>, String> {
         match &self.0 {
-            Named::Any(name) => any(report, name),
-            Named::Journey(name) => journeys(report, name).map(Rows::Journeys),
-            Named::Transaction(name) => transactions(report, name).map(Rows::Transactions),
-            Named::Request(name) => requests(report, name).map(Rows::Requests),
+            Named::Any(name) => any(tables, name),
+            Named::Journey(name) => journeys(tables, name).map(Rows::Journeys),
+            Named::Transaction(name) => transactions(tables, name).map(Rows::Transactions),
+            Named::Request(name) => requests(tables, name).map(Rows::Requests),
         }
     }
 }
 
 /// The rows of a journey, by its name in full or by its function's.
-pub(super) fn journeys<'a>(report: &'a Report, name: &str) -> Result<Vec<&'a JourneyReport>, String> {
-    let (rows, names) = journeys_named(report, name);
-    checked(rows, &names, name, "journey").unwrap_or_else(|| unknown("journey", name, &journey_names(report)))
+pub(super) fn journeys<'a>(tables: Tables<'a>, name: &str) -> Result<Vec<&'a JourneyReport>, String> {
+    let (rows, names) = journeys_named(tables, name);
+    checked(rows, &names, name, "journey").unwrap_or_else(|| unknown("journey", name, &journey_names(tables)))
 }
 
 /// The rows of a transaction, in all journeys.
-pub(super) fn transactions<'a>(report: &'a Report, name: &str) -> Result<Vec<&'a TransactionReport>, String> {
-    let (rows, names) = transactions_named(report, name);
+pub(super) fn transactions<'a>(tables: Tables<'a>, name: &str) -> Result<Vec<&'a TransactionReport>, String> {
+    let (rows, names) = transactions_named(tables, name);
     checked(rows, &names, name, "transaction")
-        .unwrap_or_else(|| unknown("transaction", name, &transaction_names(report)))
+        .unwrap_or_else(|| unknown("transaction", name, &transaction_names(tables)))
 }
 
 /// The outcomes of a kind of request, by its method and transaction as the text shows them.
-pub(super) fn requests<'a>(report: &'a Report, name: &str) -> Result<Vec<&'a RequestReport>, String> {
-    let (rows, names) = requests_named(report, name);
-    checked(rows, &names, name, "request").unwrap_or_else(|| unknown("request", name, &request_names(report)))
+pub(super) fn requests<'a>(tables: Tables<'a>, name: &str) -> Result<Vec<&'a RequestReport>, String> {
+    let (rows, names) = requests_named(tables, name);
+    checked(rows, &names, name, "request").unwrap_or_else(|| unknown("request", name, &request_names(tables)))
 }
 
-fn any<'a>(report: &'a Report, name: &str) -> Result<Rows<'a>, String> {
-    let (of_journeys, journey_names) = journeys_named(report, name);
-    let (of_transactions, transaction_names) = transactions_named(report, name);
-    let (of_requests, request_names) = requests_named(report, name);
+fn any<'a>(tables: Tables<'a>, name: &str) -> Result<Rows<'a>, String> {
+    let (of_journeys, journey_names) = journeys_named(tables, name);
+    let (of_transactions, transaction_names) = transactions_named(tables, name);
+    let (of_requests, request_names) = requests_named(tables, name);
     let mut said = Vec::new();
     if !of_journeys.is_empty() {
         said.push(("a journey", format!("`journey({name:?})`")));
@@ -160,7 +160,7 @@ fn any<'a>(report: &'a Report, name: &str) -> Result<Rows<'a>, String> {
             Some(rows.map(Rows::Transactions))
         })
         .or_else(|| Some(checked(of_requests, &request_names, name, "request")?.map(Rows::Requests)))
-        .unwrap_or_else(|| nothing_named(report, name))
+        .unwrap_or_else(|| nothing_named(tables, name))
 }
 
 /// The rows that have the name in full; without any those that have it as their other name. Then the full names of these.
@@ -185,17 +185,17 @@ fn named<'a, R>(
     if in_full.0.is_empty() { by_other } else { in_full }
 }
 
-fn journeys_named<'a>(report: &'a Report, name: &str) -> (Vec<&'a JourneyReport>, Vec<String>) {
-    named(&report.journeys, name, |row| (row.journey.clone(), short(&row.journey).to_owned()))
+fn journeys_named<'a>(tables: Tables<'a>, name: &str) -> (Vec<&'a JourneyReport>, Vec<String>) {
+    named(tables.journeys, name, |row| (row.journey.clone(), short(&row.journey).to_owned()))
 }
 
-fn transactions_named<'a>(report: &'a Report, name: &str) -> (Vec<&'a TransactionReport>, Vec<String>) {
-    named(&report.transactions, name, |row| (row.transaction.clone(), in_journey(&row.transaction, &row.journey)))
+fn transactions_named<'a>(tables: Tables<'a>, name: &str) -> (Vec<&'a TransactionReport>, Vec<String>) {
+    named(tables.transactions, name, |row| (row.transaction.clone(), in_journey(&row.transaction, &row.journey)))
 }
 
-fn requests_named<'a>(report: &'a Report, name: &str) -> (Vec<&'a RequestReport>, Vec<String>) {
+fn requests_named<'a>(tables: Tables<'a>, name: &str) -> (Vec<&'a RequestReport>, Vec<String>) {
     let labelled = |request_name: fn(&RequestReport) -> Option<&str>| {
-        named(&report.requests, name, |row| {
+        named(tables.requests, name, |row| {
             let label = request_label(&row.method, request_name(row), place_of(row));
             let other = match row.transaction.as_str() {
                 ROOT => request_label(&row.method, request_name(row), short(&row.journey)),
@@ -246,18 +246,18 @@ fn checked<R>(rows: Vec<R>, names: &[String], name: &str, kind: &str) -> Option<
     }
 }
 
-fn journey_names(report: &Report) -> Vec<String> {
-    distinct(report.journeys.iter().map(|row| row.journey.clone()))
+fn journey_names(tables: Tables<'_>) -> Vec<String> {
+    distinct(tables.journeys.iter().map(|row| row.journey.clone()))
 }
 
-fn transaction_names(report: &Report) -> Vec<String> {
+fn transaction_names(tables: Tables<'_>) -> Vec<String> {
     // The root of each journey is the journey.
-    let rows = report.transactions.iter().filter(|row| row.transaction != ROOT);
+    let rows = tables.transactions.iter().filter(|row| row.transaction != ROOT);
     distinct(rows.map(|row| row.transaction.clone()))
 }
 
-fn request_names(report: &Report) -> Vec<String> {
-    distinct(report.requests.iter().map(label_of))
+fn request_names(tables: Tables<'_>) -> Vec<String> {
+    distinct(tables.requests.iter().map(label_of))
 }
 
 pub(super) fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
@@ -275,11 +275,11 @@ fn unknown<T>(kind: &str, name: &str, names: &[String]) -> Result<T, String> {
     Err(format!("the report has no {kind} {name:?}{}: it has {there}", did_you_mean(name, names)))
 }
 
-fn nothing_named<T>(report: &Report, name: &str) -> Result<T, String> {
+fn nothing_named<T>(tables: Tables<'_>, name: &str) -> Result<T, String> {
     let kinds = [
-        ("journey", journey_names(report)),
-        ("transaction", transaction_names(report)),
-        ("request", request_names(report)),
+        ("journey", journey_names(tables)),
+        ("transaction", transaction_names(tables)),
+        ("request", request_names(tables)),
     ];
     let there: Vec<String> = kinds
         .iter()
@@ -341,7 +341,7 @@ mod tests {
             ),
         ];
         for (series, expected) in cases {
-            let found = series.find(&report).map(|rows| match rows {
+            let found = series.find(report.tables()).map(|rows| match rows {
                 Rows::Journeys(rows) => rows.len(),
                 Rows::Transactions(rows) => rows.len(),
                 Rows::Requests(rows) => rows.len(),
@@ -386,7 +386,7 @@ mod tests {
             ),
         ];
         for (series, expected) in cases {
-            let found = series.find(&report).map(|rows| match rows {
+            let found = series.find(report.tables()).map(|rows| match rows {
                 Rows::Requests(rows) => rows.len(),
                 other => panic!("requests are meant, and not {other:?}"),
             });
@@ -396,9 +396,9 @@ mod tests {
 
     #[test]
     fn an_empty_report_says_that_there_is_nothing() {
-        let told = Series::from("x").find(&fixed::empty()).unwrap_err();
+        let told = Series::from("x").find(fixed::empty().tables()).unwrap_err();
         assert_eq!(told, "the report has nothing named \"x\": it has nothing");
-        let told = Series::transaction("x").find(&fixed::empty()).unwrap_err();
+        let told = Series::transaction("x").find(fixed::empty().tables()).unwrap_err();
         assert_eq!(told, "the report has no transaction \"x\": it has none");
     }
 }

@@ -5,10 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use super::series::{in_journey, label_of};
-use super::units::{bytes, time};
-use super::{
-    ErrorReport, JourneyReport, Report, RequestReport, TransactionReport, Verdict, WarmUp, counted, exchanges,
-};
+use super::units::{bytes, counted, time};
+use super::{ErrorReport, JourneyReport, Report, RequestReport, TransactionReport, Verdict, WarmUp, exchanges};
 use crate::histogram::Histogram;
 use crate::hooks::HookKind;
 use crate::names::ROOT;

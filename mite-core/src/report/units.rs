@@ -16,7 +16,7 @@ pub(crate) fn time(duration: Duration) -> String {
     digits(value, unit)
 }
 
-pub(super) fn bytes(bytes: u64) -> String {
+pub(crate) fn bytes(bytes: u64) -> String {
     let bytes = bytes as f64;
     match bytes {
         0.0..1024.0 => format!("{bytes} B"),
@@ -34,6 +34,11 @@ fn digits(value: f64, unit: &str) -> String {
         _ => 0,
     };
     format!("{value:.decimals$} {unit}")
+}
+
+/// `1 start`, `2 starts`.
+pub(crate) fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -5,9 +5,10 @@ use std::fmt;
 use super::axis::grouped;
 use crate::exchange::FailedExchange;
 use crate::names::ROOT;
+use crate::report::Report;
 use crate::report::markup::Escaped;
+use crate::report::units::counted;
 use crate::report::units::time;
-use crate::report::{Report, counted};
 
 /// So many kinds of error are shown; the JSON has all.
 const MOST_ERRORS: usize = 200;

@@ -4,9 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use super::axis::grouped;
+use crate::report::Report;
 use crate::report::markup::Escaped;
+use crate::report::units::counted;
 use crate::report::units::{bytes, time};
-use crate::report::{Report, counted};
 
 pub(super) fn write(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let generator = &report.generator;

@@ -1,0 +1,121 @@
+//! Makes a report's rows of what was counted: by name, where it was counted by number.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rustc_hash::FxHashMap;
+
+use super::rows::{CheckReport, ErrorReport, RequestReport, TransactionReport};
+use crate::names::PathId;
+use crate::stats::{CheckStats, ErrorKey, RequestStats, TransactionStats};
+
+/// Rows of the same name, as when a journey stands in two rows of the scenario, are told as one.
+type Named<T> = BTreeMap<(u32, String, String, T), usize>;
+
+fn merged<T: Ord, R>(
+    rows: &mut Vec<R>,
+    index: &mut Named<T>,
+    key: (u32, String, String, T),
+    row: R,
+    merge: impl FnOnce(&mut R, R),
+) {
+    if let Some(at) = index.get(&key) {
+        merge(&mut rows[*at], row);
+    } else {
+        index.insert(key, rows.len());
+        rows.push(row);
+    }
+}
+
+pub(super) fn transactions(
+    stats: Vec<TransactionStats>,
+    place: impl Fn(PathId) -> (u32, String, String),
+) -> Vec<TransactionReport> {
+    let (mut rows, mut index) = (Vec::new(), Named::new());
+    for (path, stats) in stats.into_iter().enumerate().filter(|(_, stats)| stats.count > 0) {
+        let (row, journey, transaction) = place(PathId(path as u32));
+        let key = (u32::from(row > 0), journey.clone(), transaction.clone(), ());
+        let TransactionStats { count, errors, time } = stats;
+        let row = TransactionReport { journey, transaction, count, errors, time };
+        merged(&mut rows, &mut index, key, row, |told, row| {
+            told.count += row.count;
+            told.errors += row.errors;
+            told.time.merge(&row.time);
+        });
+    }
+    rows
+}
+
+pub(super) fn requests(
+    stats: Vec<Vec<RequestStats>>,
+    place: impl Fn(PathId) -> (u32, String, String),
+) -> Vec<RequestReport> {
+    let (mut rows, mut index) = (Vec::new(), Named::new());
+    let stats = stats.into_iter().enumerate().flat_map(|(path, stats)| stats.into_iter().map(move |of| (path, of)));
+    for (path, stats) in stats {
+        let (row, journey, transaction) = place(PathId(path as u32));
+        let kind = (stats.method.clone(), stats.name.clone(), stats.code, stats.error);
+        let key = (u32::from(row > 0), journey.clone(), transaction.clone(), kind);
+        let row = RequestReport {
+            journey,
+            transaction,
+            method: stats.method.into(),
+            name: stats.name.map(Into::into),
+            code: stats.code,
+            error: stats.error.map(str::to_owned),
+            count: stats.count,
+            bytes: stats.bytes,
+            time: stats.time,
+            dns: stats.dns,
+            connect: stats.connect,
+            tls: stats.tls,
+            first_byte: stats.first_byte,
+        };
+        merged(&mut rows, &mut index, key, row, |told, row| {
+            told.count += row.count;
+            told.bytes += row.bytes;
+            told.time.merge(&row.time);
+            told.dns.merge(&row.dns);
+            told.connect.merge(&row.connect);
+            told.tls.merge(&row.tls);
+            told.first_byte.merge(&row.first_byte);
+        });
+    }
+    rows
+}
+
+pub(super) fn errors(
+    stats: &HashMap<ErrorKey, u64>,
+    place: impl Fn(PathId) -> (u32, String, String),
+) -> Vec<ErrorReport> {
+    let mut rows: Vec<ErrorReport> = stats
+        .iter()
+        .map(|(key, count)| {
+            let (_, journey, transaction) = place(key.path);
+            ErrorReport {
+                journey,
+                transaction,
+                ex_type: key.ex_type.clone(),
+                message: key.message.clone(),
+                location: key.location.clone(),
+                count: *count,
+            }
+        })
+        .collect();
+    rows.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| (&a.journey, &a.message).cmp(&(&b.journey, &b.message))));
+    rows
+}
+
+pub(super) fn checks(
+    stats: &FxHashMap<PathId, FxHashMap<String, CheckStats>>,
+    place: impl Fn(PathId) -> (u32, String, String),
+) -> Vec<CheckReport> {
+    let mut rows = BTreeMap::new();
+    for (path, name, stats) in stats.iter().flat_map(|(path, of)| of.iter().map(move |(name, of)| (path, name, of))) {
+        let (_, journey, _) = place(*path);
+        let told = rows.entry((journey.clone(), name.clone()));
+        let told = told.or_insert_with(|| CheckReport { journey, name: name.clone(), passed: 0, failed: 0 });
+        told.passed += stats.passed;
+        told.failed += stats.failed;
+    }
+    rows.into_values().collect()
+}

@@ -557,7 +557,7 @@ impl Scope {
             env.put_back(own);
         }
         tracing::debug!(journey, location, "{message}");
-        self.visit.stats().error(ErrorKey { path, ex_type: ex_type.to_owned(), message, location });
+        self.visit.stats().error(&ErrorKey { path, ex_type: ex_type.to_owned(), message, location });
     }
 }
 

@@ -1,6 +1,9 @@
 //! The thread that carries a run out: it works out the plan, asks closures for theirs second by second, starts and ends the
 //! workers and sinks, and makes the report of what they hand over.
 
+mod conditions;
+mod tally;
+
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +12,7 @@ use std::time::{Duration, Instant};
 
 #[cfg(feature = "testing")]
 use futures::FutureExt as _;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::Span;
 
 use crate::clock::{Gaps, Moment, WallClock};
@@ -17,10 +20,11 @@ use crate::hooks::{Hook, HookKind, HookReport, Hooks, WorkerHook};
 use crate::message::Head;
 use crate::names::{NameCache, Names};
 use crate::recordings::Records;
+use crate::report::settings::{PLAN_POINTS, RowSettings, Settings};
 use crate::report::{self, Facts, Generator, GeneratorLimits, Report, RowFacts, SecondRow, Stopped};
 use crate::row::{CheckedRow, Plan};
 use crate::run::error::RunError;
-use crate::run::handle::Progress;
+use crate::run::progress::{Progress, RowProgress};
 use crate::runner::env::RunFacts;
 use crate::runner::options::RowOptions;
 use crate::runner::protocol::{Command, Event, RowId, WorkerResult};
@@ -31,10 +35,14 @@ use crate::runner::worker;
 use crate::schedule::{Schedule, Stripe};
 use crate::seconds::Seconds;
 use crate::sink::{self, Outbox, Sink, SinkQueue, SinkStrand};
-use crate::stats::Figures;
+use crate::stats::{FiguresTold, Stats};
+use crate::threshold::Asked;
 use crate::usage::Usage;
 use crate::volume::{Answer, Asking, Unit};
 use crate::{Config, clock, pack, panics};
+
+use conditions::Conditions;
+use tally::Tally;
 
 const SECOND: u64 = 1_000_000_000;
 /// From all being ready to the first start: for the workers to be told.
@@ -69,7 +77,8 @@ pub(crate) struct Control {
     pub(crate) limits: GeneratorLimits,
     pub(crate) events: mpsc::UnboundedSender<Event>,
     pub(crate) received: mpsc::UnboundedReceiver<Event>,
-    pub(crate) progress: Arc<Mutex<Progress>>,
+    pub(crate) progress: watch::Sender<Progress>,
+    pub(crate) asked: Asked,
     pub(crate) strands: StrandKind,
     pub(crate) span: Span,
 }
@@ -126,6 +135,7 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         limits: control.limits,
         warm_up: control.warm_up,
         max_series_bytes: control.max_series_bytes,
+        max_running: Some(control.max_running).filter(|most| *most != u64::MAX),
     });
     let sinks = start_sinks(control.sinks, &names, control.strands, &control.span, &control.events)?;
     let mut row_plans = Vec::new();
@@ -151,6 +161,8 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         });
     }
     let seconds = Seconds::new(control.workers, rows.len());
+    let tally = Tally::new(rows.len() + 1, control.max_series_bytes / 2);
+    let conditions = Conditions::new(control.asked, Duration::from_nanos(control.warm_up));
     let calling: Vec<Arc<Calling>> = (0..control.workers).map(|_| Arc::default()).collect();
     let mut run = Controller {
         strands: control.strands,
@@ -163,6 +175,10 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         received: control.received,
         stop_after: control.stop_after,
         progress: control.progress,
+        tally,
+        conditions,
+        aborted: None,
+        usage: Usage::now(),
         origin: clock::now(),
         stopped: None,
         driving: false,
@@ -184,9 +200,19 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
     served?;
     let ended = outcome?;
     joined?;
-    let beside = Beside { blocked: run.watch.into_blocked(), gaps: run.gaps.into_told(), hooks: run.hooks };
-    let (records, warnings) = (control.records, &control.warnings);
-    Ok(make_report(&run.facts, run.rows, run.seconds, results, ended, run.stopped, records, warnings, beside))
+    let left = Left {
+        rows: run.rows,
+        seconds: run.seconds,
+        tally: run.tally,
+        conditions: run.conditions,
+        stopped: run.stopped,
+        aborted: run.aborted,
+        blocked: run.watch.into_blocked(),
+        gaps: run.gaps.into_told(),
+        hooks: run.hooks,
+        stop_after: run.stop_after,
+    };
+    Ok(make_report(&run.facts, left, results, ended, control.records, &control.warnings))
 }
 
 fn start_sinks(
@@ -273,13 +299,19 @@ fn sink_failed() -> RunError {
     RunError::Sink { sink: "sink".to_owned(), cause: "it has stopped".into() }
 }
 
-/// What came beside the journeys: what has disturbed them, and the hooks.
-#[derive(Debug)]
-struct Beside {
+/// What a run leaves behind, besides what its workers tell in the end.
+struct Left {
+    rows: Vec<Row>,
+    seconds: Seconds,
+    tally: Tally,
+    conditions: Conditions,
+    stopped: Option<Stopped>,
+    aborted: Option<String>,
     /// By row.
     blocked: BTreeMap<u32, Blocked>,
     gaps: Vec<String>,
     hooks: Vec<HookReport>,
+    stop_after: Option<u64>,
 }
 
 /// How a run ended, when it could be carried out.
@@ -297,7 +329,13 @@ struct Controller {
     workers: Vec<Worker>,
     received: mpsc::UnboundedReceiver<Event>,
     stop_after: Option<u64>,
-    progress: Arc<Mutex<Progress>>,
+    progress: watch::Sender<Progress>,
+    tally: Tally,
+    conditions: Conditions,
+    /// Why the run was ended by what it was told to abort when.
+    aborted: Option<String>,
+    /// The process's use of CPU at the end of the last second that was told.
+    usage: Usage,
     outbox: Outbox,
     names: NameCache,
     origin: Instant,
@@ -592,16 +630,15 @@ impl Controller {
                 self.workers[number as usize].finished = true;
                 self.seconds.finished(number);
             }
-            Event::Seconds(worker, seconds) => self.seconds.add(worker, seconds),
+            Event::Seconds(worker, seconds, told) => {
+                self.seconds.add(worker, seconds);
+                self.tally.add(*told);
+            }
             Event::Exhausted(row) => {
                 self.rows[row.0 as usize - 1].exhausted = true;
                 self.tell_all(|| Command::Exhausted(row));
             }
-            Event::Stop => {
-                self.stopped = self.stopped.or(Some(Stopped::Gracefully));
-                self.end_rows();
-                self.tell_all(|| Command::Stop);
-            }
+            Event::Stop => self.stop(),
             Event::Abort => {
                 self.stopped = Some(Stopped::AtOnce);
                 self.end_rows();
@@ -612,6 +649,13 @@ impl Controller {
             Event::Ready(_) | Event::HookDone(..) => {}
         }
         Ok(())
+    }
+
+    /// No new starts; what runs may finish.
+    fn stop(&mut self) {
+        self.stopped = self.stopped.or(Some(Stopped::Gracefully));
+        self.end_rows();
+        self.tell_all(|| Command::Stop);
     }
 
     fn end_rows(&mut self) {
@@ -667,11 +711,56 @@ impl Controller {
 
     /// Tells what became of one second: progress, and the `controller_report` message.
     fn tell_second(&mut self, second: u64) {
-        let response_time = self.seconds.response_time(second);
         let rows = self.seconds.rows(second);
-        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        *progress = Progress { seconds: second + 1, response_time, ..Progress::default() };
-        for (index, (row, of_row)) in self.rows.iter().zip(&rows).enumerate() {
+        let fresh = self.tally.take_fresh();
+        let progress = self.progress_of(second, &rows, &fresh);
+        self.progress.send_replace(progress);
+        self.hold_against(second, fresh);
+        let kind = self.names.kind("controller_report");
+        let wanted = self.outbox.who_wants("controller_report").lanes;
+        if wanted == 0 {
+            return;
+        }
+        let mut own = Vec::new();
+        let figures = |(row, of_row): (&Row, _)| row.wanted_and_actual(second, of_row);
+        let figures: Vec<(u64, u64)> = self.rows.iter().zip(&rows).map(figures).collect();
+        for (name, of) in [("required", 0), ("actual", 1)] {
+            pack::write_str(&mut own, name);
+            pack::write_map_len(&mut own, figures.len() as u32);
+            for (index, (required, actual)) in figures.iter().enumerate() {
+                pack::write_uint(&mut own, index as u64 + 1);
+                pack::write_f64(&mut own, if of == 0 { *required } else { *actual } as f64);
+            }
+        }
+        pack::write_str(&mut own, "num_runners");
+        pack::write_uint(&mut own, 1);
+        let time = self.facts.wall.seconds_at(Moment::now());
+        self.outbox.emit(wanted, Head { kind, time, place: None, own: 3, end: 0 }, &own);
+        self.outbox.tick();
+    }
+
+    fn progress_of(&mut self, second: u64, rows: &[SecondRow], fresh: &[FiguresTold]) -> Progress {
+        let mut stats = Stats::new(self.rows.len() + 1);
+        fresh.iter().for_each(|told| stats.add(&told.measured));
+        let usage = Usage::now();
+        let cpu_percent = usage.since(&self.usage).cpu_percent(Duration::from_nanos(SECOND));
+        self.usage = usage;
+        let ends = self.rows.iter().map(|row| (row.complete || row.exhausted).then(|| row.schedule.end()));
+        let mut progress = Progress {
+            seconds: second + 1,
+            planned_seconds: ends
+                .collect::<Option<Vec<_>>>()
+                .and_then(|ends| Some(ends.into_iter().max()?.div_ceil(SECOND))),
+            is_warm_up: second * SECOND < self.facts.warm_up,
+            response_time: self.seconds.response_time(second),
+            requests: self.tally.requests(&stats),
+            errors: self.tally.errors(&stats),
+            received: tally::received(&stats),
+            cpu_percent,
+            start_lag_p99: tally::start_lag_p99(&stats),
+            ..Progress::default()
+        };
+        for (index, (row, of_row)) in self.rows.iter().zip(rows).enumerate() {
             // Summed up anew: what a worker told late is in the sums all the same.
             let sums = self.seconds.sums(index);
             progress.planned += match row.unit {
@@ -683,36 +772,57 @@ impl Controller {
             progress.completed += sums.completed;
             progress.failed += sums.failed;
             progress.running += of_row.running;
+            let (wanted, actual) = row.wanted_and_actual(second, of_row);
+            progress.rows.push(RowProgress {
+                row: of_row.row,
+                journey: row.name.clone(),
+                is_closed: row.unit == Unit::Running,
+                wanted,
+                actual,
+                started: of_row.started,
+                completed: of_row.completed,
+                failed: of_row.failed,
+                running: of_row.running,
+                response_time: of_row.response_time,
+            });
         }
-        drop(progress);
-        let kind = self.names.kind("controller_report");
-        let wanted = self.outbox.who_wants("controller_report").lanes;
-        if wanted == 0 {
+        progress
+    }
+
+    /// Holds a second that is over against what the run was told to look at, unless the plan had ended in it.
+    fn hold_against(&mut self, second: u64, fresh: Vec<FiguresTold>) {
+        let over = (second + 1) * SECOND;
+        if self.stopped.is_some() || self.last_end(over).is_some_and(|end| end < over) {
             return;
         }
-        let mut own = Vec::new();
-        let figures = |row: &Row, of_row: &SecondRow| match row.unit {
-            Unit::Rate => (row.planned_in(second, of_row) as f64, of_row.started as f64),
-            Unit::Running => (row.schedule.running_at(second * SECOND + SECOND - 1) as f64, of_row.running as f64),
-        };
-        let figures: Vec<(f64, f64)> = self.rows.iter().zip(&rows).map(|(row, of_row)| figures(row, of_row)).collect();
-        for (name, of) in [("required", 0), ("actual", 1)] {
-            pack::write_str(&mut own, name);
-            pack::write_map_len(&mut own, figures.len() as u32);
-            for (index, (required, actual)) in figures.iter().enumerate() {
-                pack::write_uint(&mut own, index as u64 + 1);
-                pack::write_f64(&mut own, if of == 0 { *required } else { *actual });
-            }
+        let names = Arc::clone(&self.facts.names);
+        if let Some(why) = self.conditions.second(second, fresh, self.tally.measured(), &names) {
+            self.aborted = Some(why);
+            self.stop();
         }
-        pack::write_str(&mut own, "num_runners");
-        pack::write_uint(&mut own, 1);
-        let time = self.facts.wall.seconds_at(Moment::now());
-        self.outbox.emit(wanted, Head { kind, time, place: None, own: 3, end: 0 }, &own);
-        self.outbox.tick();
     }
 }
 
 impl Row {
+    /// See [`RowSettings::plan`].
+    fn planned_points(&self) -> Vec<u64> {
+        let at = |point| (u128::from(self.schedule.end()) * u128::from(point) / u128::from(PLAN_POINTS)) as u64;
+        let points = (1..=PLAN_POINTS).map(at);
+        match self.unit {
+            Unit::Rate => points.map(|time| self.schedule.before(time)).collect(),
+            Unit::Running => points.map(|time| self.schedule.running_at(time.saturating_sub(1))).collect(),
+        }
+    }
+
+    /// As `controller_report` has it: of a rate the starts planned and made in one second, and in the closed model the journeys
+    /// wanted and running at its end.
+    fn wanted_and_actual(&self, second: u64, of_row: &SecondRow) -> (u64, u64) {
+        match self.unit {
+            Unit::Rate => (self.planned_in(second, of_row), of_row.started),
+            Unit::Running => (self.schedule.running_at(second * SECOND + SECOND - 1), of_row.running),
+        }
+    }
+
     fn asks(&self) -> bool {
         self.ask.is_some() && !self.complete && !self.exhausted
     }
@@ -728,28 +838,20 @@ impl Row {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "all that a run has left behind")]
 fn make_report(
     facts: &RunFacts,
-    rows: Vec<Row>,
-    seconds: Seconds,
+    left: Left,
     results: Vec<WorkerResult>,
     ended: Ended,
-    stopped: Option<Stopped>,
     records: Option<Records>,
     warnings: &Mutex<Vec<String>>,
-    beside: Beside,
 ) -> Report {
-    // The first worker's are what the others' are added to, so that there is no third copy.
-    let mut figures: Option<Figures> = None;
+    let Left { rows, seconds, mut tally, conditions, .. } = left;
     let mut warnings = std::mem::take(&mut *warnings.lock().unwrap_or_else(PoisonError::into_inner));
     let mut dropped = BTreeMap::new();
     let mut bugs = Vec::new();
     for result in results {
-        match &mut figures {
-            Some(figures) => figures.merge(result.figures),
-            None => figures = Some(result.figures),
-        }
+        tally.add(result.figures);
         for (sink, count) in result.dropped_messages {
             *dropped.entry(sink).or_insert(0) += count;
         }
@@ -757,7 +859,7 @@ fn make_report(
             bugs.push(format!("row {row}: a worker planned {planned} starts and passed over {passed}"));
         }
     }
-    warnings.extend(beside.gaps);
+    warnings.extend(left.gaps);
     for (sink, count) in dropped.into_iter().filter(|(_, count)| *count > 0) {
         warnings.push(format!("{count} messages were dropped, since the {sink} did not keep up"));
     }
@@ -771,6 +873,7 @@ fn make_report(
     let last = ended.duration.as_nanos() as u64 / SECOND;
     let per_second =
         seconds.into_report(last, facts.warm_up, |row, second, counted| rows[row].planned_in(second, counted));
+    let settings = settings(facts, left.stop_after, &rows);
     let row_facts = rows
         .into_iter()
         .map(|row| {
@@ -781,22 +884,25 @@ fn make_report(
         .collect();
     report::make(
         &facts.names,
-        figures.unwrap_or_else(|| Figures::new(1)),
+        tally.into_figures(),
+        |tables| conditions.into_checked(tables),
         Facts {
             scenario: facts.names.test.clone(),
             started_at: facts.wall.start(),
             duration: ended.duration,
             rows: row_facts,
-            stopped,
+            stopped: left.stopped,
+            aborted: left.aborted,
             limits: facts.limits,
             warm_up: Duration::from_nanos(facts.warm_up),
             max_series_bytes: facts.max_series_bytes,
             bugs,
             warnings,
-            blocked: beside.blocked.iter().map(|(row, blocked)| blocked.told(facts.names.journey(*row))).collect(),
+            blocked: left.blocked.iter().map(|(row, blocked)| blocked.told(facts.names.journey(*row))).collect(),
             records: records.map(|records| records.taken()).unwrap_or_default(),
             per_second,
-            hooks: beside.hooks,
+            hooks: left.hooks,
+            settings,
             generator: Generator {
                 workers: facts.workers,
                 cpu_percent: ended.usage.cpu_percent(ended.duration),
@@ -805,4 +911,26 @@ fn make_report(
             },
         },
     )
+}
+
+fn settings(facts: &RunFacts, stop_after: Option<u64>, rows: &[Row]) -> Settings {
+    let plan = |(number, row): (u32, &Row)| RowSettings {
+        row: number,
+        journey: row.name.clone(),
+        unit: row.unit,
+        duration: Duration::from_nanos(row.schedule.end()),
+        plan: row.planned_points(),
+    };
+    Settings {
+        workers: facts.workers,
+        seed: facts.seed,
+        stop_after: stop_after.map(Duration::from_nanos),
+        graceful_stop: facts.graceful_stop,
+        start_delay: facts.start_delay,
+        max_running: facts.max_running,
+        max_start_lag: facts.limits.most_lag,
+        min_achieved: facts.limits.least_achieved,
+        config: facts.config.keys().map(str::to_owned).collect(),
+        rows: (1..).zip(rows).map(plan).collect(),
+    }
 }

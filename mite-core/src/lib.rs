@@ -66,13 +66,15 @@ pub use preview::{Preview, RowPreview};
 pub use recorded::{RecordedError, RecordedRows, recorded, recorded_rows};
 pub use recorder::{NameError, Recorder, RecorderError};
 pub use report::{
-    CheckReport, ErrorReport, Generator, JourneyReport, PerSecond, Report, RequestReport, Requests, SecondQuantiles,
-    SecondRow, TransactionReport, Verdict, WarmUp,
+    CheckReport, ErrorReport, Generator, JourneyReport, PerSecond, Report, RequestReport, Requests, RowSettings,
+    SecondQuantiles, SecondRow, Settings, TransactionReport, Verdict, WarmUp,
 };
 
 pub use request::RequestSample;
 pub use row::{Row, RowError};
-pub use run::{Progress, Run, RunError, RunHandle, Stopper, preview, run};
+pub use run::{
+    ErrorProgress, Follow, Progress, RequestProgress, RowProgress, Run, RunError, RunHandle, Stopper, preview, run,
+};
 pub use runner::options::Overload;
 pub use scenario::{IntoScenario, Scenario};
 pub use scenario_function::ScenarioFunction;

@@ -13,7 +13,8 @@ mod per_second;
 mod requests;
 pub(crate) mod rows;
 pub(crate) mod series;
-mod tabulate;
+pub(crate) mod settings;
+pub(crate) mod tabulate;
 pub(crate) mod text;
 mod times;
 pub(crate) mod units;
@@ -29,7 +30,7 @@ use crate::clock::{micros, rfc3339};
 use crate::exchange::FailedExchange;
 use crate::histogram::Histogram;
 use crate::hooks::HookReport;
-use crate::names::{Names, PathId};
+use crate::names::Names;
 use crate::recorded::RecordedError;
 use crate::recordings::Recordings;
 use crate::stats::{Figures, Stats};
@@ -39,11 +40,12 @@ pub use per_second::{PerSecond, SecondQuantiles, SecondRow};
 pub use requests::Requests;
 use rows::Tables;
 pub use rows::{CheckReport, ErrorReport, JourneyReport, RequestReport, TransactionReport};
+pub use settings::{RowSettings, Settings};
 use tabulate::{checks, errors, requests, transactions};
 use units::counted;
 pub use verdict::Verdict;
+use verdict::{Found, Inside, broken_sums, generator_limits, judge};
 pub(crate) use verdict::{GeneratorLimits, Stopped};
-use verdict::{Inside, broken_sums, generator_limits, judge};
 
 /// The report of a run.
 #[derive(Debug, Clone, Serialize)]
@@ -62,6 +64,8 @@ pub struct Report {
     pub verdict: Verdict,
     /// Why the verdict is not `passed`.
     pub reasons: Vec<String>,
+    /// What its figures should be, where the run was told, and whether they are.
+    pub thresholds: Vec<Checked>,
     /// What was left out of the figures that follow, where the run had a warm-up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warm_up: Option<WarmUp>,
@@ -84,6 +88,8 @@ pub struct Report {
     pub hooks: Vec<HookReport>,
     /// How the load generator itself did.
     pub generator: Generator,
+    /// What it was told.
+    pub settings: Settings,
     /// What the reader should know besides.
     pub warnings: Vec<String>,
     #[serde(skip)]
@@ -259,7 +265,12 @@ impl Threshold {
     /// A figure that the report does not have (nothing has the name, nothing of it was timed) does not pass, nor does a
     /// threshold that makes no sense: [`Checked`] says so in words.
     pub fn check(&self, report: &Report) -> Checked {
-        self.check_tables(report.tables())
+        if self.window_seconds().is_none() {
+            return self.check_tables(report.tables());
+        }
+        let told = report.thresholds.iter().find(|checked| checked.threshold() == self);
+        told.cloned()
+            .unwrap_or_else(|| self.not_told("only the run itself can tell: give it to `Run::threshold`".to_owned()))
     }
 }
 
@@ -281,6 +292,8 @@ pub(crate) struct Facts {
     pub(crate) duration: Duration,
     pub(crate) rows: Vec<RowFacts>,
     pub(crate) stopped: Option<Stopped>,
+    /// Why it was stopped, where that was what it was told to abort when.
+    pub(crate) aborted: Option<String>,
     pub(crate) limits: GeneratorLimits,
     pub(crate) warm_up: Duration,
     pub(crate) max_series_bytes: u64,
@@ -292,6 +305,7 @@ pub(crate) struct Facts {
     pub(crate) records: Recordings,
     pub(crate) per_second: Vec<PerSecond>,
     pub(crate) hooks: Vec<HookReport>,
+    pub(crate) settings: Settings,
     pub(crate) generator: Generator,
 }
 
@@ -302,7 +316,12 @@ pub(crate) struct RowFacts {
 }
 
 /// Makes the report of the merged statistics.
-pub(crate) fn make(names: &Names, figures: Figures, facts: Facts) -> Report {
+pub(crate) fn make(
+    names: &Names,
+    figures: Figures,
+    check: impl FnOnce(Tables<'_>) -> Vec<Checked>,
+    facts: Facts,
+) -> Report {
     let Figures { measured: stats, warm_up } = figures;
     // What the system has no more of is missing in either part.
     let mut ran_out = stats.ran_out;
@@ -335,30 +354,10 @@ pub(crate) fn make(names: &Names, figures: Figures, facts: Facts) -> Report {
     for ((index, row), facts) in stats.rows.into_iter().enumerate().skip(1).zip(facts.rows) {
         start_lag.merge(&row.start_lag);
         inside.push(Inside { too_late: row.too_late, ramped_down: row.ramped_down });
-        journeys.push(JourneyReport {
-            row: index as u32,
-            journey: facts.journey,
-            planned: row.planned,
-            started: row.started,
-            completed: row.completed,
-            failed: row.failed,
-            cancelled: row.cancelled,
-            dropped: row.dropped,
-            starved: row.starved,
-            unstarted: row.unstarted,
-            response_time: row.response_time,
-            service_time: row.service_time,
-            start_lag: row.start_lag,
-            queue_wait: row.queue_wait,
-            data_wait: row.data_wait,
-            failed_time: row.failed_time,
-            unused_items: facts.unused_items,
-        });
+        let told = tabulate::journey(index as u32, facts.journey, row);
+        journeys.push(JourneyReport { unused_items: facts.unused_items, ..told });
     }
-    let place = |path: PathId| {
-        let path = names.path(path);
-        (path.row, names.journey(path.row).to_owned(), path.short().to_owned())
-    };
+    let place = |path| tabulate::place(names, path);
     let mut generator = facts.generator;
     generator.start_lag_p99_us = start_lag.percentile(99.0).as_micros() as u64;
     let mut report = Report {
@@ -368,6 +367,7 @@ pub(crate) fn make(names: &Names, figures: Figures, facts: Facts) -> Report {
         duration: facts.duration,
         verdict: Verdict::Passed,
         reasons: Vec::new(),
+        thresholds: Vec::new(),
         transactions: transactions(stats.transactions, place),
         requests: requests(stats.requests, place),
         errors: errors(&stats.errors, place),
@@ -377,6 +377,7 @@ pub(crate) fn make(names: &Names, figures: Figures, facts: Facts) -> Report {
         recordings: facts.records,
         per_second: facts.per_second,
         hooks: facts.hooks,
+        settings: facts.settings,
         generator,
         warnings,
         warm_up,
@@ -395,6 +396,14 @@ pub(crate) fn make(names: &Names, figures: Figures, facts: Facts) -> Report {
         // There is the cause, then, or one of several.
         limited.extend(facts.blocked);
     }
-    (report.verdict, report.reasons) = judge(&report.journeys, &report.errors, &inside, facts.stopped, limited, bugs);
+    report.thresholds = check(report.tables());
+    (report.verdict, report.reasons) = judge(
+        Found { journeys: &report.journeys, errors: &report.errors, thresholds: &report.thresholds },
+        &inside,
+        facts.stopped,
+        facts.aborted,
+        limited,
+        bugs,
+    );
     report
 }

@@ -5,14 +5,15 @@
 
 pub(crate) mod error;
 pub(crate) mod handle;
+pub(crate) mod progress;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::controller::{self, Control};
 use crate::limits;
@@ -23,12 +24,14 @@ use crate::row::{CheckedRow, Row, RowError};
 use crate::runner::strand::{StrandKind, traced};
 use crate::scenario::Scenario;
 use crate::sink::{MOST_SINKS, Sink};
+use crate::threshold::Threshold;
 use crate::volume::{HOUR, SpawnRate, nanos};
 use crate::{Config, Error};
 
 pub use error::RunError;
 use handle::{Done, SetDone};
-pub use handle::{Progress, RunHandle, Stopper};
+pub use handle::{Follow, RunHandle, Stopper};
+pub use progress::{ErrorProgress, Progress, RequestProgress, RowProgress};
 
 /// How long journeys may go on after the last start, unless the run says otherwise.
 const GRACEFUL_STOP: Duration = Duration::from_secs(30);
@@ -256,6 +259,58 @@ impl Run {
         self
     }
 
+    /// Says what a figure of the run should be: the run fails where it is not.
+    ///
+    /// With thresholds it is they that say how many errors are too many: without any, each error fails the run.
+    ///
+    /// ```
+    /// # use mite_core::volume::{SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// use mite_core::threshold::{error_rate, ms, p99, percent};
+    ///
+    /// async fn browse(_ctx: &mut Context) -> Result {
+    ///     Ok(())
+    /// }
+    ///
+    /// let scenario = Scenario::new().journey(browse, NoData, constant(100, 2 * SECOND));
+    /// let report = Run::new(scenario)
+    ///     .threshold(error_rate().at_most(percent(0.1)))
+    ///     .threshold(p99("browse").under(ms(300)).in_each(SECOND))
+    ///     .run_blocking()?;
+    /// assert!(report.passed());
+    /// assert_eq!(report.thresholds.len(), 2);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
+    pub fn threshold(mut self, threshold: Threshold) -> Self {
+        self.scenario = self.scenario.threshold(threshold);
+        self
+    }
+
+    /// Ends the run early, as [`RunHandle::stop`] does, once a figure is so: the verdict is *aborted*.
+    ///
+    /// It is looked at once a second, after the warm-up and so much time more, over all that was measured so far or in the last
+    /// [window](Threshold::in_each).
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario, Verdict, bail};
+    /// use std::time::Duration;
+    /// use mite_core::threshold::{error_rate, percent};
+    ///
+    /// async fn fail(_ctx: &mut Context) -> Result {
+    ///     bail!("the system is down")
+    /// }
+    ///
+    /// let run = Run::new(Scenario::new().journey(fail, NoData, constant(100, HOUR)));
+    /// let report = run.abort_when(error_rate().over(percent(50.0)), Duration::ZERO).run_blocking()?;
+    /// assert_eq!(report.verdict, Verdict::Aborted);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
+    pub fn abort_when(mut self, condition: Threshold, delay: Duration) -> Self {
+        self.scenario = self.scenario.abort_when(condition, delay);
+        self
+    }
+
     /// Allows a scenario that does not end by itself: it runs until its handle is told to stop.
     pub fn until_stopped(mut self) -> Self {
         self.endless = true;
@@ -348,7 +403,10 @@ impl Run {
             return Err(RunError::MinAchieved { part: self.limits.least_achieved });
         }
         let endless_ok = self.endless || stop_after.is_some();
-        let Scenario { name, rows, hooks } = self.scenario;
+        let Scenario { name, rows, hooks, asked } = self.scenario;
+        if let Some((threshold, why)) = asked.mistake() {
+            return Err(RunError::Threshold { threshold, why });
+        }
         let rows = checked_rows(rows, self.workers, endless_ok, self.spawn_rate)?;
         let max_running = checked_max_running(self.max_running, self.workers, &rows)?;
         let mut sinks = self.sinks;
@@ -379,7 +437,7 @@ impl Run {
             warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
         }
         let (events, received) = mpsc::unbounded_channel();
-        let progress = Arc::new(Mutex::new(Progress::default()));
+        let (progress, told) = watch::channel(Progress::default());
         let done = Arc::new(Done::default());
         let (outcome, result) = oneshot::channel();
         let name = name.unwrap_or_else(|| "scenario".to_owned());
@@ -404,7 +462,8 @@ impl Run {
             limits: self.limits,
             events: events.clone(),
             received,
-            progress: Arc::clone(&progress),
+            progress,
+            asked,
             strands: self.strands,
         };
         let at_end = SetDone::new(&done);
@@ -417,7 +476,7 @@ impl Run {
         });
         let thread = std::thread::Builder::new().name("mite-controller".to_owned()).spawn(carry_out);
         thread.map_err(RunError::Thread)?;
-        Ok(RunHandle::new(events, result, progress, done))
+        Ok(RunHandle::new(events, result, told, done))
     }
 }
 

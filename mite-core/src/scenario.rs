@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::datapool::DataPool;
 use crate::hooks::{self, Hooks};
 use crate::journey::Journey;
 use crate::mix::Mix;
 use crate::row::Row;
+use crate::threshold::{Asked, Threshold};
 use crate::volume::{IntoModel, VolumeModel};
 use crate::{Context, Error, Result};
 
@@ -29,6 +31,7 @@ pub struct Scenario {
     pub(crate) name: Option<String>,
     pub(crate) rows: Vec<Row>,
     pub(crate) hooks: Hooks,
+    pub(crate) asked: Asked,
 }
 
 impl Scenario {
@@ -91,6 +94,18 @@ impl Scenario {
     /// Adds a row with its options.
     pub fn row(mut self, row: Row) -> Self {
         self.rows.push(row);
+        self
+    }
+
+    /// Says what a figure should be in each run of the scenario: see [`Run::threshold`](crate::Run::threshold).
+    pub fn threshold(mut self, threshold: Threshold) -> Self {
+        self.asked.thresholds.push(threshold);
+        self
+    }
+
+    /// Ends each run of the scenario early once a figure is so: see [`Run::abort_when`](crate::Run::abort_when).
+    pub fn abort_when(mut self, condition: Threshold, delay: Duration) -> Self {
+        self.asked.aborts.push((condition, delay));
         self
     }
 

@@ -282,7 +282,14 @@ impl Seconds {
         let index = second as usize;
         self.make(index + 1);
         match index.checked_sub(self.settled) {
-            Some(open) => self.open[open].rows.clone(),
+            Some(open) => {
+                let OpenSecond { rows, times } = &self.open[open];
+                let told = |(row, times): (&SecondRow, _)| SecondRow {
+                    response_time: SecondQuantiles::of(times),
+                    ..row.clone()
+                };
+                rows.iter().zip(times).map(told).collect()
+            }
             None => self.settled_rows(index).iter().zip(1..).map(|(row, number)| row.told(number)).collect(),
         }
     }

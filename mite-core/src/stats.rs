@@ -1,4 +1,7 @@
-//! The figures of a run, counted where they happen: one set for each worker, merged by addition at the end.
+//! The figures of a run, counted where they happen: each worker hands over what is new once a second, and the controller adds
+//! it up.
+
+mod told;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -10,6 +13,8 @@ use crate::histogram::Histogram;
 use crate::limits::RanOut;
 use crate::names::{Names, OVERFLOW, PathId};
 use crate::request::{RequestKind, RequestSample};
+
+pub(crate) use told::FiguresTold;
 
 /// The part of a run that a start belongs to, by when it was due: each has figures of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,10 +85,19 @@ impl RowStats {
         self.data_wait.merge(&other.data_wait);
         self.failed_time.merge(&other.failed_time);
     }
+
+    fn histograms(&mut self) -> [&mut Histogram; 6] {
+        let Self { response_time, service_time, start_lag, queue_wait, data_wait, failed_time, .. } = self;
+        [response_time, service_time, start_lag, queue_wait, data_wait, failed_time]
+    }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct TransactionStats {
+    /// The number of its row.
+    row: u32,
+    /// Whether it has been counted, since the last time that it was told or before.
+    is_known: bool,
     pub(crate) count: u64,
     pub(crate) errors: u64,
     pub(crate) time: Histogram,
@@ -96,8 +110,10 @@ impl TransactionStats {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct RequestStats {
+    /// The number of its row.
+    row: u32,
     pub(crate) method: Box<str>,
     pub(crate) name: Option<Box<str>>,
     pub(crate) code: u16,
@@ -112,8 +128,9 @@ pub(crate) struct RequestStats {
 }
 
 impl RequestStats {
-    fn new(kind: RequestKind<'_>) -> Self {
+    fn new(row: u32, kind: RequestKind<'_>) -> Self {
         Self {
+            row,
             method: kind.method.into(),
             name: kind.name.map(Into::into),
             code: kind.code,
@@ -148,6 +165,11 @@ impl RequestStats {
         self.tls.merge(&other.tls);
         self.first_byte.merge(&other.first_byte);
     }
+
+    fn histograms(&mut self) -> [&mut Histogram; 5] {
+        let Self { time, dns, connect, tls, first_byte, .. } = self;
+        [time, dns, connect, tls, first_byte]
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -181,8 +203,8 @@ const NEW_REQUEST: usize = size_of::<RequestStats>() + 500;
 /// How many different errors, and checks, are told apart: a message made from a user's id must not eat the memory.
 const MOST_DISTINCT: usize = 1000;
 
-/// One worker's figures of one part of the run.
-#[derive(Debug)]
+/// One worker's figures of one part of the run, or those of all workers.
+#[derive(Debug, Clone)]
 pub(crate) struct Stats {
     pub(crate) rows: Vec<RowStats>,
     /// By path.
@@ -239,7 +261,7 @@ impl Stats {
 
     /// Works out anew what transactions and requests take: histograms grow as they are used.
     pub(crate) fn weigh(&mut self) {
-        let transactions = self.transactions.iter().filter(|stats| stats.count > 0).map(TransactionStats::bytes);
+        let transactions = self.transactions.iter().filter(|stats| stats.is_known).map(TransactionStats::bytes);
         let requests = self.requests.iter().flatten().map(RequestStats::bytes);
         self.series_bytes = transactions.sum::<usize>() + requests.sum::<usize>();
     }
@@ -314,12 +336,7 @@ impl Stats {
         if self.counts_only {
             return;
         }
-        let known = self.transactions.get(path.index()).is_some_and(|stats| stats.count > 0);
-        let path = if known { path } else { self.path_of_new(row, path, NEW_TRANSACTION) };
-        if self.transactions.len() <= path.index() {
-            self.transactions.resize_with(path.index() + 1, TransactionStats::default);
-        }
-        let stats = &mut self.transactions[path.index()];
+        let stats = self.transaction_stats(row, path);
         stats.count += 1;
         stats.errors += u64::from(had_error);
         if let Some(time) = time {
@@ -327,17 +344,30 @@ impl Stats {
         }
     }
 
+    #[inline]
+    fn transaction_stats(&mut self, row: u32, path: PathId) -> &mut TransactionStats {
+        let is_known = self.transactions.get(path.index()).is_some_and(|stats| stats.is_known);
+        let path = if is_known { path } else { self.make_transaction(row, path) };
+        &mut self.transactions[path.index()]
+    }
+
+    #[cold]
+    fn make_transaction(&mut self, row: u32, path: PathId) -> PathId {
+        let path = self.path_of_new(row, path, NEW_TRANSACTION);
+        if self.transactions.len() <= path.index() {
+            self.transactions.resize_with(path.index() + 1, TransactionStats::default);
+        }
+        let stats = &mut self.transactions[path.index()];
+        (stats.row, stats.is_known) = (row, true);
+        path
+    }
+
     pub(crate) fn request(&mut self, row: u32, path: PathId, sample: &RequestSample<'_>) {
         if self.counts_only {
             return;
         }
         let kind = RequestKind::of(sample);
-        let stats = if let Some(index) = self.known_request(path, kind) {
-            &mut self.requests[path.index()][index]
-        } else {
-            let path = self.path_of_new(row, path, NEW_REQUEST + kind.text_bytes());
-            self.request_stats(path, kind)
-        };
+        let stats = self.request_stats(row, path, kind);
         stats.count += 1;
         stats.bytes += sample.bytes;
         stats.time.record(sample.total);
@@ -358,7 +388,18 @@ impl Stats {
         self.requests.get(path.index())?.iter().position(|stats| stats.kind() == kind)
     }
 
-    fn request_stats(&mut self, path: PathId, mut kind: RequestKind<'_>) -> &mut RequestStats {
+    #[inline]
+    fn request_stats(&mut self, row: u32, path: PathId, kind: RequestKind<'_>) -> &mut RequestStats {
+        let (path, index) = match self.known_request(path, kind) {
+            Some(index) => (path, index),
+            None => self.make_request(row, path, kind),
+        };
+        &mut self.requests[path.index()][index]
+    }
+
+    #[cold]
+    fn make_request(&mut self, row: u32, path: PathId, mut kind: RequestKind<'_>) -> (PathId, usize) {
+        let path = self.path_of_new(row, path, NEW_REQUEST + kind.text_bytes());
         if self.requests.len() <= path.index() {
             self.requests.resize_with(path.index() + 1, Vec::new);
         }
@@ -370,10 +411,10 @@ impl Stats {
         }
         let of_path = &mut self.requests[path.index()];
         let index = known.unwrap_or_else(|| {
-            of_path.push(RequestStats::new(kind));
+            of_path.push(RequestStats::new(row, kind));
             of_path.len() - 1
         });
-        &mut of_path[index]
+        (path, index)
     }
 
     /// Whether another failed exchange of this kind would be kept.
@@ -394,12 +435,17 @@ impl Stats {
         }
     }
 
-    pub(crate) fn error(&mut self, key: ErrorKey) {
+    pub(crate) fn error(&mut self, key: &ErrorKey) {
         self.errors_of(key, 1);
     }
 
-    fn errors_of(&mut self, mut key: ErrorKey, count: u64) {
-        if self.errors.len() >= MOST_DISTINCT && !self.errors.contains_key(&key) {
+    fn errors_of(&mut self, key: &ErrorKey, count: u64) {
+        if let Some(known) = self.errors.get_mut(key) {
+            *known += count;
+            return;
+        }
+        let mut key = key.clone();
+        if self.errors.len() >= MOST_DISTINCT {
             OVERFLOW.clone_into(&mut key.message);
             key.location = String::new();
         }
@@ -423,40 +469,6 @@ impl Stats {
         self.distinct_checks += 1;
         of_path.entry(name.to_owned()).or_default().add(add);
     }
-
-    /// Adds another worker's figures, and gives back their memory as it goes.
-    pub(crate) fn merge(&mut self, other: Self) {
-        for (row, other) in self.rows.iter_mut().zip(&other.rows) {
-            row.merge(other);
-        }
-        if self.transactions.len() < other.transactions.len() {
-            self.transactions.resize_with(other.transactions.len(), TransactionStats::default);
-        }
-        for (stats, other) in self.transactions.iter_mut().zip(other.transactions) {
-            stats.count += other.count;
-            stats.errors += other.errors;
-            stats.time.merge(&other.time);
-        }
-        for (path, requests) in other.requests.into_iter().enumerate() {
-            for stats in requests {
-                self.request_stats(PathId(path as u32), stats.kind()).merge(&stats);
-            }
-        }
-        for (key, count) in other.errors {
-            self.errors_of(key, count);
-        }
-        self.failed_exchanges.merge(other.failed_exchanges);
-        for (what, count) in other.ran_out {
-            *self.ran_out.entry(what).or_default() += count;
-        }
-        for (path, checks) in other.checks {
-            for (name, stats) in checks {
-                self.checks_of(path, &name, stats);
-            }
-        }
-        self.out_of_room |= other.out_of_room;
-        self.out_of_kinds |= other.out_of_kinds;
-    }
 }
 
 /// The figures of both parts of a run.
@@ -472,10 +484,10 @@ impl Figures {
         Self { warm_up: Stats::counts_only(rows), measured: Stats::new(rows) }
     }
 
-    /// Adds another worker's figures.
-    pub(crate) fn merge(&mut self, other: Self) {
-        self.warm_up.merge(other.warm_up);
-        self.measured.merge(other.measured);
+    /// Adds what a worker has told.
+    pub(crate) fn add(&mut self, told: &FiguresTold) {
+        self.warm_up.add(&told.warm_up);
+        self.measured.add(&told.measured);
     }
 }
 
@@ -492,7 +504,7 @@ mod tests {
         other.request(0, PathId(4), &sample(200));
         other.request(0, PathId(4), &sample(404));
         other.transaction(0, PathId(5), true, None);
-        one.merge(other);
+        one.add(&other.tell_all());
         let codes: Vec<_> = one.requests[4].iter().map(|stats| (stats.code, stats.count, stats.time.count())).collect();
         assert_eq!(codes, [(200, 2, 2), (404, 1, 1)]);
         assert_eq!(
@@ -506,7 +518,7 @@ mod tests {
         let mut stats = Stats::new(1);
         for user in 0..MOST_DISTINCT + 10 {
             let (ex_type, location) = ("E".to_owned(), "f:1:g".to_owned());
-            stats.error(ErrorKey { path: PathId(0), ex_type, message: format!("no user {user}"), location });
+            stats.error(&ErrorKey { path: PathId(0), ex_type, message: format!("no user {user}"), location });
         }
         assert_eq!(stats.errors.len(), MOST_DISTINCT + 1);
         assert_eq!(stats.errors.values().sum::<u64>(), MOST_DISTINCT as u64 + 10);
@@ -562,7 +574,7 @@ mod tests {
             other.request(1, PathId(1), &sample(name));
         }
         assert_eq!(counts(&one), [(Some("/users/{id}".to_owned()), 2, 2), (None, 2, 2)], "an empty name is none");
-        one.merge(other);
+        one.add(&other.tell_all());
         let users = Some("/users/{id}".to_owned());
         assert_eq!(counts(&one), [(users, 3, 3), (None, 2, 2), (Some("/carts/{id}".to_owned()), 1, 1)]);
     }
@@ -606,7 +618,7 @@ mod tests {
                 stats.request(0, PathId(0), &RequestSample { method: "GET", code, bytes: 1, ..Default::default() });
             }
         }
-        stats.merge(other);
+        stats.add(&other.tell_all());
         assert!(stats.out_of_kinds && !stats.out_of_room);
         let [told @ .., rest] = &stats.requests[0][..] else { panic!("no requests") };
         assert_eq!((told.len(), rest.count, &*rest.method, rest.code), (MOST_KINDS, 2 * 36, OVERFLOW, 0));

@@ -24,9 +24,13 @@
 //! # }
 //! ```
 
+mod parse;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
+
+use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
 use crate::histogram::Histogram;
 use crate::report::rows::Tables;
@@ -34,6 +38,7 @@ use crate::report::series::Rows;
 use crate::report::units;
 
 pub use crate::report::series::{RequestSeries, Series};
+pub use parse::ThresholdError;
 
 /// So many milliseconds.
 pub fn ms(millis: u64) -> Duration {
@@ -187,7 +192,7 @@ impl<U: Unit> Figure<U> {
     }
 
     fn bound(self, bound: Bound, limit: U) -> Threshold {
-        Threshold { measure: self.measure, of: self.of, bound, limit: limit.into() }
+        Threshold { measure: self.measure, of: self.of, bound, limit: limit.into(), window: None }
     }
 }
 
@@ -276,6 +281,17 @@ impl Value {
         }
     }
 
+    /// As a number, and what it is counted in.
+    fn in_json(self) -> (serde_json::Number, &'static str) {
+        let float = |number| serde_json::Number::from_f64(number).unwrap_or_else(|| 0.into());
+        match self {
+            Self::Time(time) => ((time.as_micros() as u64).into(), "us"),
+            Self::Part(part) => (float(part.0), "percent"),
+            Self::PerSecond(rate) => (float(rate), "per_second"),
+            Self::Count(count) => (count.into(), "count"),
+        }
+    }
+
     fn is_zero(self) -> bool {
         match self {
             Self::Time(time) => time.is_zero(),
@@ -308,6 +324,8 @@ pub struct Threshold {
     of: Option<Series>,
     bound: Bound,
     limit: Value,
+    /// In each so long a part of the run, rather than in all of it.
+    window: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -353,16 +371,72 @@ impl fmt::Display for Bound {
 /// The threshold in words: `p99 of "Log in" under 300 ms`.
 impl fmt::Display for Threshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.subject(), self.bound, self.limit)
+        write!(f, "{} {} {}{}", self.subject(), self.bound, self.limit, self.each())
     }
 }
 
 impl Threshold {
+    /// It should be so in each part of the run that is so long, from each second on: `p99("Log in").under(ms(300)).in_each(secs(10))`.
+    ///
+    /// Whole seconds, from 1 on. Windows begin after the warm-up, and end with the plan; one in which nothing was timed says
+    /// nothing of times. Only the run itself can tell: give it to [`Run::threshold`](crate::Run::threshold) or
+    /// [`Run::abort_when`](crate::Run::abort_when).
+    pub fn in_each(mut self, window: Duration) -> Self {
+        self.window = Some(window);
+        self
+    }
+
     /// Compares the figure that the tables have with the limit.
     pub(crate) fn check_tables(&self, tables: Tables<'_>) -> Checked {
-        let found = self.mistake().and_then(|()| self.figure(tables));
+        self.checked(self.mistake().and_then(|()| self.figure(tables)))
+    }
+
+    fn checked(&self, found: Result<Found, String>) -> Checked {
         let passed = found.as_ref().is_ok_and(|found| self.bound.holds(found.value, self.limit));
         Checked { threshold: self.clone(), passed, found }
+    }
+
+    /// How many seconds its window has.
+    pub(crate) fn window_seconds(&self) -> Option<u64> {
+        self.window.map(|window| window.as_secs())
+    }
+
+    /// Compares the figure of one window, that begins so many seconds after the start of the run; `None` where it says nothing.
+    pub(crate) fn check_window(&self, begins: u64, tables: Tables<'_>) -> Option<Checked> {
+        let found = match (self.figure(tables), self.measure) {
+            (Ok(found), _) => found,
+            (Err(_), Measure::Count) => Found::of(Value::Count(0)),
+            (Err(_), Measure::Rate) => Found::of(Value::PerSecond(0.0)),
+            (Err(_), _) => return None,
+        };
+        Some(self.checked(Ok(Found { begins: Some(begins), ..found })))
+    }
+
+    /// Without a figure, and why.
+    pub(crate) fn not_told(&self, why: String) -> Checked {
+        self.checked(Err(why))
+    }
+
+    /// What it has found in all windows, of which the worst is given, if there was any that said something.
+    pub(crate) fn check_windows(&self, worst: Option<&Checked>, tables: Tables<'_>) -> Checked {
+        let there_is = self.mistake().and_then(|()| self.of.as_ref().map_or(Ok(()), |of| of.find(tables).map(drop)));
+        self.checked(there_is.and_then(|()| match worst {
+            Some(worst) => worst.found.clone(),
+            None => Err(format!("there was none of {} in the run", self.window.map_or_else(String::new, span))),
+        }))
+    }
+
+    /// Whether the one figure is farther from what it should be than the other.
+    pub(crate) fn is_worse(&self, one: &Checked, other: &Checked) -> bool {
+        match (one.figure(), other.figure(), self.bound) {
+            (Some(one), Some(other), Bound::Under | Bound::AtMost) => one > other,
+            (Some(one), Some(other), Bound::AtLeast | Bound::Over) => one < other,
+            (None, ..) | (_, None, _) => false,
+        }
+    }
+
+    fn each(&self) -> String {
+        self.window.map_or_else(String::new, |window| format!(" in each {}", span(window)))
     }
 
     /// What it is of; `None` for the whole run.
@@ -410,6 +484,11 @@ impl Threshold {
             }
             _ => {}
         }
+        if let Some(window) = self.window
+            && (window.is_zero() || window.subsec_nanos() > 0)
+        {
+            return Err(format!("a window is of whole seconds from 1 on, not {window:?}"));
+        }
         if self.bound == Bound::Under && self.limit.is_zero() {
             return Err("nothing is: say `at_most`".to_owned());
         }
@@ -424,13 +503,13 @@ impl Threshold {
         let rows = series.find(tables)?;
         match self.measure {
             Measure::ErrorRate => error_part(&rows).ok_or_else(|| "none completed or failed".to_owned()),
-            Measure::Count => Ok(Found { value: Value::Count(counted(&rows)), parts: None }),
+            Measure::Count => Ok(Found::of(Value::Count(counted(&rows)))),
             Measure::Rate => {
                 let seconds = tables.measured.as_secs_f64();
                 if seconds == 0.0 {
                     return Err("no time was measured".to_owned());
                 }
-                Ok(Found { value: Value::PerSecond(counted(&rows) as f64 / seconds), parts: None })
+                Ok(Found::of(Value::PerSecond(counted(&rows) as f64 / seconds)))
             }
             Measure::Percentile(_) | Measure::Max | Measure::Mean => {
                 let times = times(&rows);
@@ -442,7 +521,7 @@ impl Threshold {
                     Measure::Mean => times.mean(),
                     _ => times.max(),
                 };
-                Ok(Found { value: Value::Time(time), parts: None })
+                Ok(Found::of(Value::Time(time)))
             }
         }
     }
@@ -491,7 +570,25 @@ fn part(counts: impl Iterator<Item = (u64, u64)>) -> Option<Found> {
     let (failed, well) = counts.fold((0, 0), |sum, row| (sum.0 + row.0, sum.1 + row.1));
     let all = failed + well;
     let value = Value::Part(Percent(failed as f64 * 100.0 / all as f64));
-    (all > 0).then_some(Found { value, parts: Some((failed, all)) })
+    (all > 0).then_some(Found { parts: Some((failed, all)), ..Found::of(value) })
+}
+
+/// What a run is held to.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    /// What its figures should be in the end.
+    pub(crate) thresholds: Vec<Threshold>,
+    /// What ends it, once so much of it was measured.
+    pub(crate) aborts: Vec<(Threshold, Duration)>,
+}
+
+impl Asked {
+    /// The first that makes no sense, in words, and why.
+    pub(crate) fn mistake(&self) -> Option<(String, String)> {
+        let all = self.thresholds.iter().chain(self.aborts.iter().map(|(condition, _)| condition));
+        all.map(|threshold| (threshold.to_string(), threshold.mistake()))
+            .find_map(|(text, mistake)| Some((text, mistake.err()?)))
+    }
 }
 
 /// What the report had, and of a part what it is of what.
@@ -499,6 +596,19 @@ fn part(counts: impl Iterator<Item = (u64, u64)>) -> Option<Found> {
 struct Found {
     value: Value,
     parts: Option<(u64, u64)>,
+    /// Of a window, from which second of the run on.
+    begins: Option<u64>,
+}
+
+impl Found {
+    fn of(value: Value) -> Self {
+        Self { value, parts: None, begins: None }
+    }
+}
+
+/// A window's length: `10 s`.
+fn span(window: Duration) -> String {
+    format!("{} s", window.as_secs_f64())
 }
 
 /// A threshold that was held against a report; its `Display` is a sentence:
@@ -528,10 +638,25 @@ impl Checked {
     }
 }
 
+/// As the report's JSON has it: the threshold and what came of it in words, and both figures in the unit of `unit`.
+impl Serialize for Checked {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (limit, unit) = self.threshold.limit.in_json();
+        let mut fields = serializer.serialize_struct("Checked", 6)?;
+        fields.serialize_field("threshold", &self.threshold.to_string())?;
+        fields.serialize_field("passed", &self.passed)?;
+        fields.serialize_field("value", &self.figure().map(|figure| figure.in_json().0))?;
+        fields.serialize_field("limit", &limit)?;
+        fields.serialize_field("unit", unit)?;
+        fields.serialize_field("told", &self.to_string())?;
+        fields.end()
+    }
+}
+
 impl fmt::Display for Checked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Threshold { bound, limit, .. } = &self.threshold;
-        let subject = self.threshold.subject();
+        let subject = format!("{}{}", self.threshold.subject(), self.threshold.each());
         let found = match &self.found {
             Ok(found) => found,
             Err(why) => return write!(f, "{subject} should be {bound} {limit}, and {why}"),
@@ -543,6 +668,9 @@ impl fmt::Display for Checked {
         write!(f, "{subject} is {figure}")?;
         if let Some((part, all)) = found.parts {
             write!(f, " ({part} of {all})")?;
+        }
+        if let Some(begins) = found.begins {
+            write!(f, " at its worst, from {begins} s on")?;
         }
         write!(f, ", {} {bound} {limit_text}", if self.passed { "which is" } else { "and should be" })
     }

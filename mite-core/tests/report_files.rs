@@ -2,7 +2,7 @@
 
 use mite_core::threshold::{count, error_rate, percent};
 use mite_core::volume::{SECOND, constant};
-use mite_core::{Context, Error, NoData, Report, Result, Row, Run, Scenario};
+use mite_core::{Context, Error, NoData, Result, Row, Run, Scenario};
 use roxmltree::Document;
 
 /// Each tenth journey fails.
@@ -10,14 +10,14 @@ async fn visit(ctx: &mut Context) -> Result {
     if ctx.start_index() % 10 == 9 { Err(Error::msg("no luck")) } else { Ok(()) }
 }
 
-fn report() -> Report {
+fn run() -> Run {
     let row = |name: &str| Row::new(visit, NoData, constant(100, SECOND)).named(name);
-    Run::new(Scenario::new().row(row("one, or more")).row(row("two"))).run_blocking().unwrap()
+    Run::new(Scenario::new().row(row("one, or more")).row(row("two")))
 }
 
 #[test]
 fn the_seconds_add_up() {
-    let report = report();
+    let report = run().run_blocking().unwrap();
     let csv = report.csv();
     let lines: Vec<&str> = csv.split_terminator("\r\n").collect();
     // A head, and of each second a line of all rows and one of each.
@@ -38,9 +38,9 @@ fn the_seconds_add_up() {
 
 #[test]
 fn thresholds_decide_what_fails() {
-    let report = report();
-    let thresholds = [error_rate().under(percent(50.0)), count("two").at_least(91)].map(|of| of.check(&report));
-    let xml = report.junit(&thresholds);
+    let held = run().threshold(error_rate().under(percent(50.0))).threshold(count("two").at_least(91));
+    let report = held.run_blocking().unwrap();
+    let xml = report.junit();
     let document = Document::parse(&xml).unwrap();
     let failed: Vec<_> = document
         .descendants()
@@ -50,7 +50,7 @@ fn thresholds_decide_what_fails() {
         .filter(|name| *name != "verdict")
         .collect();
     assert_eq!(failed, ["the count of \"two\" at least 91"]);
-    let page = report.html(&thresholds);
+    let page = report.html();
     assert!(page.contains("the count of &quot;two&quot; is 90, and should be at least 91"));
     assert!(page.contains("200<small>of 200 planned"));
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jsonschema::Validator;
+use mite_core::threshold::{error_rate, ms, p99, percent};
 use mite_core::volume::{SECOND, constant};
 use mite_core::{Context, Error, ExchangeText, NoData, Report, RequestSample, Result, Row, Run, Scenario};
 use serde_json::{Value, json};
@@ -78,11 +79,26 @@ fn a_run_with_all_that_can_be_told() {
         .row(row("two"))
         .setup(async |_ctx: &mut Context| Ok(()))
         .worker_setup(async |_ctx: &mut Context| Ok(()));
-    let report = Run::new(scenario).record_in_memory().warm_up(SECOND / 10).run_blocking().unwrap();
+    let report = Run::new(scenario)
+        .record_in_memory()
+        .warm_up(SECOND / 10)
+        .threshold(error_rate().under(percent(50.0)))
+        .threshold(p99("Log on").under(ms(1)))
+        .run_blocking()
+        .unwrap();
     let told: Value = serde_json::from_str(&report.to_json()).unwrap();
     // Else the schema would be held against nothing.
-    for list in ["journeys", "transactions", "requests", "errors", "failed_exchanges", "checks", "per_second", "hooks"]
-    {
+    for list in [
+        "thresholds",
+        "journeys",
+        "transactions",
+        "requests",
+        "errors",
+        "failed_exchanges",
+        "checks",
+        "per_second",
+        "hooks",
+    ] {
         assert!(!told[list].as_array().unwrap().is_empty(), "{list}");
     }
     assert!(told["warm_up"].is_object() && told["per_second"][0]["rows"].is_array(), "{told}");

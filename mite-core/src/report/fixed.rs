@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::{
-    ErrorReport, Generator, JourneyReport, PerSecond, Report, RequestReport, SecondQuantiles, SecondRow,
+    ErrorReport, Generator, JourneyReport, PerSecond, Report, RequestReport, SecondQuantiles, SecondRow, Settings,
     TransactionReport, Verdict,
 };
 use crate::exchange::FailedExchange;
 use crate::histogram::Histogram;
 use crate::names::ROOT;
+use crate::threshold::Threshold;
 
 /// Durations in milliseconds, each so many times.
 pub(crate) fn times(of: &[(u64, u64)]) -> Histogram {
@@ -28,6 +29,7 @@ pub(crate) fn empty() -> Report {
         duration: Duration::from_secs(10),
         verdict: Verdict::Passed,
         reasons: Vec::new(),
+        thresholds: Vec::new(),
         warm_up: None,
         journeys: Vec::new(),
         transactions: Vec::new(),
@@ -38,6 +40,7 @@ pub(crate) fn empty() -> Report {
         records: std::collections::BTreeMap::new(),
         per_second: Vec::new(),
         hooks: Vec::new(),
+        settings: Settings::default(),
         generator: Generator { workers: 1, start_lag_p99_us: 120, ..Generator::default() },
         warnings: Vec::new(),
         recordings: crate::recordings::Recordings::default(),
@@ -240,4 +243,10 @@ pub(crate) fn second(t: u64, rows: u32) -> PerSecond {
         response_time: quantiles(sum(|row| row.completed), 13_000 + t % 17 * 300),
         rows,
     }
+}
+
+/// The report, held against these thresholds; its verdict stays.
+pub(crate) fn held(mut report: Report, thresholds: impl IntoIterator<Item = Threshold>) -> Report {
+    report.thresholds = thresholds.into_iter().map(|threshold| threshold.check(&report)).collect();
+    report
 }

@@ -17,33 +17,29 @@ use std::fmt;
 
 use super::Report;
 use super::markup::Escaped;
-use crate::threshold::Checked;
 
 /// What the page is of.
 pub(super) struct Page<'a> {
     pub(super) report: &'a Report,
-    pub(super) thresholds: &'a [Checked],
 }
 
 impl Report {
     /// The report as one HTML page for people: the verdict, curves over time, distributions, tables and errors.
     ///
     /// It needs nothing else, asks no network for anything and runs no script, so that it can be kept and mailed. The
-    /// thresholds are those that the report was held against; there may be none. Curves of runs over ten minutes are thinned,
-    /// which the page says, so that it stays small.
+    /// Curves of runs over ten minutes are thinned, which the page says, so that it stays small.
     ///
     /// ```
-    /// # use mite_core::threshold::{ms, p99};
     /// # use mite_core::volume::{SECOND, constant};
     /// # use mite_core::{Context, NoData, Result, Run, Scenario};
     /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
     /// # let report = Run::new(Scenario::new().journey(visit, NoData, constant(100, SECOND / 10))).run_blocking()?;
-    /// let page = report.html(&[p99("visit").under(ms(300)).check(&report)]);
+    /// let page = report.html();
     /// assert!(page.starts_with("<!doctype html>"));
     /// # Ok::<(), mite_core::Error>(())
     /// ```
-    pub fn html(&self, thresholds: &[Checked]) -> String {
-        Page { report: self, thresholds }.to_string()
+    pub fn html(&self) -> String {
+        Page { report: self }.to_string()
     }
 }
 
@@ -52,7 +48,7 @@ const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inlin
 
 impl fmt::Display for Page<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { report, thresholds } = self;
+        let Self { report } = self;
         writeln!(
             f,
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -64,7 +60,7 @@ impl fmt::Display for Page<'_> {
             report.verdict,
             include_str!("html/style.css")
         )?;
-        summary::write(report, thresholds, f)?;
+        summary::write(report, f)?;
         over_time::write(report, f)?;
         figures::write(report, f)?;
         distribution::write(report, f)?;

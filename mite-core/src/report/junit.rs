@@ -10,10 +10,9 @@ use super::{ErrorReport, JourneyReport, Report, Verdict};
 use crate::histogram::Histogram;
 use crate::threshold::Checked;
 
-/// A report's cases, and the thresholds that it was held against.
+/// A report's cases.
 pub(super) struct Suite<'a> {
     pub(super) report: &'a Report,
-    pub(super) thresholds: &'a [Checked],
 }
 
 impl Report {
@@ -22,8 +21,8 @@ impl Report {
     /// A run that tells nothing of the system, since the generator was limited or the run was aborted, is an `error`. Without
     /// thresholds a journey's case fails by any error of it, and by any start that was not made; with thresholds they judge,
     /// and the journeys' cases only tell their figures.
-    pub fn junit(&self, thresholds: &[Checked]) -> String {
-        Suite { report: self, thresholds }.to_string()
+    pub fn junit(&self) -> String {
+        Suite { report: self }.to_string()
     }
 }
 
@@ -68,7 +67,7 @@ impl fmt::Display for Suite<'_> {
 impl Suite<'_> {
     fn cases(&self) -> Vec<Case> {
         let mut cases = vec![run(self.report)];
-        cases.extend(self.thresholds.iter().map(threshold));
+        cases.extend(self.report.thresholds.iter().map(threshold));
         let mut names: Vec<&str> = Vec::new();
         for row in &self.report.journeys {
             if !names.contains(&row.journey.as_str()) {
@@ -76,7 +75,7 @@ impl Suite<'_> {
             }
         }
         // Where there are thresholds, they say how many errors are too many.
-        let is_judged = self.thresholds.is_empty();
+        let is_judged = self.report.thresholds.is_empty();
         cases.extend(names.into_iter().map(|name| journey(self.report, name, is_judged)));
         cases
     }
@@ -221,15 +220,14 @@ mod tests {
 
     #[test]
     fn the_run_thresholds_and_journeys_are_cases() {
-        let report = fixed::shop();
-        let thresholds = [p99("Log in").under(ms(300)).check(&report), error_rate().under(percent(5.0)).check(&report)];
-        assert_snapshot!(report.junit(&thresholds));
+        let report = fixed::held(fixed::shop(), [p99("Log in").under(ms(300)), error_rate().under(percent(5.0))]);
+        assert_snapshot!(report.junit());
     }
 
     #[test]
     fn errors_fail_a_journey_where_no_threshold_judges() {
         let report = fixed::shop();
-        let xml = report.junit(&[]);
+        let xml = report.junit();
         let document = Document::parse(&xml).unwrap();
         let told: Vec<_> = cases(&document)
             .iter()
@@ -253,7 +251,7 @@ mod tests {
         let mut report = fixed::empty();
         report.verdict = Verdict::GeneratorLimited;
         report.reasons = vec!["the generator was late".to_owned()];
-        let xml = report.junit(&[]);
+        let xml = report.junit();
         let document = Document::parse(&xml).unwrap();
         let case = cases(&document)[0];
         assert!(has(&case, "error") && !has(&case, "failure"), "{xml}");
@@ -267,7 +265,7 @@ mod tests {
         report.scenario = "a < b".to_owned();
         report.journeys = vec![fixed::journey(1, name, &[(1, 1)], 1)];
         report.errors = vec![fixed::error(name, "Log in", "Error: ]]> \u{1b}[31m", 3, 1)];
-        let xml = report.junit(&[]);
+        let xml = report.junit();
         let document = Document::parse(&xml).unwrap();
         let case = cases(&document)[1];
         assert_eq!((case.attribute("name"), case.attribute("classname")), (Some(name), Some("a < b.journeys")));

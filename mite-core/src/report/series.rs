@@ -99,6 +99,11 @@ impl Series {
         Self(Named::Transaction(name.into()))
     }
 
+    /// As the report's text shows it: `POST · Log in`.
+    pub(crate) fn request_labelled(label: impl Into<String>) -> Self {
+        Self(Named::Request(label.into()))
+    }
+
     /// The rows that are meant.
     ///
     /// # Errors

@@ -1,12 +1,65 @@
 //! Makes a report's rows of what was counted: by name, where it was counted by number.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use super::rows::{CheckReport, ErrorReport, RequestReport, TransactionReport};
-use crate::names::PathId;
-use crate::stats::{CheckStats, ErrorKey, RequestStats, TransactionStats};
+use super::rows::{CheckReport, ErrorReport, JourneyReport, RequestReport, Tables, TransactionReport};
+use crate::names::{Names, PathId};
+use crate::stats::{CheckStats, ErrorKey, RequestStats, RowStats, Stats, TransactionStats};
+
+/// The tables of figures that were counted in a part of the run.
+pub(crate) struct Tabulated {
+    journeys: Vec<JourneyReport>,
+    transactions: Vec<TransactionReport>,
+    requests: Vec<RequestReport>,
+}
+
+impl Tabulated {
+    pub(crate) fn new(stats: Stats, names: &Names) -> Self {
+        let rows = (0..).zip(stats.rows).skip(1);
+        Self {
+            journeys: rows.map(|(row, stats)| journey(row, names.journey(row).to_owned(), stats)).collect(),
+            transactions: transactions(stats.transactions, |path| place(names, path)),
+            requests: requests(stats.requests, |path| place(names, path)),
+        }
+    }
+
+    /// `measured` is how long the part was.
+    pub(crate) fn tables(&self, measured: Duration) -> Tables<'_> {
+        let Self { journeys, transactions, requests } = self;
+        Tables { journeys, transactions, requests, measured }
+    }
+}
+
+/// The row, the journey and the transaction that a path is of.
+pub(super) fn place(names: &Names, path: PathId) -> (u32, String, String) {
+    let path = names.path(path);
+    (path.row, names.journey(path.row).to_owned(), path.short().to_owned())
+}
+
+pub(super) fn journey(row: u32, journey: String, stats: RowStats) -> JourneyReport {
+    JourneyReport {
+        row,
+        journey,
+        planned: stats.planned,
+        started: stats.started,
+        completed: stats.completed,
+        failed: stats.failed,
+        cancelled: stats.cancelled,
+        dropped: stats.dropped,
+        starved: stats.starved,
+        unstarted: stats.unstarted,
+        response_time: stats.response_time,
+        service_time: stats.service_time,
+        start_lag: stats.start_lag,
+        queue_wait: stats.queue_wait,
+        data_wait: stats.data_wait,
+        failed_time: stats.failed_time,
+        unused_items: None,
+    }
+}
 
 /// Rows of the same name, as when a journey stands in two rows of the scenario, are told as one.
 type Named<T> = BTreeMap<(u32, String, String, T), usize>;
@@ -34,7 +87,7 @@ pub(super) fn transactions(
     for (path, stats) in stats.into_iter().enumerate().filter(|(_, stats)| stats.count > 0) {
         let (row, journey, transaction) = place(PathId(path as u32));
         let key = (u32::from(row > 0), journey.clone(), transaction.clone(), ());
-        let TransactionStats { count, errors, time } = stats;
+        let TransactionStats { count, errors, time, .. } = stats;
         let row = TransactionReport { journey, transaction, count, errors, time };
         merged(&mut rows, &mut index, key, row, |told, row| {
             told.count += row.count;

@@ -10,6 +10,7 @@ use super::units::counted;
 use crate::histogram::Histogram;
 use crate::limits::RanOut;
 use crate::stats::RowStats;
+use crate::threshold::Checked;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -104,19 +105,30 @@ pub(super) fn generator_limits(
     reasons
 }
 
+/// What the verdict is made of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found<'a> {
+    pub(super) journeys: &'a [JourneyReport],
+    pub(super) errors: &'a [ErrorReport],
+    pub(super) thresholds: &'a [Checked],
+}
+
 /// The verdict, and its reasons in words.
 pub(super) fn judge(
-    journeys: &[JourneyReport],
-    errors: &[ErrorReport],
+    found: Found<'_>,
     inside: &[Inside],
     stopped: Option<Stopped>,
+    aborted: Option<String>,
     limited: Vec<String>,
     bugs: Vec<String>,
 ) -> (Verdict, Vec<String>) {
     let is_limited = !limited.is_empty();
     let mut reasons = limited;
+    let Found { journeys, errors, thresholds } = found;
+    reasons.extend(thresholds.iter().filter(|checked| !checked.passed()).map(ToString::to_string));
     let count: u64 = errors.iter().map(|error| error.count).sum();
-    if count > 0 {
+    // Where there are thresholds, they say how many are too many.
+    if count > 0 && thresholds.is_empty() {
         let kinds = errors.len();
         reasons.push(format!("{} of {}", counted(count, "error"), counted(kinds as u64, "kind")));
     }
@@ -142,7 +154,7 @@ pub(super) fn judge(
     }
     reasons.extend(bugs.into_iter().map(|bug| format!("{bug} (a bug of mite)")));
     let verdict = if stopped.is_some() {
-        reasons.insert(0, "stopped before its end".to_owned());
+        reasons.insert(0, aborted.map_or("stopped before its end".to_owned(), |why| format!("aborted, since {why}")));
         Verdict::Aborted
     } else if is_limited {
         Verdict::GeneratorLimited

@@ -61,6 +61,14 @@ pub enum RunError {
         "`warm_up` is for a day at the most, and must be shorter than `stop_after`, so that there is something to measure"
     )]
     WarmUp,
+    /// A threshold makes no sense.
+    #[error("the threshold `{threshold}` makes no sense: {why}")]
+    Threshold {
+        /// The threshold.
+        threshold: String,
+        /// Why.
+        why: String,
+    },
     /// `min_achieved` is no part of a whole.
     #[error("`min_achieved` is a part from 0 to 1, not {part}")]
     MinAchieved {

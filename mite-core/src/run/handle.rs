@@ -6,34 +6,15 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::error::RunError;
-use crate::report::{Report, SecondQuantiles};
+use super::progress::Progress;
+use crate::report::Report;
 use crate::runner::protocol::Event;
 
 /// How long dropping a run waits for its threads.
 const DROP_WAIT: Duration = Duration::from_secs(1);
-
-/// What a run has done so far; brought up to date once a second.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Progress {
-    /// Whole seconds since the start of the run.
-    pub seconds: u64,
-    /// Starts that were due.
-    pub planned: u64,
-    /// Journeys started.
-    pub started: u64,
-    /// Journeys that succeeded.
-    pub completed: u64,
-    /// Journeys that failed.
-    pub failed: u64,
-    /// Journeys that are under way.
-    pub running: u64,
-    /// The response times of the journeys that completed in the last whole second.
-    pub response_time: SecondQuantiles,
-}
 
 /// A run that is under way; await it for its report.
 ///
@@ -42,7 +23,7 @@ pub struct Progress {
 pub struct RunHandle {
     events: mpsc::UnboundedSender<Event>,
     result: oneshot::Receiver<Result<Report, RunError>>,
-    progress: Arc<Mutex<Progress>>,
+    progress: watch::Receiver<Progress>,
     done: Arc<Done>,
     finished: bool,
 }
@@ -51,7 +32,7 @@ impl RunHandle {
     pub(super) fn new(
         events: mpsc::UnboundedSender<Event>,
         result: oneshot::Receiver<Result<Report, RunError>>,
-        progress: Arc<Mutex<Progress>>,
+        progress: watch::Receiver<Progress>,
         done: Arc<Done>,
     ) -> Self {
         Self { events, result, progress, done, finished: false }
@@ -59,7 +40,12 @@ impl RunHandle {
 
     /// What the run has done so far.
     pub fn progress(&self) -> Progress {
-        *self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+        self.progress.borrow().clone()
+    }
+
+    /// Tells what the run has done, second by second.
+    pub fn follow(&self) -> Follow {
+        Follow(self.progress.clone())
     }
 
     /// Stops: no new starts from now on; what runs may finish within the graceful stop.
@@ -84,6 +70,19 @@ impl RunHandle {
     /// Something to stop the run with from elsewhere, a signal handler for instance.
     pub fn stopper(&self) -> Stopper {
         Stopper(self.events.clone())
+    }
+}
+
+/// What a run does, second by second: see [`RunHandle::follow`].
+#[derive(Debug, Clone)]
+pub struct Follow(watch::Receiver<Progress>);
+
+impl Follow {
+    /// Waits until another second has been told; `None` once there will be no more. A second that was told while nobody waited
+    /// is left out for the one after it.
+    pub async fn next(&mut self) -> Option<Progress> {
+        self.0.changed().await.ok()?;
+        Some(self.0.borrow_and_update().clone())
     }
 }
 

@@ -19,7 +19,7 @@ use crate::names::{KindId, NameCache, Names};
 use crate::report::GeneratorLimits;
 use crate::seconds::WorkerSeconds;
 use crate::sink::Outbox;
-use crate::stats::{Figures, Outcome, Part, StartDelay, Stats};
+use crate::stats::{Figures, FiguresTold, Outcome, Part, StartDelay, Stats};
 use crate::{Config, panics};
 
 /// The facts of a run that all its threads share and none changes.
@@ -38,6 +38,8 @@ pub(crate) struct RunFacts {
     pub(crate) warm_up: u64,
     /// What the figures of transactions and requests may take, on all workers together.
     pub(crate) max_series_bytes: u64,
+    /// How many journeys of all rows may run at once, where that was said.
+    pub(crate) max_running: Option<u64>,
 }
 
 /// One worker's surroundings.
@@ -71,7 +73,8 @@ impl Env {
     pub(crate) fn new(shared: Arc<RunFacts>, outbox: Outbox, worker: u32, calling: Arc<Calling>) -> Rc<Self> {
         let rows = shared.names.journeys.len();
         let Figures { warm_up, mut measured } = Figures::new(rows);
-        measured.limit_series(shared.max_series_bytes / u64::from(shared.workers));
+        // The other half is the controller's.
+        measured.limit_series(shared.max_series_bytes / 2 / u64::from(shared.workers));
         Rc::new(Self {
             outbox,
             names: RefCell::new(NameCache::new(Arc::clone(&shared.names))),
@@ -127,11 +130,17 @@ impl Env {
         }
     }
 
-    /// All figures, at the worker's end.
-    pub(crate) fn take_figures(&self) -> Figures {
-        let mut measured = self.measured.replace(Stats::new(0));
-        measured.count_undelayed();
-        Figures { warm_up: self.warm_up.replace(Stats::new(0)), measured }
+    /// What is new in the figures, both parts of them.
+    pub(crate) fn tell_figures(&self) -> FiguresTold {
+        let (mut warm_up, mut measured) = (self.warm_up.borrow_mut(), self.measured.borrow_mut());
+        measured.weigh();
+        FiguresTold { warm_up: warm_up.tell(), measured: measured.tell() }
+    }
+
+    /// All figures that were not told yet, at the worker's end.
+    pub(crate) fn take_figures(&self) -> FiguresTold {
+        let take = |of: &RefCell<Stats>| of.replace(Stats::new(0)).tell_all();
+        FiguresTold { warm_up: take(&self.warm_up), measured: take(&self.measured) }
     }
 
     /// Counts a journey's start.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::hooks::Hook;
 use crate::seconds::Second;
-use crate::stats::Figures;
+use crate::stats::FiguresTold;
 use crate::volume::{Segment, Unit};
 
 /// A row's number: 0 for setup and teardown, from 1 for the scenario's rows.
@@ -40,8 +40,8 @@ pub(crate) enum Event {
     Ready(io::Result<()>),
     /// Setup or teardown has ended on this worker after so long; what it failed with is told with its type and place.
     HookDone(u32, Duration, Result<(), String>),
-    /// A worker's seconds that are over.
-    Seconds(u32, Vec<Second>),
+    /// A worker's seconds that are over, and what is new in its figures.
+    Seconds(u32, Vec<Second>, Box<FiguresTold>),
     Exhausted(RowId),
     /// All rows have ended and nothing runs any more.
     Finished(u32),
@@ -57,7 +57,7 @@ pub(crate) enum Event {
 /// What a worker hands over at its end.
 #[derive(Debug)]
 pub(crate) struct WorkerResult {
-    pub(crate) figures: Figures,
+    pub(crate) figures: FiguresTold,
     /// For each sink the messages that nobody waited for and that were dropped.
     pub(crate) dropped_messages: Vec<(String, u64)>,
     /// Rows, by number, whose starts do not add up: planned by the schedule, and passed over by the worker.

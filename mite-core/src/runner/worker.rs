@@ -199,7 +199,7 @@ async fn drive(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
     state.cancel_all();
     // Nothing is under way any more: the last second is told whole.
     let seconds = env.seconds.borrow_mut().take_all(env.now());
-    let _ = state.events.send(Event::Seconds(state.number, seconds));
+    let _ = state.events.send(Event::Seconds(state.number, seconds, Box::new(env.tell_figures())));
 }
 
 async fn wait(timer: &Timer, at: Moment) {
@@ -215,8 +215,7 @@ fn tell_seconds(state: &WorkerState, now: u64) {
     seconds.roll(now);
     let closed = seconds.take_closed();
     if !closed.is_empty() {
-        let _ = state.events.send(Event::Seconds(state.number, closed));
-        state.env().stats(Part::Measured).weigh();
+        let _ = state.events.send(Event::Seconds(state.number, closed, Box::new(state.env().tell_figures())));
     }
 }
 

@@ -10,7 +10,7 @@ use crate::report::units::time;
 use crate::report::{Report, Verdict};
 use crate::threshold::Checked;
 
-pub(super) fn write(report: &Report, thresholds: &[Checked], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+pub(super) fn write(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let class = match report.verdict {
         Verdict::Passed => "passed",
         Verdict::Failed => "failed",
@@ -27,7 +27,7 @@ pub(super) fn write(report: &Report, thresholds: &[Checked], f: &mut fmt::Format
     list("reasons", report.reasons.iter().map(|reason| Escaped(reason)), f)?;
     writeln!(f, "</header>")?;
     tiles(report, f)?;
-    checked(thresholds, f)?;
+    checked(&report.thresholds, f)?;
     if !report.warnings.is_empty() {
         writeln!(f, "<section><h2>Warnings</h2>")?;
         list("warnings", report.warnings.iter().map(|warning| Escaped(warning)), f)?;

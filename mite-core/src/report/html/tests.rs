@@ -5,13 +5,13 @@ use std::time::Duration;
 use insta::assert_snapshot;
 
 use crate::histogram::Histogram;
+use crate::report::fixed::held;
 use crate::report::{Report, WarmUp, fixed};
 use crate::threshold::{error_rate, ms, p99, percent};
 
 /// The page without its style, which would hide in a snapshot what is said.
 fn unstyled(report: &Report) -> String {
-    let thresholds = [p99("Log in").under(ms(300)).check(report), error_rate().under(percent(5.0)).check(report)];
-    let page = report.html(&thresholds);
+    let page = held(report.clone(), [p99("Log in").under(ms(300)), error_rate().under(percent(5.0))]).html();
     let (head, rest) = page.split_once("<style>").unwrap();
     format!("{head}{}", rest.split_once("</style>").unwrap().1)
 }
@@ -109,7 +109,7 @@ fn a_page_of_nothing_says_so() {
 #[test]
 fn an_hour_with_fifty_series_is_small() {
     let report = hour();
-    let page = report.html(&[]);
+    let page = report.html();
     assert!(page.len() < 2_000_000, "{} bytes", page.len());
     assert!(page.contains("of each 12 seconds the curves show"));
     assert!(page.contains("The curves of rows show the least and the most of each 30 seconds."));
@@ -121,7 +121,7 @@ fn what_has_no_chart_is_counted() {
     report.per_second = (0..3).map(|t| fixed::second(t, 62)).collect();
     let request = report.requests[0].clone();
     report.requests = vec![request; 61];
-    let page = report.html(&[]);
+    let page = report.html();
     assert!(page.contains("2 more without a chart: the CSV has their seconds."));
     assert!(page.contains("1 more without a chart: the tables have their figures."));
 }
@@ -148,7 +148,7 @@ fn nothing_that_a_run_brings_along_is_markup() {
         (exchange.request, exchange.response) = (NAME.to_owned(), NAME.to_owned());
     }
     report.records.insert(NAME.to_owned(), 1);
-    let page = report.html(&[p99(NAME).under(ms(1)).check(&report)]);
+    let page = held(report, [p99(NAME).under(ms(1))]).html();
     assert!(!page.contains("<script") && !page.contains("alert(\""));
     // Nothing is asked of anyone: there is no address but the empty icon.
     assert_eq!(page.matches("href=").count(), 1);
@@ -157,7 +157,7 @@ fn nothing_that_a_run_brings_along_is_markup() {
 
 #[test]
 fn tags_are_closed() {
-    let page = full(700).html(&[]);
+    let page = full(700).html();
     for tag in
         ["section", "div", "figure", "table", "tr", "td", "ul", "li", "dl", "dd", "p", "span", "details", "svg", "b"]
     {
@@ -199,7 +199,7 @@ fn a_browser_has_nothing_to_say() {
         eprintln!("SKIPPED: there is no chromium on the PATH to open the page in");
         return;
     };
-    let page = full(60).html(&[]);
+    let page = full(60).html();
     assert_eq!(console(&program, &page), "");
     // What it would say is heard.
     let wrong = page.replace("</main>", "<img src=\"http://127.0.0.1:9/x.png\"></main>");
@@ -211,9 +211,8 @@ fn a_browser_has_nothing_to_say() {
 #[ignore = "writes pages for people to look at"]
 fn pages_to_look_at() {
     let folder = PathBuf::from(std::env::var_os("MITE_PAGES").expect("MITE_PAGES names a folder"));
-    let report = full(300);
-    let thresholds = [p99("Log in").under(ms(30)).check(&report), error_rate().under(percent(5.0)).check(&report)];
-    std::fs::write(folder.join("full.html"), report.html(&thresholds)).unwrap();
-    std::fs::write(folder.join("hour.html"), hour().html(&[])).unwrap();
-    std::fs::write(folder.join("empty.html"), fixed::empty().html(&[])).unwrap();
+    let report = held(full(300), [p99("Log in").under(ms(30)), error_rate().under(percent(5.0))]);
+    std::fs::write(folder.join("full.html"), report.html()).unwrap();
+    std::fs::write(folder.join("hour.html"), hour().html()).unwrap();
+    std::fs::write(folder.join("empty.html"), fixed::empty().html()).unwrap();
 }

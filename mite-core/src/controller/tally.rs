@@ -1,0 +1,85 @@
+//! What all workers have told of their figures: added up, and what is new of it kept for a second.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::histogram::Histogram;
+use crate::run::progress::{ErrorProgress, RequestProgress};
+use crate::stats::{Figures, FiguresTold, Stats};
+
+#[derive(Debug)]
+pub(crate) struct Tally {
+    figures: Figures,
+    /// What has been told since the last second was.
+    fresh: Vec<FiguresTold>,
+}
+
+impl Tally {
+    /// For `rows` rows, setup and teardown included, with so much room for transactions and requests.
+    pub(crate) fn new(rows: usize, max_series_bytes: u64) -> Self {
+        let mut figures = Figures::new(rows);
+        figures.measured.limit_series(max_series_bytes);
+        Self { figures, fresh: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, told: FiguresTold) {
+        self.figures.add(&told);
+        self.fresh.push(told);
+    }
+
+    /// What has been told since the last call.
+    pub(crate) fn take_fresh(&mut self) -> Vec<FiguresTold> {
+        // What there is grows with each second, and with it what it takes.
+        self.figures.measured.weigh();
+        std::mem::take(&mut self.fresh)
+    }
+
+    /// The figures so far, without those of the warm-up.
+    pub(crate) fn measured(&self) -> &Stats {
+        &self.figures.measured
+    }
+
+    pub(crate) fn into_figures(self) -> Figures {
+        self.figures
+    }
+
+    /// The requests so far by outcome: codes in rising order, then errors.
+    pub(crate) fn requests(&self, fresh: &Stats) -> Vec<RequestProgress> {
+        let mut told: BTreeMap<_, RequestProgress> = BTreeMap::new();
+        for (stats, is_fresh) in [(self.measured(), false), (fresh, true)] {
+            for of in stats.requests.iter().flatten().filter(|of| of.count > 0) {
+                let outcome = told.entry((of.code == 0, of.code, of.error)).or_default();
+                (outcome.code, outcome.error) = (of.code, of.error);
+                *(if is_fresh { &mut outcome.in_last_second } else { &mut outcome.count }) += of.count;
+            }
+        }
+        told.into_values().collect()
+    }
+
+    /// The errors so far by type, the most frequent first.
+    pub(crate) fn errors(&self, fresh: &Stats) -> Vec<ErrorProgress> {
+        let mut told: BTreeMap<&str, ErrorProgress> = BTreeMap::new();
+        for (stats, is_fresh) in [(self.measured(), false), (fresh, true)] {
+            for (key, count) in &stats.errors {
+                let of = told.entry(&key.ex_type).or_default();
+                *(if is_fresh { &mut of.in_last_second } else { &mut of.count }) += count;
+            }
+        }
+        let named = |(ex_type, of): (&str, _)| ErrorProgress { ex_type: ex_type.to_owned(), ..of };
+        let mut errors: Vec<ErrorProgress> = told.into_iter().map(named).collect();
+        errors.sort_by_key(|of| std::cmp::Reverse(of.count));
+        errors
+    }
+}
+
+/// Bytes of body received.
+pub(crate) fn received(fresh: &Stats) -> u64 {
+    fresh.requests.iter().flatten().map(|of| of.bytes).sum()
+}
+
+/// The 99th percentile of how late mite itself was, in all rows.
+pub(crate) fn start_lag_p99(fresh: &Stats) -> Duration {
+    let mut lag = Histogram::new();
+    fresh.rows.iter().for_each(|row| lag.merge(&row.start_lag));
+    lag.percentile(99.0)
+}

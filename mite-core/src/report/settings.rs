@@ -1,0 +1,66 @@
+//! What a run was told: its options and its plan, for whoever reads the figures later or compares them with another run's.
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use crate::clock::micros;
+use crate::volume::Unit;
+
+/// What a run was told.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Worker threads.
+    pub workers: u32,
+    /// What random numbers were seeded with.
+    pub seed: u64,
+    /// When no new starts were to be made any more, if that was said; from the start of the run.
+    #[serde(rename = "stop_after_us", serialize_with = "maybe_micros")]
+    pub stop_after: Option<Duration>,
+    /// How long journeys were to go on after the last start.
+    #[serde(rename = "graceful_stop_us", serialize_with = "micros")]
+    pub graceful_stop: Duration,
+    /// From setup to the first start.
+    #[serde(rename = "start_delay_us", serialize_with = "micros")]
+    pub start_delay: Duration,
+    /// How many journeys of all rows were to run at once at the most, if that was said.
+    pub max_running: Option<u64>,
+    /// The most that the p99 of the start lag was to be.
+    #[serde(rename = "max_start_lag_us", serialize_with = "micros")]
+    pub max_start_lag: Duration,
+    /// The least part of a row's starts that mite itself was to make.
+    pub min_achieved: f64,
+    /// The keys of the config; their values may be secrets.
+    pub config: Vec<String>,
+    /// One for each row of the scenario.
+    pub rows: Vec<RowSettings>,
+}
+
+/// What a row of the scenario asked for.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct RowSettings {
+    /// The row's number, from 1.
+    pub row: u32,
+    /// The journey's name, `module:function`.
+    pub journey: String,
+    /// Whether journeys are started at a rate, or so many run at once.
+    pub unit: Unit,
+    /// From the start of the run to the end of the row's plan.
+    #[serde(rename = "duration_us", serialize_with = "micros")]
+    pub duration: Duration,
+    /// The plan at the ends of 60 equal parts of the row's duration: starts that were due by then, or the number running right
+    /// before it.
+    pub plan: Vec<u64>,
+}
+
+/// So many points tell one plan from another.
+pub(crate) const PLAN_POINTS: u64 = 60;
+
+fn maybe_micros<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    match duration {
+        Some(duration) => micros(duration, serializer),
+        None => serializer.serialize_none(),
+    }
+}

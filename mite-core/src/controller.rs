@@ -631,6 +631,9 @@ impl Controller {
                 self.seconds.finished(number);
             }
             Event::Seconds(worker, seconds, told) => {
+                if let Some(second) = seconds.last() {
+                    self.seconds.count(second.index, told.measured.requests(), told.measured.errors());
+                }
                 self.seconds.add(worker, seconds);
                 self.tally.add(*told);
             }

@@ -93,6 +93,8 @@ pub struct Report {
     /// What the reader should know besides.
     pub warnings: Vec<String>,
     #[serde(skip)]
+    request_rates: Vec<u64>,
+    #[serde(skip)]
     recordings: Recordings,
 }
 
@@ -161,6 +163,8 @@ impl Report {
             journeys: &self.journeys,
             transactions: &self.transactions,
             requests: &self.requests,
+            errors: self.errors.iter().map(|error| error.count).sum(),
+            request_rates: &self.request_rates,
             measured: self.measured(),
         }
     }
@@ -283,6 +287,12 @@ fn first<R>(rows: Result<Vec<&R>, String>) -> &R {
     }
 }
 
+/// How many requests ended in each whole second that was measured.
+fn request_rates(per_second: &[PerSecond], duration: Duration) -> Vec<u64> {
+    let measured = per_second.iter().filter(|second| !second.warm_up && second.t < duration.as_secs());
+    measured.map(|second| second.requests).collect()
+}
+
 /// What a run has left behind besides its statistics.
 #[derive(Debug)]
 pub(crate) struct Facts {
@@ -375,6 +385,7 @@ pub(crate) fn make(
         checks: checks(&stats.checks, place),
         records: facts.records.counts(),
         recordings: facts.records,
+        request_rates: request_rates(&facts.per_second, facts.duration),
         per_second: facts.per_second,
         hooks: facts.hooks,
         settings: facts.settings,

@@ -124,6 +124,8 @@ pub(crate) struct Seconds {
     open: VecDeque<OpenSecond>,
     /// All seconds together, by row; `running` is not summed, nor are times.
     sums: Vec<SecondRow>,
+    /// Requests and errors, by second.
+    besides: Vec<[u32; 2]>,
 }
 
 /// A second that some worker has not told yet.
@@ -208,6 +210,7 @@ impl Seconds {
             settled: 0,
             open: VecDeque::new(),
             sums: vec![SecondRow::default(); rows],
+            besides: Vec::new(),
         }
     }
 
@@ -231,6 +234,17 @@ impl Seconds {
             self.told[worker as usize] = second.index + 1;
         }
         self.settle();
+    }
+
+    /// Counts requests and errors that were told together with this second.
+    pub(crate) fn count(&mut self, second: u64, requests: u64, errors: u64) {
+        let index = second as usize;
+        if self.besides.len() <= index {
+            self.besides.resize(index + 1, [0; 2]);
+        }
+        for (sum, count) in self.besides[index].iter_mut().zip([requests, errors]) {
+            *sum = sum.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        }
     }
 
     /// A worker has no more seconds to tell.
@@ -312,9 +326,12 @@ impl Seconds {
         self.told.fill(u64::MAX);
         self.settle();
         let second = |t: u64| {
+            let [requests, errors] = self.besides.get(t as usize).copied().unwrap_or_default();
             let mut second = PerSecond {
                 t,
                 warm_up: t.saturating_mul(SECOND) < warm_up,
+                requests: requests.into(),
+                errors: errors.into(),
                 response_time: self.response_time(t),
                 ..PerSecond::default()
             };

@@ -134,6 +134,27 @@ pub fn mean(of: impl Into<Series>) -> Figure<Duration> {
     Figure::new(Measure::Mean, Some(of.into()))
 }
 
+/// The standard deviation of the times; of what, see [`percentile`].
+pub fn stdev(of: impl Into<Series>) -> Figure<Duration> {
+    Figure::new(Measure::Stdev, Some(of.into()))
+}
+
+/// How many errors were reported, those that a journey handled itself included.
+pub fn errors() -> Figure<u64> {
+    Figure::new(Measure::Errors, None)
+}
+
+/// The standard deviation of the requests per second over the whole seconds that were measured: how even the load was. It has no
+/// windows.
+pub fn request_rate_stdev() -> Figure<f64> {
+    Figure::new(Measure::RequestRateStdev, None)
+}
+
+/// All requests of all journeys, whatever came of them: `p99(all_requests())`.
+pub fn all_requests() -> Series {
+    Series::all_requests()
+}
+
 /// Of all journeys that completed or failed, the part that failed. An error that a journey handled itself is none here, and
 /// one in [`Report::assert_no_errors`](crate::Report::assert_no_errors).
 pub fn error_rate() -> Figure<Percent> {
@@ -333,7 +354,10 @@ enum Measure {
     Percentile(f64),
     Max,
     Mean,
+    Stdev,
     ErrorRate,
+    Errors,
+    RequestRateStdev,
     Rate,
     Count,
 }
@@ -405,7 +429,7 @@ impl Threshold {
     pub(crate) fn check_window(&self, begins: u64, tables: Tables<'_>) -> Option<Checked> {
         let found = match (self.figure(tables), self.measure) {
             (Ok(found), _) => found,
-            (Err(_), Measure::Count) => Found::of(Value::Count(0)),
+            (Err(_), Measure::Count | Measure::Errors) => Found::of(Value::Count(0)),
             (Err(_), Measure::Rate) => Found::of(Value::PerSecond(0.0)),
             (Err(_), _) => return None,
         };
@@ -446,7 +470,7 @@ impl Threshold {
 
     /// Whether the figure is one of time, rather than of how many there were.
     pub(crate) fn is_of_time(&self) -> bool {
-        matches!(self.measure, Measure::Percentile(_) | Measure::Max | Measure::Mean)
+        matches!(self.measure, Measure::Percentile(_) | Measure::Max | Measure::Mean | Measure::Stdev)
     }
 
     /// What the threshold is about: `p99 of "Log in"`.
@@ -455,6 +479,9 @@ impl Threshold {
             Measure::Percentile(percent) => format!("p{percent}"),
             Measure::Max => "the maximum".to_owned(),
             Measure::Mean => "the mean".to_owned(),
+            Measure::Stdev => "the standard deviation".to_owned(),
+            Measure::Errors => "the count of errors".to_owned(),
+            Measure::RequestRateStdev => "the standard deviation of requests per second".to_owned(),
             Measure::ErrorRate => "the error rate".to_owned(),
             Measure::Rate => "the rate".to_owned(),
             Measure::Count => "the count".to_owned(),
@@ -489,6 +516,9 @@ impl Threshold {
         {
             return Err(format!("a window is of whole seconds from 1 on, not {window:?}"));
         }
+        if self.measure == Measure::RequestRateStdev && self.window.is_some() {
+            return Err("a deviation over the run's seconds has no windows".to_owned());
+        }
         if self.bound == Bound::Under && self.limit.is_zero() {
             return Err("nothing is: say `at_most`".to_owned());
         }
@@ -497,21 +527,28 @@ impl Threshold {
 
     fn figure(&self, tables: Tables<'_>) -> Result<Found, String> {
         let Some(series) = &self.of else {
+            match self.measure {
+                Measure::Errors => return Ok(Found::of(Value::Count(tables.errors))),
+                Measure::RequestRateStdev => {
+                    return stdev_of(tables.request_rates).map(|rate| Found::of(Value::PerSecond(rate)));
+                }
+                _ => {}
+            }
             let ended = tables.journeys.iter().map(|row| (row.failed, row.completed));
             return part(ended).ok_or_else(|| "no journey completed or failed".to_owned());
         };
         let rows = series.find(tables)?;
         match self.measure {
             Measure::ErrorRate => error_part(&rows).ok_or_else(|| "none completed or failed".to_owned()),
-            Measure::Count => Ok(Found::of(Value::Count(counted(&rows)))),
-            Measure::Rate => {
+            Measure::Count | Measure::Errors => Ok(Found::of(Value::Count(counted(&rows)))),
+            Measure::Rate | Measure::RequestRateStdev => {
                 let seconds = tables.measured.as_secs_f64();
                 if seconds == 0.0 {
                     return Err("no time was measured".to_owned());
                 }
                 Ok(Found::of(Value::PerSecond(counted(&rows) as f64 / seconds)))
             }
-            Measure::Percentile(_) | Measure::Max | Measure::Mean => {
+            Measure::Percentile(_) | Measure::Max | Measure::Mean | Measure::Stdev => {
                 let times = times(&rows);
                 if times.count() == 0 {
                     return Err(nothing_timed(&rows));
@@ -519,12 +556,23 @@ impl Threshold {
                 let time = match self.measure {
                     Measure::Percentile(percent) => times.percentile(percent),
                     Measure::Mean => times.mean(),
+                    Measure::Stdev => times.stdev(),
                     _ => times.max(),
                 };
                 Ok(Found::of(Value::Time(time)))
             }
         }
     }
+}
+
+/// Of a sample, as Python's `statistics.stdev` has it: divided by one less than there are.
+fn stdev_of(counts: &[u64]) -> Result<f64, String> {
+    if counts.len() < 2 {
+        return Err("fewer than two whole seconds were measured".to_owned());
+    }
+    let mean = counts.iter().sum::<u64>() as f64 / counts.len() as f64;
+    let squares = counts.iter().map(|count| (*count as f64 - mean).powi(2)).sum::<f64>();
+    Ok((squares / (counts.len() - 1) as f64).sqrt())
 }
 
 fn times(rows: &Rows<'_>) -> Histogram {
@@ -730,6 +778,14 @@ mod tests {
             (
                 count(transaction("Search")).over(50),
                 "the count of the transaction \"Search\" is 50, and should be over 50",
+            ),
+            (stdev("Log in").under(ms(100)), "the standard deviation of \"Log in\" is 75.3 ms, which is under 100 ms"),
+            (max(all_requests()).under(ms(1)), "the maximum of all requests is 409 ms, and should be under 1 ms"),
+            (errors().at_most(3), "the count of errors is 5, and should be at most 3"),
+            (
+                request_rate_stdev().under(1.0),
+                "the standard deviation of requests per second should be under 1 per second, and fewer than two whole seconds \
+                 were measured",
             ),
             // What there is no figure of.
             (p99("late").under(ms(1)), "p99 of \"late\" should be under 1 ms, and of 3 that started none completed"),

@@ -31,6 +31,7 @@ fn the_seconds_add_up() {
         fields.filter(|fields| fields[1] == row).map(|fields| fields[at].parse::<u64>().unwrap()).sum()
     };
     assert_eq!([sum("", "planned"), sum("", "started"), sum("", "completed"), sum("", "failed")], [200, 200, 180, 20]);
+    assert_eq!(sum("", "errors"), 20);
     for (row, journey) in ["1", "2"].iter().zip(&report.journeys) {
         assert_eq!([sum(row, "started"), sum(row, "failed")], [journey.started, journey.failed]);
     }

@@ -6,7 +6,8 @@ use std::fmt;
 
 use super::{PerSecond, Report, SecondQuantiles};
 
-const HEAD: &str = "t,row,journey,warm_up,planned,started,completed,failed,running,p50_us,p95_us,p99_us,max_us";
+const HEAD: &str =
+    "t,row,journey,warm_up,planned,started,completed,failed,running,p50_us,p95_us,p99_us,max_us,requests,errors";
 
 /// The lines of a report's seconds, as RFC 4180 has them.
 pub(super) struct Lines<'a>(pub(super) &'a Report);
@@ -15,7 +16,7 @@ impl Report {
     /// The [seconds](Report::per_second) of the run as CSV (RFC 4180), with a head.
     ///
     /// For each second there is a line of all rows, in which `row` and `journey` are empty, and where the scenario has several
-    /// rows, one line of each. `t` is in seconds from the start of the run; what is counted in a second is a rate. Times are in
+    /// rows, one line of each, without `requests` and `errors`. `t` is in seconds from the start of the run; what is counted in a second is a rate. Times are in
     /// microseconds, and empty where no journey completed.
     pub fn csv(&self) -> String {
         Lines(self).to_string()
@@ -31,6 +32,8 @@ struct Line<'a> {
     /// Planned, started, completed, failed, running.
     counts: [u64; 5],
     times: &'a SecondQuantiles,
+    /// Requests and errors, which are not told by row.
+    besides: Option<[u64; 2]>,
 }
 
 impl fmt::Display for Lines<'_> {
@@ -49,7 +52,14 @@ impl fmt::Display for Lines<'_> {
 fn all_rows(second: &PerSecond) -> Line<'_> {
     let PerSecond { planned, started, completed, failed, running, .. } = *second;
     let counts = [planned, started, completed, failed, running];
-    Line { second, row: String::new(), journey: "", counts, times: &second.response_time }
+    Line {
+        second,
+        row: String::new(),
+        journey: "",
+        counts,
+        times: &second.response_time,
+        besides: Some([second.requests, second.errors]),
+    }
 }
 
 fn rows<'a>(report: &'a Report, second: &'a PerSecond) -> impl Iterator<Item = Line<'a>> {
@@ -57,13 +67,13 @@ fn rows<'a>(report: &'a Report, second: &'a PerSecond) -> impl Iterator<Item = L
         let journey = report.journeys.iter().find(|journey| journey.row == row.row);
         let counts = [row.planned, row.started, row.completed, row.failed, row.running];
         let journey = journey.map_or("", |journey| &journey.journey);
-        Line { second, row: row.row.to_string(), journey, counts, times: &row.response_time }
+        Line { second, row: row.row.to_string(), journey, counts, times: &row.response_time, besides: None }
     })
 }
 
 impl Line<'_> {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { second, row, journey, counts, times } = self;
+        let Self { second, row, journey, counts, times, besides } = self;
         write!(f, "{},{row},{},{}", second.t, Quoted(journey), second.warm_up)?;
         for count in counts {
             write!(f, ",{count}")?;
@@ -72,7 +82,10 @@ impl Line<'_> {
             // A zero would be a time, and a very short one.
             if times.count == 0 { write!(f, ",")? } else { write!(f, ",{micros}")? }
         }
-        write!(f, "\r\n")
+        match besides {
+            Some([requests, errors]) => write!(f, ",{requests},{errors}\r\n"),
+            None => write!(f, ",,\r\n"),
+        }
     }
 }
 

@@ -43,6 +43,7 @@ pub(crate) fn empty() -> Report {
         settings: Settings::default(),
         generator: Generator { workers: 1, start_lag_p99_us: 120, ..Generator::default() },
         warnings: Vec::new(),
+        request_rates: Vec::new(),
         recordings: crate::recordings::Recordings::default(),
     }
 }
@@ -240,6 +241,8 @@ pub(crate) fn second(t: u64, rows: u32) -> PerSecond {
         completed: sum(|row| row.completed),
         failed: sum(|row| row.failed),
         running: sum(|row| row.running),
+        requests: 2 * sum(|row| row.started),
+        errors: sum(|row| row.failed),
         response_time: quantiles(sum(|row| row.completed), 13_000 + t % 17 * 300),
         rows,
     }

@@ -23,6 +23,10 @@ pub struct PerSecond {
     pub failed: u64,
     /// Journeys under way at its end.
     pub running: u64,
+    /// Requests that ended in it, within a tenth of a second; not those that belong to the warm-up.
+    pub requests: u64,
+    /// Errors that were reported in it, likewise.
+    pub errors: u64,
     /// The response times of the journeys that completed in it, of all rows.
     pub response_time: SecondQuantiles,
     /// The same for each row; empty where the scenario has only one.

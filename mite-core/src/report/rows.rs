@@ -14,6 +14,10 @@ pub(crate) struct Tables<'a> {
     pub(crate) journeys: &'a [JourneyReport],
     pub(crate) transactions: &'a [TransactionReport],
     pub(crate) requests: &'a [RequestReport],
+    /// Errors that were reported.
+    pub(crate) errors: u64,
+    /// How many requests ended in each second.
+    pub(crate) request_rates: &'a [u64],
     pub(crate) measured: Duration,
 }
 

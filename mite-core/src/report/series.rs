@@ -26,6 +26,7 @@ enum Named {
     Transaction(String),
     /// The method, the name that is asked for, and the transaction, as the text shows them.
     Request(String),
+    AllRequests,
 }
 
 impl From<&str> for Series {
@@ -53,6 +54,7 @@ impl fmt::Display for Series {
             Named::Journey(name) => write!(f, "the journey {name:?}"),
             Named::Transaction(name) => write!(f, "the transaction {name:?}"),
             Named::Request(name) => write!(f, "the request {name:?}"),
+            Named::AllRequests => f.write_str("all requests"),
         }
     }
 }
@@ -99,6 +101,10 @@ impl Series {
         Self(Named::Transaction(name.into()))
     }
 
+    pub(crate) fn all_requests() -> Self {
+        Self(Named::AllRequests)
+    }
+
     /// As the report's text shows it: `POST · Log in`.
     pub(crate) fn request_labelled(label: impl Into<String>) -> Self {
         Self(Named::Request(label.into()))
@@ -114,6 +120,8 @@ impl Series {
             Named::Journey(name) => journeys(tables, name).map(Rows::Journeys),
             Named::Transaction(name) => transactions(tables, name).map(Rows::Transactions),
             Named::Request(name) => requests(tables, name).map(Rows::Requests),
+            Named::AllRequests if tables.requests.is_empty() => Err("the report has no requests".to_owned()),
+            Named::AllRequests => Ok(Rows::Requests(tables.requests.iter().collect())),
         }
     }
 }

@@ -14,12 +14,14 @@ pub(crate) struct Tabulated {
     journeys: Vec<JourneyReport>,
     transactions: Vec<TransactionReport>,
     requests: Vec<RequestReport>,
+    errors: u64,
 }
 
 impl Tabulated {
     pub(crate) fn new(stats: Stats, names: &Names) -> Self {
         let rows = (0..).zip(stats.rows).skip(1);
         Self {
+            errors: stats.errors.values().sum(),
             journeys: rows.map(|(row, stats)| journey(row, names.journey(row).to_owned(), stats)).collect(),
             transactions: transactions(stats.transactions, |path| place(names, path)),
             requests: requests(stats.requests, |path| place(names, path)),
@@ -28,8 +30,8 @@ impl Tabulated {
 
     /// `measured` is how long the part was.
     pub(crate) fn tables(&self, measured: Duration) -> Tables<'_> {
-        let Self { journeys, transactions, requests } = self;
-        Tables { journeys, transactions, requests, measured }
+        let Self { journeys, transactions, requests, errors } = self;
+        Tables { journeys, transactions, requests, errors: *errors, request_rates: &[], measured }
     }
 }
 

@@ -30,6 +30,18 @@ pub(crate) struct FiguresTold {
     pub(crate) measured: Told,
 }
 
+impl Told {
+    /// How many requests there were.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests.iter().map(|(_, stats)| stats.count).sum()
+    }
+
+    /// How many errors were reported.
+    pub(crate) fn errors(&self) -> u64 {
+        self.errors.values().sum()
+    }
+}
+
 impl RowStats {
     /// What is new; what is planned is settled at the end, and stays until then.
     fn tell(&mut self) -> Self {

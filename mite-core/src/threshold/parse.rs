@@ -10,7 +10,7 @@ use super::{Bound, Measure, Percent, RequestSeries, Series, Threshold, Value};
 const EXAMPLE: &str = "`p99(\"Log in\") < 300 ms`, `error_rate() <= 0.1 %`, `rate(\"Log in\") >= 95` or \
                        `p95(\"Log in\").under(1 s).in_each(10 s)`";
 
-const FIGURES: &str = "`p50`, `p99`, `p99.9`, `max`, `mean`, `error_rate`, `rate` or `count`";
+const FIGURES: &str = "`p50`, `p99`, `p99.9`, `max`, `mean`, `stdev`, `error_rate`, `errors`, `rate` or `count`";
 
 /// Text that is no threshold: what was expected, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +34,9 @@ impl std::error::Error for ThresholdError {}
 
 /// Reads `p99("Log in").under(300 ms)`, `p99("Log in") < 300 ms` and `p99 of "Log in" under 300 ms`, all of which are the same.
 ///
-/// - **Figures** are `p50` and any other percentile, `max`, `mean`, `error_rate`, `rate` and `count`. All but `error_rate` are of
-///   something: a name, or `journey("…")`, `transaction("…")`, `request("GET", "…")` to say which kind is meant.
+/// - **Figures** are `p50` and any other percentile, `max`, `mean`, `stdev`, `error_rate`, `rate` and `count`, which are of
+///   something (`error_rate` need not be): a name, or `journey("…")`, `transaction("…")`, `request("GET", "…")` to say which
+///   kind is meant, or `all_requests()`; then `errors` and `request_rate_stdev`, which are of the whole run.
 /// - **Bounds** are `<` or `under`, `<=` or `at_most`, `>=` or `at_least`, `>` or `over`.
 /// - **Limits** of times have a unit (`us`, `ms`, `s`, `min`, `h`), those of error rates a `%`; rates are per second.
 /// - `in each 10 s`, or `.in_each(10 s)`, makes it one of [windows](Threshold::in_each).
@@ -133,6 +134,14 @@ impl<'a> Reader<'a> {
             "error" if self.has_word(&["error rate"]) => return self.of(Measure::ErrorRate),
             "max" | "maximum" => Measure::Max,
             "mean" => Measure::Mean,
+            "stdev" => Measure::Stdev,
+            "errors" => Measure::Errors,
+            "request_rate_stdev" => Measure::RequestRateStdev,
+            "standard" if self.has_word(&["standard deviation of requests per second"]) => {
+                return Ok((Measure::RequestRateStdev, None));
+            }
+            "standard" if self.has_word(&["standard deviation"]) => return self.of(Measure::Stdev),
+            "count" if self.has_word(&["count of errors"]) => return Ok((Measure::Errors, None)),
             "rate" => Measure::Rate,
             "count" => Measure::Count,
             word => match word.strip_prefix('p').map(str::parse) {
@@ -158,8 +167,13 @@ impl<'a> Reader<'a> {
         } else {
             None
         };
-        if of.is_none() && measure != Measure::ErrorRate {
-            return Err("what the figure is of: `(\"Log in\")`".to_owned());
+        match (&of, measure) {
+            (None, Measure::ErrorRate) | (_, Measure::Errors | Measure::RequestRateStdev) => {}
+            (None, _) => return Err("what the figure is of: `(\"Log in\")`".to_owned()),
+            (Some(_), _) => {}
+        }
+        if of.is_some() && matches!(measure, Measure::Errors | Measure::RequestRateStdev) {
+            return Err("a bound, since this figure is of the whole run".to_owned());
         }
         Ok((measure, of))
     }
@@ -173,6 +187,13 @@ impl<'a> Reader<'a> {
             "journey" => self.in_brackets(Self::string).map(Series::journey),
             "transaction" => self.in_brackets(Self::string).map(Series::transaction),
             "request" => self.request(),
+            "all_requests" => {
+                if self.has("(") {
+                    self.must_have(")")?;
+                }
+                Ok(Series::all_requests())
+            }
+            "all" if self.has_word(&["requests"]) => Ok(Series::all_requests()),
             _ => {
                 self.at -= kind.len();
                 Err("a name in quotes, or `journey(\"…\")`, `transaction(\"…\")`, `request(\"GET\", \"…\")`".to_owned())
@@ -216,20 +237,20 @@ impl<'a> Reader<'a> {
 
     fn limit(&mut self, measure: Measure) -> Read<Value> {
         match measure {
-            Measure::Percentile(_) | Measure::Max | Measure::Mean => self.time().map(Value::Time),
+            Measure::Percentile(_) | Measure::Max | Measure::Mean | Measure::Stdev => self.time().map(Value::Time),
             Measure::ErrorRate => {
                 let part = self.number()?;
                 self.must_have("%")?;
                 Ok(Value::Part(Percent(part)))
             }
-            Measure::Rate => {
+            Measure::Rate | Measure::RequestRateStdev => {
                 let rate = self.number()?;
                 if !self.has("/s") {
                     self.has_word(&["per second"]);
                 }
                 Ok(Value::PerSecond(rate))
             }
-            Measure::Count => {
+            Measure::Count | Measure::Errors => {
                 let digits = self.word();
                 let count = digits.parse().map_err(|_| "a whole number".to_owned())?;
                 self.at += digits.len();
@@ -325,8 +346,8 @@ mod tests {
 
     use super::*;
     use crate::threshold::{
-        count, error_rate, error_rate_of, journey, max, mean, ms, p50, p99, p999, percent, percentile, rate, request,
-        secs, transaction,
+        all_requests, count, error_rate, error_rate_of, errors, journey, max, mean, ms, p50, p99, p999, percent,
+        percentile, rate, request, request_rate_stdev, secs, stdev, transaction,
     };
 
     #[test]
@@ -355,6 +376,9 @@ mod tests {
             ("rate(\"Log in\").at_least(95)", rate("Log in").at_least(95.0)),
             ("rate(\"Log in\") ≥ 95.5/s", rate("Log in").at_least(95.5)),
             ("count(\"say \\\"so\\\"\") > 10", count("say \"so\"").over(10)),
+            ("stdev(all_requests()) <= 5 ms", stdev(all_requests()).at_most(ms(5))),
+            ("errors <= 10", errors().at_most(10)),
+            ("request_rate_stdev() < 2.5", request_rate_stdev().under(2.5)),
             ("error_rate() > 50 % in each 10 s", error_rate().over(percent(50.0)).in_each(secs(10))),
             ("p99(\"x\").under(1 s).in_each(1 min)", p99("x").under(secs(1)).in_each(secs(60))),
         ];
@@ -370,7 +394,7 @@ mod tests {
         let cases = [
             (
                 "",
-                "at its end there should be a figure: `p50`, `p99`, `p99.9`, `max`, `mean`, `error_rate`, `rate` or `count`",
+                "at its end there should be a figure: `p50`, `p99`, `p99.9`, `max`, `mean`, `stdev`, `error_rate`, `errors`, `rate` or `count`",
             ),
             ("q99(\"x\") < 1 s", "at `q99(\"x\") < 1 s` there should be a figure"),
             ("p99 < 1 s", "at `< 1 s` there should be what the figure is of: `(\"Log in\")`"),

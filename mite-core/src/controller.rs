@@ -21,6 +21,7 @@ use crate::report::{self, Facts, Generator, GeneratorLimits, Report, RowFacts, S
 use crate::row::{CheckedRow, Plan};
 use crate::run::error::RunError;
 use crate::run::handle::Progress;
+use crate::exchange::OnExchange;
 use crate::runner::env::RunFacts;
 use crate::runner::options::RowOptions;
 use crate::runner::protocol::{Command, Event, RowId, WorkerResult};
@@ -67,6 +68,7 @@ pub(crate) struct Control {
     pub(crate) max_series_bytes: u64,
     pub(crate) seed: u64,
     pub(crate) limits: GeneratorLimits,
+    pub(crate) on_exchange: Option<OnExchange>,
     pub(crate) events: mpsc::UnboundedSender<Event>,
     pub(crate) received: mpsc::UnboundedReceiver<Event>,
     pub(crate) progress: Arc<Mutex<Progress>>,
@@ -126,6 +128,7 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         limits: control.limits,
         warm_up: control.warm_up,
         max_series_bytes: control.max_series_bytes,
+        on_exchange: control.on_exchange,
     });
     let sinks = start_sinks(control.sinks, &names, control.strands, &control.span, &control.events)?;
     let mut row_plans = Vec::new();

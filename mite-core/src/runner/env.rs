@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use super::watch::Calling;
 use crate::clock::{Moment, WallClock};
+use crate::exchange::OnExchange;
 use crate::extensions::Extensions;
 use crate::names::{KindId, NameCache, Names};
 use crate::report::GeneratorLimits;
@@ -38,6 +39,7 @@ pub(crate) struct RunFacts {
     pub(crate) warm_up: u64,
     /// What the figures of transactions and requests may take, on all workers together.
     pub(crate) max_series_bytes: u64,
+    pub(crate) on_exchange: Option<OnExchange>,
 }
 
 /// One worker's surroundings.

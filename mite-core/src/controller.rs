@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tracing::Span;
 
 use crate::clock::{Gaps, Moment, WallClock};
+use crate::exchange::OnExchange;
 use crate::hooks::{Hook, HookKind, HookReport, Hooks, WorkerHook};
 use crate::message::Head;
 use crate::names::{NameCache, Names};
@@ -21,7 +22,6 @@ use crate::report::{self, Facts, Generator, GeneratorLimits, Report, RowFacts, S
 use crate::row::{CheckedRow, Plan};
 use crate::run::error::RunError;
 use crate::run::handle::Progress;
-use crate::exchange::OnExchange;
 use crate::runner::env::RunFacts;
 use crate::runner::options::RowOptions;
 use crate::runner::protocol::{Command, Event, RowId, WorkerResult};

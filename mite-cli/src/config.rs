@@ -36,7 +36,7 @@ pub(crate) fn of_environment() -> Result<Config, String> {
 fn add_file(config: &mut Config, path: &Path, text: &str) -> Result<(), String> {
     let table: Table = text.parse().map_err(|error: toml::de::Error| {
         let at = error.span().map_or(0, |span| span.start.min(text.len()));
-        let line = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = text.get(..at).unwrap_or_default().matches('\n').count() + 1;
         format!("the config {} is no TOML: {} (line {line})", path.display(), error.message().replace('\n', ", "))
     })?;
     for (key, value) in table {

@@ -4,6 +4,8 @@ mod names;
 mod run;
 mod show;
 
+use std::fmt::Write as _;
+
 use clap::ArgMatches;
 use mite_core::{Config, Scenario};
 
@@ -76,19 +78,24 @@ pub(crate) async fn find(scenarios: &Scenarios, arguments: &ArgMatches, config: 
     Err(not_found(&spec, &known, &skipped))
 }
 
+/// What there is in place of the journey that was asked for, and what could not be looked through.
 fn not_found(spec: &Spec<'_>, known: &[String], skipped: &[String]) -> String {
     let Spec { scenario, journey } = spec;
     let mut journeys = known.to_vec();
     journeys.sort();
     journeys.dedup();
-    let where_ = scenario.map_or_else(|| "no scenario has".to_owned(), |name| format!("scenario {name} has no"));
-    let a = if scenario.is_none() { "a " } else { "" };
-    let mut told = format!("{where_} {a}journey {journey:?}{}", did_you_mean(journey, &journeys));
+    let mut told = match (scenario, skipped) {
+        // It cannot be said what it has.
+        (Some(_), [why]) => return why.clone(),
+        (Some(name), _) => format!("scenario {name} has no journey {journey:?}"),
+        (None, _) => format!("no scenario has a journey {journey:?}"),
+    };
+    told += &did_you_mean(journey, &journeys);
     if !journeys.is_empty() {
-        told += &format!("; there is {}", journeys.join(", "));
+        let _ = write!(told, "; the journeys are {}", journeys.join(", "));
     }
     for skipped in skipped {
-        told += &format!("; skipped {skipped}");
+        let _ = write!(told, "\n  skipped {skipped}");
     }
     told
 }

@@ -29,7 +29,9 @@ fn pack_into(out: &mut Vec<u8>, value: &Value) {
         }
         Value::Array(values) => {
             rmp::encode::write_array_len(out, values.len() as u32).unwrap();
-            values.iter().for_each(|value| pack_into(out, value));
+            for value in values {
+                pack_into(out, value);
+            }
         }
         Value::Map(entries) => {
             rmp::encode::write_map_len(out, entries.len() as u32).unwrap();

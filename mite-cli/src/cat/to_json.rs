@@ -25,6 +25,9 @@ pub(super) fn line(value: &[u8], prettify: bool) -> String {
     writer.line
 }
 
+/// Its first second, in Unix seconds: dates have four digits of a year.
+const YEAR_10000: u64 = 253_402_300_800;
+
 struct Writer {
     line: String,
     prettify: bool,
@@ -110,13 +113,12 @@ impl Writer {
             }
             _ => {}
         }
-        match scalar(token).filter(|_| comes_back(token, head)) {
-            Some(scalar) => self.text(&format!("${scalar}")),
-            None => {
-                *bytes = all;
-                let key = format!("$raw:{}", hex(whole(bytes)?));
-                self.text(&key);
-            }
+        if let Some(scalar) = scalar(token).filter(|_| comes_back(token, head)) {
+            self.text(&format!("${scalar}"));
+        } else {
+            *bytes = all;
+            let key = format!("$raw:{}", hex(whole(bytes)?));
+            self.text(&key);
         }
         Some(&[])
     }
@@ -191,8 +193,6 @@ fn date(mut bytes: &[u8]) -> Option<String> {
         Token::F32(seconds) => Duration::try_from_secs_f64(seconds.into()).ok()?,
         _ => return None,
     };
-    /// The first second of the year 10000.
-    const END: u64 = 253_402_300_800;
     let time = std::time::UNIX_EPOCH.checked_add(seconds)?;
-    (seconds.as_secs() < END).then(|| humantime::format_rfc3339_micros(time).to_string())
+    (seconds.as_secs() < YEAR_10000).then(|| humantime::format_rfc3339_micros(time).to_string())
 }

@@ -36,6 +36,9 @@ pub mod __private {
 /// Makes `main` of scenario functions: the program then runs them by name, as in
 /// `cargo run --release -- scenario test my_scenario --set app_url=http://localhost:8080`.
 ///
+/// Besides, it tries out single journeys (`journey run signin` shows each request), draws what would be started
+/// (`scenario preview`), and turns recorded data into JSON (`cat`): `--help` tells all.
+///
 /// A scenario function may take `&mut Config`, be `async`, and return `Scenario` or `Result<Scenario>`. It is called when its
 /// scenario is run, and its name is the scenario's. [`cli::run`] is the same as a function, for a program that has a `main`
 /// of its own.
@@ -91,6 +94,10 @@ mod guide {
 
     #[doc = include_str!("../docs/src/report.md")]
     mod report {}
+
+    #[cfg(feature = "cli")]
+    #[doc = include_str!("../docs/src/command-line.md")]
+    mod command_line {}
 
     #[doc = include_str!("../docs/src/http-connections.md")]
     mod http_connections {}

@@ -13,7 +13,7 @@ use mite_core::{Report, Run, RunError, RunHandle, Stopper};
 /// # Errors
 /// As [`Run::run`]; [`RunError::Thread`] where signals cannot be listened to.
 pub async fn until_interrupted(run: Run) -> Result<Report, RunError> {
-    let interrupts = Interrupts::listen().map_err(RunError::Thread)?;
+    let interrupts = Interrupts::listen(false).map_err(RunError::Thread)?;
     interrupts.watch(run.start()?).await
 }
 
@@ -24,11 +24,14 @@ pub(crate) struct Interrupts {
     signal: tokio::signal::unix::Signal,
     #[cfg(windows)]
     signal: tokio::signal::windows::CtrlC,
+    is_quiet: bool,
 }
 
 impl Interrupts {
-    pub(crate) fn listen() -> io::Result<Self> {
+    /// Listens from now on; `is_quiet` is whether nothing is said of what they do.
+    pub(crate) fn listen(is_quiet: bool) -> io::Result<Self> {
         Ok(Self {
+            is_quiet,
             #[cfg(unix)]
             signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?,
             #[cfg(windows)]
@@ -47,14 +50,20 @@ impl Interrupts {
 
     async fn stop(mut self, stopper: &Stopper) -> Infallible {
         if self.signal.recv().await.is_some() {
-            eprintln!("stopping: no new starts; what runs may finish. Ctrl-C again ends it now");
+            self.say("stopping: no new starts; what runs may finish. Ctrl-C again ends it now");
             stopper.stop();
         }
         while self.signal.recv().await.is_some() {
-            eprintln!("ending now");
+            self.say("ending now");
             stopper.abort();
         }
         // The runtime is going down, and the run with it.
         std::future::pending().await
+    }
+
+    fn say(&self, what: &str) {
+        if !self.is_quiet {
+            eprintln!("{what}");
+        }
     }
 }

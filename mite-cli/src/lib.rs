@@ -3,11 +3,25 @@
 //! `PROGRAM scenario test NAME --set key=value --json FILE`; the exit code says how it went (see [`run`]).
 
 mod args;
+mod cat;
+mod completions;
+mod config;
+mod fault;
 mod interrupt;
+mod journey;
+mod log;
+mod outputs;
+mod preview;
 mod scenarios;
+mod stdout;
 mod test;
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
+
+use clap::ArgMatches;
+use fault::Fault;
 
 pub use interrupt::until_interrupted;
 pub use scenarios::Scenarios;
@@ -24,21 +38,22 @@ const GENERATOR_LIMITED: u8 = 3;
 const INTERRUPTED: u8 = 130;
 
 /// Does what the process's arguments say, and gives the exit code: 0 passed, 1 failed, 2 wrong usage or configuration, 3
-/// generator limited, 130 stopped by SIGINT after a clean end.
+/// generator limited, 130 stopped by SIGINT after a clean end. `--help` tells the verbs.
 ///
 /// The first SIGINT (Ctrl-C) stops the run: no new starts, and what runs may finish. The second one ends it at once. What was
 /// recorded is on disk in either case.
+///
+/// What mite and the journeys say by `tracing` goes to standard error, unless the program has set a subscriber of its own.
 #[expect(clippy::needless_pass_by_value, reason = "a program hands its scenarios over once, in one expression")]
 pub fn run(scenarios: Scenarios) -> ExitCode {
     run_with(&scenarios, std::env::args_os())
 }
 
 /// As [`run`], with arguments from elsewhere; the first one is the program's name.
-pub fn run_with(
-    scenarios: &Scenarios,
-    arguments: impl IntoIterator<Item = impl Into<std::ffi::OsString> + Clone>,
-) -> ExitCode {
-    let matches = match args::command(scenarios).try_get_matches_from(arguments) {
+pub fn run_with(scenarios: &Scenarios, arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let names: Vec<&str> = scenarios.names().collect();
+    let matches = match args::command(&names, &[]).try_get_matches_from(&arguments) {
         Ok(matches) => matches,
         Err(error) => {
             // clap has put help and version here too; nothing is left to say when that cannot be printed.
@@ -46,21 +61,48 @@ pub fn run_with(
             return if error.use_stderr() { USAGE.into() } else { PASSED.into() };
         }
     };
-    let outcome = match matches.subcommand().and_then(|(_, verbs)| verbs.subcommand()) {
-        Some(("test", arguments)) => test::run(scenarios, arguments),
-        Some(("list", _)) => {
-            for name in scenarios.names() {
-                println!("{name}");
-            }
+    let program = arguments.first().map(Path::new).and_then(Path::file_stem).unwrap_or_default();
+    let outcome = carry_out(scenarios, &program.to_string_lossy(), &matches);
+    let code = outcome.unwrap_or_else(|fault| {
+        eprintln!("error: {}", fault.message());
+        fault.code()
+    });
+    code.into()
+}
+
+fn carry_out(scenarios: &Scenarios, program: &str, matches: &ArgMatches) -> Result<u8, Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fault::Failed(format!("failed to start the runtime: {error}")))?;
+    runtime.block_on(dispatch(scenarios, program, matches))
+}
+
+async fn dispatch(scenarios: &Scenarios, program: &str, matches: &ArgMatches) -> Result<u8, Fault> {
+    let Some((noun, arguments)) = matches.subcommand() else { return Err(unknown()) };
+    let Some((verb, arguments)) = arguments.subcommand() else {
+        return match noun {
+            "cat" => cat::cat(arguments),
+            "uncat" => cat::uncat(arguments),
+            "completions" => completions::run(scenarios, program, arguments).await,
+            _ => Err(unknown()),
+        };
+    };
+    log::start(arguments);
+    match (noun, verb) {
+        ("scenario", "test") => test::scenario(scenarios, arguments).await,
+        ("scenario", "preview") => preview::run(scenarios, arguments).await,
+        ("scenario", "list") => {
+            stdout::write(|stdout| scenarios.names().try_for_each(|name| writeln!(stdout, "{name}")))?;
             Ok(PASSED)
         }
-        // clap has refused what is neither.
-        _ => Err("what should be done? See `--help`".to_owned()),
-    };
-    outcome
-        .unwrap_or_else(|message| {
-            eprintln!("error: {message}");
-            USAGE
-        })
-        .into()
+        ("journey", "test") => test::journey(scenarios, arguments).await,
+        ("journey", "run") => journey::run(scenarios, arguments).await,
+        _ => Err(unknown()),
+    }
+}
+
+/// clap has refused what is no verb.
+fn unknown() -> Fault {
+    Fault::Usage("what should be done? See `--help`".to_owned())
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 
+use clap::ArgMatches;
 use mite_core::{Config, Result, Scenario, ScenarioFunction};
 
 type Make = Box<dyn for<'a> Fn(&'a mut Config) -> Pin<Box<dyn Future<Output = Result<Scenario>> + 'a>>>;
@@ -39,6 +40,18 @@ impl Scenarios {
     pub(crate) async fn make(&self, name: &str, config: &mut Config) -> Option<Result<Scenario>> {
         let (_, make) = self.0.iter().find(|(known, _)| known == name)?;
         Some(make(config).await.map(|scenario| scenario.named_if_unnamed(name)))
+    }
+
+    /// Makes the scenario that the argument `name` says.
+    pub(crate) async fn named_in(
+        &self,
+        arguments: &ArgMatches,
+        config: &mut Config,
+    ) -> std::result::Result<Scenario, String> {
+        // clap asks for it, and takes no other names.
+        let name = arguments.get_one::<String>("name").map_or("", String::as_str);
+        let made = self.make(name, config).await.ok_or_else(|| format!("there is no scenario {name:?}"))?;
+        made.map_err(|error| format!("scenario {name}: {error:?}"))
     }
 }
 

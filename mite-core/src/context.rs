@@ -14,7 +14,7 @@ use rand_xoshiro::{SplitMix64, Xoshiro256PlusPlus};
 use serde::Serialize;
 
 use crate::clock::Moment;
-use crate::exchange::ExchangeText;
+use crate::exchange::{Exchange, ExchangeText, OnExchange};
 use crate::extensions::Extensions;
 use crate::limits::RanOut;
 use crate::message::{self, Head, Place, RESERVED};
@@ -464,6 +464,24 @@ impl Scope {
         let text = text();
         let at = self.visit.env.run_time();
         self.visit.stats().failed_exchange(self.path, at, sample, text);
+    }
+
+    /// Shows a request that has ended, whatever came of it, to who looks on: see [`Run::on_exchange`](crate::Run::on_exchange).
+    /// `text` is only called where somebody does.
+    #[inline]
+    pub fn show_exchange(&self, sample: &RequestSample<'_>, text: impl FnOnce() -> ExchangeText) {
+        if let Some(shown) = &self.visit.env.shared.on_exchange {
+            self.call_with_exchange(shown, sample, text());
+        }
+    }
+
+    #[cold]
+    fn call_with_exchange(&self, shown: &OnExchange, sample: &RequestSample<'_>, text: ExchangeText) {
+        let env = &self.visit.env;
+        let path = env.shared.names.path(self.path);
+        let journey = env.shared.names.journey(self.visit.ids.row);
+        let at = env.run_time();
+        shown.call(&mut Exchange { journey, transaction: path.short(), at, sample: *sample, text });
     }
 
     /// A monotonic instant in Unix seconds, on the run's clock.

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::Span;
 
 use crate::clock::{Gaps, Moment, WallClock};
+use crate::exchange::OnExchange;
 use crate::hooks::{Hook, HookKind, HookReport, Hooks, WorkerHook};
 use crate::message::Head;
 use crate::names::{NameCache, Names};
@@ -75,6 +76,7 @@ pub(crate) struct Control {
     pub(crate) max_series_bytes: u64,
     pub(crate) seed: u64,
     pub(crate) limits: GeneratorLimits,
+    pub(crate) on_exchange: Option<OnExchange>,
     pub(crate) events: mpsc::UnboundedSender<Event>,
     pub(crate) received: mpsc::UnboundedReceiver<Event>,
     pub(crate) progress: watch::Sender<Progress>,
@@ -136,6 +138,7 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         warm_up: control.warm_up,
         max_series_bytes: control.max_series_bytes,
         max_running: Some(control.max_running).filter(|most| *most != u64::MAX),
+        on_exchange: control.on_exchange,
     });
     let sinks = start_sinks(control.sinks, &names, control.strands, &control.span, &control.events)?;
     let mut row_plans = Vec::new();

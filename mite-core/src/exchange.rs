@@ -1,8 +1,9 @@
-//! Exchanges that failed: what was sent and what came back, of a few requests of each kind.
+//! Exchanges, what was sent and what came back: of a few requests of each kind that failed, and of all where somebody looks on.
 //!
 //! They are apart from the figures, since these count all requests and take no more memory with them, and a sample of texts
 //! must be bounded by how many there are and how long each is.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -59,6 +60,42 @@ pub struct ExchangeText {
     pub request: String,
     /// What came back, likewise; empty where nothing did.
     pub response: String,
+}
+
+/// A request that has just ended, whatever came of it, as [`Run::on_exchange`](crate::Run::on_exchange) shows it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Exchange<'a> {
+    /// The journey's name.
+    pub journey: &'a str,
+    /// The transaction's name without `__root__ :: `.
+    pub transaction: &'a str,
+    /// When it had ended, from the start of the run; zero in a setup, which is before it.
+    pub at: Duration,
+    /// Its figures, with the time of each phase.
+    pub sample: RequestSample<'a>,
+    /// What was sent and what came back. What is secret is masked, and what is long is cut, as in a [`FailedExchange`].
+    pub text: ExchangeText,
+}
+
+/// What is called with each exchange.
+pub(crate) struct OnExchange(Box<dyn Fn(&Exchange<'_>) + Send + Sync>);
+
+impl OnExchange {
+    pub(crate) fn new(callback: impl Fn(&Exchange<'_>) + Send + Sync + 'static) -> Self {
+        Self(Box::new(callback))
+    }
+
+    pub(crate) fn call(&self, exchange: &mut Exchange<'_>) {
+        exchange.text = std::mem::take(&mut exchange.text).cut();
+        (self.0)(exchange);
+    }
+}
+
+impl fmt::Debug for OnExchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnExchange")
+    }
 }
 
 /// The most that are kept, by each worker and in all.

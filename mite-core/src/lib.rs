@@ -56,7 +56,7 @@ pub use config::{Config, ConfigError};
 pub use context::{Context, Rng, Scope};
 pub use datapool::{Checkout, DataPool, IterableDataPool, NoData, RecyclableIterableDataPool, SingleRunDataPool};
 pub use error::{Error, Result};
-pub use exchange::{ExchangeText, FailedExchange};
+pub use exchange::{Exchange, ExchangeText, FailedExchange};
 pub use histogram::Histogram;
 pub use hooks::{HookKind, HookReport};
 pub use journey::Journey;

@@ -1,4 +1,4 @@
-//! Packing of any serde value as MessagePack, in the one form that files and messages have.
+//! Packing of any serde value as MessagePack, in the one form that files and messages have, and finding where a value ends.
 //!
 //! `rmp-serde`'s serializer comes near, but writes `f32` as 32 bits; here structs are maps, floats are always 64
 //! bits, integers take their shortest form, and serde is told *human readable*, so that a `Uuid` is a string.
@@ -7,6 +7,8 @@ use std::fmt::Display;
 
 use rmp::{Marker, encode as rmp_encode};
 use serde::ser::{self, Serialize};
+
+pub use crate::scan::{ScanError, read_value};
 
 /// Why a value could not be packed: serde's own words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -71,6 +71,18 @@ impl Row {
         Self::new(journey, data, |_start, _end| 0)
     }
 
+    /// The row by itself at another volume: what is said of its time and of how its number rises and falls belongs to the old one.
+    pub(crate) fn alone(self, volume: impl VolumeModel) -> Self {
+        Self {
+            volume: volume.into_model().map(|IntoModel(model)| model).map_err(|error| error.to_string()),
+            options: RowOptions { ramp_down: None, ..self.options },
+            delay: Duration::ZERO,
+            spawn_rate: None,
+            part: None,
+            ..self
+        }
+    }
+
     /// The journey's name in messages and reports; needed for a closure, which has none of its own.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());

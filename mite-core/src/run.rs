@@ -16,6 +16,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::controller::{self, Control};
+use crate::exchange::{Exchange, OnExchange};
 use crate::limits;
 use crate::preview::{self, Preview};
 use crate::recorder::{MemoryRecorder, Recorder};
@@ -102,6 +103,7 @@ pub struct Run {
     seed: u64,
     limits: GeneratorLimits,
     endless: bool,
+    on_exchange: Option<OnExchange>,
     strands: StrandKind,
 }
 
@@ -125,6 +127,7 @@ impl Run {
             seed: 0,
             limits: GeneratorLimits::default(),
             endless: false,
+            on_exchange: None,
             strands: StrandKind::Thread,
         }
     }
@@ -311,6 +314,30 @@ impl Run {
         self
     }
 
+    /// Shows each request with what was sent and what came back, as it ends and on its worker's thread: to look at what a journey
+    /// does. A run that is asked for this is slow, since it writes out every exchange.
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, ExchangeText, NoData, RequestSample, Result, Run, Scenario};
+    /// async fn browse(ctx: &mut Context) -> Result {
+    ///     // What the session of a protocol does with each request.
+    ///     let sample = RequestSample { method: "GET", code: 200, ..RequestSample::default() };
+    ///     ctx.scope().request(&sample);
+    ///     ctx.scope().show_exchange(&sample, || ExchangeText { request: "GET / HTTP/1.1".to_owned(), ..Default::default() });
+    ///     Ok(())
+    /// }
+    ///
+    /// let scenario = Scenario::new().journey(browse, NoData, at_once(1));
+    /// let run = Run::new(scenario).on_exchange(|exchange| println!("{}: {}", exchange.sample.code, exchange.text.request));
+    /// # assert!(run.max_start_lag(mite_core::volume::MINUTE).run_blocking()?.passed());
+    /// # Ok::<(), mite_core::RunError>(())
+    /// ```
+    pub fn on_exchange(mut self, show: impl Fn(&Exchange<'_>) + Send + Sync + 'static) -> Self {
+        self.on_exchange = Some(OnExchange::new(show));
+        self
+    }
+
     /// Allows a scenario that does not end by itself: it runs until its handle is told to stop.
     pub fn until_stopped(mut self) -> Self {
         self.endless = true;
@@ -460,6 +487,7 @@ impl Run {
             max_series_bytes: self.max_series_bytes,
             seed: self.seed,
             limits: self.limits,
+            on_exchange: self.on_exchange,
             events: events.clone(),
             received,
             progress,

@@ -9,7 +9,8 @@ use rmp::Marker;
 
 /// Why no whole value could be read.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ScanError {
+#[non_exhaustive]
+pub enum ScanError {
     /// The input ends within the value.
     #[error("the value is cut off")]
     Torn,
@@ -19,6 +20,7 @@ pub(crate) enum ScanError {
         /// Bytes from the beginning of the value.
         offset: u64,
     },
+    /// The input cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -100,8 +102,20 @@ fn big_endian(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
-/// Reads the next whole value into `value`, which is cleared first; `false` at the end of the input.
-pub(crate) fn read_value(reader: &mut impl BufRead, value: &mut Vec<u8>) -> Result<bool, ScanError> {
+/// Reads the bytes of the next whole value into `value`, which is cleared first; `false` at the end of the input. However deep
+/// a value is, it takes no more stack.
+///
+/// ```
+/// let mut file: &[u8] = b"\x92\x01\xc0\x05";
+/// let mut value = Vec::new();
+/// assert!(mite_core::pack::read_value(&mut file, &mut value)?);
+/// assert_eq!(value, b"\x92\x01\xc0");
+/// # Ok::<(), mite_core::Error>(())
+/// ```
+///
+/// # Errors
+/// [`ScanError`]: the input ends within a value, or is no MessagePack.
+pub fn read_value(reader: &mut impl BufRead, value: &mut Vec<u8>) -> Result<bool, ScanError> {
     value.clear();
     if reader.fill_buf()?.is_empty() {
         return Ok(false);

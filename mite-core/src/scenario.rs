@@ -109,6 +109,34 @@ impl Scenario {
         self
     }
 
+    /// The names of the rows' journeys in their order: `module:function`, or what `.named("…")` says. A closure that has none is
+    /// an empty text, and such a row is refused when it is run.
+    pub fn journeys(&self) -> impl Iterator<Item = &str> {
+        self.rows.iter().map(|row| row.name.as_deref().unwrap_or_default())
+    }
+
+    /// The same scenario with one of its rows alone, at another volume: to try out a journey with its data and with what stands
+    /// around it. `row` is its number, from 1. A row of a mix stands for itself, and one that begins later begins at once.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// # async fn browse(_ctx: &mut Context) -> Result { Ok(()) }
+    /// # async fn buy(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let scenario = Scenario::new()
+    ///     .journey(browse, NoData, constant(1000, HOUR))
+    ///     .journey(buy, NoData, constant(50, HOUR));
+    /// let row = scenario.journeys().position(|journey| journey.ends_with(":buy")).unwrap() + 1;
+    /// let report = Run::new(scenario.only(row, at_once(1))).run_blocking()?;
+    /// assert_eq!((report.journeys.len(), report.journey("buy").planned), (1, 1));
+    /// # Ok::<(), mite_core::RunError>(())
+    /// ```
+    pub fn only(mut self, row: usize, volume: impl VolumeModel) -> Self {
+        let index = row.wrapping_sub(1);
+        self.rows = self.rows.into_iter().nth(index).map(|row| row.alone(volume)).into_iter().collect();
+        self
+    }
+
     /// What is done once before any journey starts, on the first worker's thread. If it fails, nothing is started and the
     /// run fails with its error.
     ///

@@ -49,6 +49,7 @@ pub(crate) fn report(scope: &Scope, settings: &Settings, ended: &Ended<'_>) {
     if matches!(sample.code, 0 | 400..600) {
         scope.failed_exchange(&sample, || written_out(sent, outcome, Masks::new(&settings.masked)));
     }
+    scope.show_exchange(&sample, || written_out(sent, outcome, Masks::new(&settings.masked)));
     if let Ok(answered) = outcome {
         tell(scope, settings, sent, timings, &answered);
     }

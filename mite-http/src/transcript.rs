@@ -1,5 +1,5 @@
-//! An exchange that failed, written out for people: what was sent and what came back, without what is secret.
-//! It is separate from the report because it is only written when there is room for it.
+//! An exchange written out for people: what was sent and what came back, without what is secret.
+//! It is separate from the report because it is only written when there is room for it, or when somebody looks on.
 
 use std::fmt::Write as _;
 
@@ -54,6 +54,10 @@ fn write_headers(text: &mut String, headers: &HeaderMap, masks: Masks<'_>) {
 fn write_body(text: &mut String, headers: &HeaderMap, content: &Bytes, masks: Masks<'_>) {
     let content_type = headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let beginning = &content[..content.len().min(SHOWN)];
+    if is_binary(beginning) {
+        let _ = write!(text, "({} bytes that are no text)", content.len());
+        return;
+    }
     let mut shown = String::from_utf8_lossy(beginning);
     if beginning.len() < content.len() {
         // A character cut in two is none.
@@ -63,6 +67,13 @@ fn write_body(text: &mut String, headers: &HeaderMap, content: &Bytes, masks: Ma
     if beginning.len() < content.len() {
         let _ = write!(text, "\n… {} bytes more", content.len() - beginning.len());
     }
+}
+
+/// Whether a body is none for people: it has a zero, or every tenth byte is of no character. Text of another charset than UTF-8
+/// has some of these.
+fn is_binary(beginning: &[u8]) -> bool {
+    let strange: usize = beginning.utf8_chunks().map(|chunk| chunk.invalid().len()).sum();
+    beginning.contains(&0) || strange > beginning.len() / 10 + 1
 }
 
 #[cfg(test)]
@@ -94,6 +105,19 @@ mod tests {
             response("HTTP/1.1 503 Service Unavailable", &headers, Some(&Bytes::from_static(b"caf\xe9")), masks),
             "HTTP/1.1 503 Service Unavailable\nset-cookie: session=***; Path=/\n\ncaf\u{fffd}"
         );
+    }
+
+    #[test]
+    fn what_is_no_text_is_told_by_its_size() {
+        let shown = |content: &'static [u8]| {
+            let text = response("HTTP/1.1 200", &HeaderMap::new(), Some(&Bytes::from_static(content)), Masks::new(&[]));
+            text.split_once("\n\n").unwrap().1.to_owned()
+        };
+        assert_eq!(shown(b"\x89PNG\r\n\x1a\n\0\0"), "(10 bytes that are no text)");
+        assert_eq!(shown(&[0xff; 5000]), "(5000 bytes that are no text)");
+        assert_eq!(shown("Straße".as_bytes()), "Straße");
+        // Latin-1.
+        assert_eq!(shown(b"Stra\xdfe"), "Stra\u{fffd}e");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod errors;
+mod exchanges;
 mod followed;
 #[cfg(feature = "tls")]
 mod https;

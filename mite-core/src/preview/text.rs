@@ -6,6 +6,8 @@ use std::time::Duration;
 use super::{COLUMNS, Preview, RowPreview};
 use crate::volume::Unit;
 
+/// The columns of a terminal.
+const WIDTH: usize = 80;
 /// The lines of a curve.
 const LINES: u64 = 5;
 const EIGHTHS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -39,7 +41,10 @@ impl RowPreview {
             Some(planned) => format!("{planned} starts, peak {peak}"),
             None => format!("at most {peak} running"),
         };
-        writeln!(f, "{}: {of_what}, {}", self.journey, time(self.duration))?;
+        let rest = format!("{of_what}, {}", time(self.duration));
+        // A name of many modules gets a line of its own.
+        let fits = self.journey.chars().count() + 2 + rest.chars().count() <= WIDTH;
+        writeln!(f, "{}:{}{rest}", self.journey, if fits { ' ' } else { '\n' })?;
         let highest = self.curve.iter().copied().max().unwrap_or(0).max(1);
         let eighths = |height: u64| {
             let eighths = (u128::from(height) * u128::from(LINES * 8) + u128::from(highest) / 2) / u128::from(highest);

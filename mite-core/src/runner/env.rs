@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use super::watch::Calling;
 use crate::clock::{Moment, WallClock};
+use crate::exchange::OnExchange;
 use crate::extensions::Extensions;
 use crate::names::{KindId, NameCache, Names};
 use crate::report::GeneratorLimits;
@@ -40,6 +41,7 @@ pub(crate) struct RunFacts {
     pub(crate) max_series_bytes: u64,
     /// How many journeys of all rows may run at once, where that was said.
     pub(crate) max_running: Option<u64>,
+    pub(crate) on_exchange: Option<OnExchange>,
 }
 
 /// One worker's surroundings.

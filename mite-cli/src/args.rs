@@ -7,6 +7,7 @@ mod completions;
 mod journey;
 mod options;
 mod scenario;
+pub(crate) mod thresholds;
 mod values;
 
 use clap::Command;

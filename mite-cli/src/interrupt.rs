@@ -1,5 +1,6 @@
 //! Ctrl-C: once to stop gracefully, twice to stop now. The library never touches signals; the command line does.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::io;
 
@@ -14,7 +15,7 @@ use mite_core::{Report, Run, RunError, RunHandle, Stopper};
 /// As [`Run::run`]; [`RunError::Thread`] where signals cannot be listened to.
 pub async fn until_interrupted(run: Run) -> Result<Report, RunError> {
     let interrupts = Interrupts::listen(false).map_err(RunError::Thread)?;
-    interrupts.watch(run.start()?).await
+    interrupts.watch(run.start()?).await.map(|(report, _)| report)
 }
 
 /// The process's interrupts from now on: they end it no longer.
@@ -39,17 +40,20 @@ impl Interrupts {
         })
     }
 
-    /// See [`until_interrupted`].
-    pub(crate) async fn watch(self, handle: RunHandle) -> Result<Report, RunError> {
+    /// See [`until_interrupted`]; the report, and whether the run was stopped.
+    pub(crate) async fn watch(self, handle: RunHandle) -> Result<(Report, bool), RunError> {
         let stopper = handle.stopper();
-        tokio::select! {
+        let was_interrupted = Cell::new(false);
+        let outcome = tokio::select! {
             outcome = handle => outcome,
-            never = self.stop(&stopper) => match never {},
-        }
+            never = self.stop(&stopper, &was_interrupted) => match never {},
+        };
+        outcome.map(|report| (report, was_interrupted.get()))
     }
 
-    async fn stop(mut self, stopper: &Stopper) -> Infallible {
+    async fn stop(mut self, stopper: &Stopper, was_interrupted: &Cell<bool>) -> Infallible {
         if self.signal.recv().await.is_some() {
+            was_interrupted.set(true);
             self.say("stopping: no new starts; what runs may finish. Ctrl-C again ends it now");
             stopper.stop();
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::ArgMatches;
 use mite_core::{Config, Report, Run, Scenario, Verdict};
 
+use crate::args::thresholds;
 use crate::fault::Fault;
 use crate::interrupt::Interrupts;
 use crate::outputs::Outputs;
@@ -36,7 +37,7 @@ pub(crate) async fn journey(scenarios: &Scenarios, arguments: &ArgMatches) -> Re
 async fn run(title: &str, scenario: Scenario, config: Config, arguments: &ArgMatches) -> Result<u8, Fault> {
     let outputs = Outputs::open(arguments)?;
     let is_quiet = arguments.get_flag("quiet");
-    let mut run = prepared(Run::new(scenario).with_config(config), arguments);
+    let mut run = prepared(Run::new(thresholds::hold(scenario, arguments)).with_config(config), arguments);
     let interrupts = Interrupts::listen(is_quiet).map_err(|error| format!("failed to listen to Ctrl-C: {error}"))?;
     let ends = run.ends();
     if !ends {
@@ -47,12 +48,12 @@ async fn run(title: &str, scenario: Scenario, config: Config, arguments: &ArgMat
     if !is_quiet {
         eprintln!("running {title}{}", if ends { "" } else { " until Ctrl-C: nothing else ends it" });
     }
-    let report = interrupts.watch(handle).await.map_err(|error| Fault::Failed(error.to_string()))?;
+    let (report, was_interrupted) = interrupts.watch(handle).await.map_err(|error| Fault::Failed(error.to_string()))?;
     let printed = if is_quiet { Ok(()) } else { stdout::print(&report.to_string()) };
     // The files first of all: who reads the other end may be gone.
     outputs.write(&report).map_err(Fault::Failed)?;
     printed?;
-    Ok(code(&report))
+    Ok(code(&report, was_interrupted))
 }
 
 /// The run with the options that it was given.
@@ -87,12 +88,11 @@ fn prepared(mut run: Run, arguments: &ArgMatches) -> Run {
 }
 
 /// The exit code that tells how a run went.
-pub(crate) fn code(report: &Report) -> u8 {
+pub(crate) fn code(report: &Report, was_interrupted: bool) -> u8 {
     match report.verdict {
         Verdict::Passed => PASSED,
         Verdict::GeneratorLimited => GENERATOR_LIMITED,
-        // Nothing but an interrupt stops a run of the command line before its end.
-        Verdict::Aborted => INTERRUPTED,
+        Verdict::Aborted if was_interrupted => INTERRUPTED,
         _ => FAILED,
     }
 }

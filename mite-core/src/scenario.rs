@@ -116,7 +116,8 @@ impl Scenario {
     }
 
     /// The same scenario with one of its rows alone, at another volume: to try out a journey with its data and with what stands
-    /// around it. `row` is its number, from 1. A row of a mix stands for itself, and one that begins later begins at once.
+    /// around it. `row` is its number, from 1. A row of a mix stands for itself, and one that begins later begins at once. What the
+    /// scenario is held to is left out, since it is about other volumes, and perhaps other rows.
     ///
     /// ```
     /// # use mite_core::volume::{HOUR, at_once, constant};
@@ -134,6 +135,7 @@ impl Scenario {
     pub fn only(mut self, row: usize, volume: impl VolumeModel) -> Self {
         let index = row.wrapping_sub(1);
         self.rows = self.rows.into_iter().nth(index).map(|row| row.alone(volume)).into_iter().collect();
+        self.asked = Asked::default();
         self
     }
 

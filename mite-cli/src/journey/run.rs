@@ -41,15 +41,16 @@ pub(crate) async fn run(scenarios: &Scenarios, arguments: &ArgMatches) -> Result
     let interrupts = Interrupts::listen(false).map_err(|error| format!("failed to listen to Ctrl-C: {error}"))?;
     let handle = run.start().map_err(|error| error.to_string())?;
     eprintln!("running {} of {} once", found.journey, found.scenario_name);
-    let report = interrupts.watch(handle).await.map_err(|error| Fault::Failed(error.to_string()))?;
+    let (report, was_interrupted) = interrupts.watch(handle).await.map_err(|error| Fault::Failed(error.to_string()))?;
     stdout::print(&show::summary(&report, folder.is_none()))?;
-    was_run(&report)?;
-    Ok(code(&report))
+    let code = code(&report, was_interrupted);
+    was_run(&report, code)?;
+    Ok(code)
 }
 
 /// Whether there was data to run it with.
-fn was_run(report: &Report) -> Result<(), Fault> {
-    if report.journeys.iter().any(|row| row.started > 0) || code(report) > FAILED {
+fn was_run(report: &Report, code: u8) -> Result<(), Fault> {
+    if report.journeys.iter().any(|row| row.started > 0) || code > FAILED {
         return Ok(());
     }
     Err(Fault::Failed("it was not started: its data pool has no item for it".to_owned()))

@@ -667,8 +667,7 @@ impl Controller {
 
     /// Tells what became of one second: progress, and the `controller_report` message.
     fn tell_second(&mut self, second: u64) {
-        let response_time = self.seconds.response_time(second);
-        let rows = self.seconds.rows(second);
+        let (rows, response_time) = self.seconds.second(second);
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         *progress = Progress { seconds: second + 1, response_time, ..Progress::default() };
         for (index, (row, of_row)) in self.rows.iter().zip(&rows).enumerate() {

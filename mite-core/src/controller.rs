@@ -717,9 +717,9 @@ impl Controller {
 
     /// Tells what became of one second: progress, and the `controller_report` message.
     fn tell_second(&mut self, second: u64) {
-        let rows = self.seconds.rows(second);
+        let (rows, response_time) = self.seconds.second(second);
         let fresh = self.tally.take_fresh();
-        let progress = self.progress_of(second, &rows, &fresh);
+        let progress = Progress { response_time, ..self.progress_of(second, &rows, &fresh) };
         self.progress.send_replace(progress);
         self.hold_against(second, fresh);
         let kind = self.names.kind("controller_report");
@@ -758,7 +758,6 @@ impl Controller {
                 .collect::<Option<Vec<_>>>()
                 .and_then(|ends| Some(ends.into_iter().max()?.div_ceil(SECOND))),
             is_warm_up: second * SECOND < self.facts.warm_up,
-            response_time: self.seconds.response_time(second),
             requests: self.tally.requests(&stats),
             errors: self.tally.errors(&stats),
             received: tally::received(&stats),

@@ -3,8 +3,11 @@
 //! The other figures stay with their worker until the end; these are handed over while the run goes on, and of their times
 //! only quantiles are kept, so that an hour takes little.
 
+mod packed;
+
 use std::collections::VecDeque;
 
+use self::packed::{Packed, Whole};
 use crate::histogram::Histogram;
 use crate::report::{PerSecond, SecondQuantiles, SecondRow};
 use crate::stats::Outcome;
@@ -115,17 +118,12 @@ impl WorkerSeconds {
 pub(crate) struct Seconds {
     /// How many seconds each worker has told, by its number: `u64::MAX` when it has no more to tell.
     told: Vec<u64>,
-    /// The rows of the seconds that all workers have told, one second after the other.
-    rows: Vec<SettledRow>,
-    /// The response times of all rows in each of them; empty where there is only one row, whose times they are.
-    all_rows: Vec<SettledTimes>,
-    settled: usize,
+    /// The seconds that all workers have told.
+    settled: Packed,
     /// The seconds after those.
     open: VecDeque<OpenSecond>,
     /// All seconds together, by row; `running` is not summed, nor are times.
     sums: Vec<SecondRow>,
-    /// Requests and errors, by second.
-    besides: Vec<[u32; 2]>,
 }
 
 /// A second that some worker has not told yet.
@@ -134,70 +132,8 @@ struct OpenSecond {
     rows: Vec<SecondRow>,
     /// The response times, by row.
     times: Vec<Histogram>,
-}
-
-/// A row in a second that all workers have told: less than half of what it takes in the report, since a run of hours keeps all of
-/// them.
-#[derive(Debug, Clone, Copy)]
-struct SettledRow {
-    // At most 10⁹ journeys are started in a second, or run at once.
-    planned: u32,
-    started: u32,
-    completed: u32,
-    failed: u32,
-    running: u32,
-    times: SettledTimes,
-}
-
-/// Quantiles in microseconds: those of a histogram are about an hour at the most, while the longest is told exactly.
-#[derive(Debug, Clone, Copy)]
-struct SettledTimes {
-    p50: u32,
-    p95: u32,
-    p99: u32,
-    /// The lower and the upper half of its bits, so that no room is left free beside it.
-    max: [u32; 2],
-}
-
-impl SettledRow {
-    fn of(row: &SecondRow, times: &Histogram) -> Self {
-        let SecondRow { planned, started, completed, failed, running, .. } = *row;
-        let [planned, started, completed, failed, running] =
-            [planned, started, completed, failed, running].map(|count| count as u32);
-        Self { planned, started, completed, failed, running, times: SettledTimes::of(times) }
-    }
-
-    /// `number` is that of the row, from 1.
-    fn told(self, number: usize) -> SecondRow {
-        SecondRow {
-            row: number as u32,
-            planned: self.planned.into(),
-            started: self.started.into(),
-            completed: self.completed.into(),
-            failed: self.failed.into(),
-            running: self.running.into(),
-            response_time: self.times.told(self.completed.into()),
-        }
-    }
-}
-
-impl SettledTimes {
-    fn of(times: &Histogram) -> Self {
-        let SecondQuantiles { p50, p95, p99, max, .. } = SecondQuantiles::of(times);
-        Self { p50: p50 as u32, p95: p95 as u32, p99: p99 as u32, max: [max as u32, (max >> 32) as u32] }
-    }
-
-    /// Of so many journeys that completed.
-    fn told(self, count: u64) -> SecondQuantiles {
-        let [low, high] = self.max.map(u64::from);
-        SecondQuantiles {
-            count,
-            p50: self.p50.into(),
-            p95: self.p95.into(),
-            p99: self.p99.into(),
-            max: high << 32 | low,
-        }
-    }
+    /// Requests and errors.
+    besides: [u64; 2],
 }
 
 impl Seconds {
@@ -205,12 +141,9 @@ impl Seconds {
     pub(crate) fn new(workers: u32, rows: usize) -> Self {
         Self {
             told: vec![0; workers as usize],
-            rows: Vec::new(),
-            all_rows: Vec::new(),
-            settled: 0,
+            settled: Packed::new(rows),
             open: VecDeque::new(),
             sums: vec![SecondRow::default(); rows],
-            besides: Vec::new(),
         }
     }
 
@@ -219,7 +152,7 @@ impl Seconds {
         for second in seconds {
             let index = second.index as usize;
             self.make(index + 1);
-            let open = &mut self.open[index - self.settled];
+            let open = &mut self.open[index - self.settled.len()];
             let rows = open.rows.iter_mut().zip(&mut self.sums).zip(&mut open.times);
             for (((row, sum), times), told) in rows.zip(&second.rows[1..]) {
                 row.running += told.running;
@@ -236,14 +169,14 @@ impl Seconds {
         self.settle();
     }
 
-    /// Counts requests and errors that were told together with this second.
+    /// Counts requests and errors that a worker tells together with this second, before the second itself.
     pub(crate) fn count(&mut self, second: u64, requests: u64, errors: u64) {
         let index = second as usize;
-        if self.besides.len() <= index {
-            self.besides.resize(index + 1, [0; 2]);
-        }
-        for (sum, count) in self.besides[index].iter_mut().zip([requests, errors]) {
-            *sum = sum.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        self.make(index + 1);
+        // Each worker tells its seconds in order, so that this one is still open.
+        if let Some(open) = index.checked_sub(self.settled.len()).and_then(|open| self.open.get_mut(open)) {
+            open.besides[0] += requests;
+            open.besides[1] += errors;
         }
     }
 
@@ -254,58 +187,38 @@ impl Seconds {
     }
 
     fn make(&mut self, seconds: usize) {
-        while self.settled + self.open.len() < seconds {
+        while self.settled.len() + self.open.len() < seconds {
             let row = |row: usize| SecondRow { row: row as u32 + 1, ..SecondRow::default() };
             let rows = (0..self.sums.len()).map(row).collect();
-            self.open.push_back(OpenSecond { rows, times: vec![Histogram::new(); self.sums.len()] });
+            self.open.push_back(OpenSecond { rows, times: vec![Histogram::new(); self.sums.len()], besides: [0; 2] });
         }
     }
 
     /// Turns the times of the seconds that all workers have told into quantiles.
     fn settle(&mut self) {
         let told = self.told.iter().copied().min().unwrap_or(u64::MAX);
-        while (self.settled as u64) < told
-            && let Some(second) = self.open.pop_front()
+        while (self.settled.len() as u64) < told
+            && let Some(mut second) = self.open.pop_front()
         {
-            self.rows.extend(second.rows.iter().zip(&second.times).map(|(row, times)| SettledRow::of(row, times)));
-            if self.sums.len() != 1 {
-                self.all_rows.push(SettledTimes::of(&merged(&second.times)));
+            for (row, times) in second.rows.iter_mut().zip(&second.times) {
+                row.response_time = SecondQuantiles::of(times);
             }
-            self.settled += 1;
+            self.settled.push(&second.rows, second.response_time(), second.besides);
         }
     }
 
-    fn settled_rows(&self, second: usize) -> &[SettledRow] {
-        &self.rows[second * self.sums.len()..][..self.sums.len()]
-    }
-
-    /// The response times of one second, so far as they were told.
-    pub(crate) fn response_time(&self, second: u64) -> SecondQuantiles {
-        let index = second as usize;
-        if let Some(open) = index.checked_sub(self.settled) {
-            return self.open.get(open).map(|open| SecondQuantiles::of(&merged(&open.times))).unwrap_or_default();
-        }
-        let rows = self.settled_rows(index);
-        let completed = rows.iter().map(|row| u64::from(row.completed)).sum();
-        let times = if let [row] = rows { row.times } else { self.all_rows[index] };
-        times.told(completed)
-    }
-
-    /// The rows of one second, so far as they were told.
-    pub(crate) fn rows(&mut self, second: u64) -> Vec<SecondRow> {
+    /// What was told of one second so far: its rows, and the response times of all of them.
+    pub(crate) fn second(&mut self, second: u64) -> (Vec<SecondRow>, SecondQuantiles) {
         let index = second as usize;
         self.make(index + 1);
-        match index.checked_sub(self.settled) {
-            Some(open) => {
-                let OpenSecond { rows, times } = &self.open[open];
-                let told = |(row, times): (&SecondRow, _)| SecondRow {
-                    response_time: SecondQuantiles::of(times),
-                    ..row.clone()
-                };
-                rows.iter().zip(times).map(told).collect()
-            }
-            None => self.settled_rows(index).iter().zip(1..).map(|(row, number)| row.told(number)).collect(),
+        if let Some(Whole { rows, response_time, .. }) = self.settled.get(index) {
+            return (rows, response_time);
         }
+        let open = &self.open[index - self.settled.len()];
+        let OpenSecond { rows, times, .. } = open;
+        let told =
+            |(row, times): (&SecondRow, _)| SecondRow { response_time: SecondQuantiles::of(times), ..row.clone() };
+        (rows.iter().zip(times).map(told).collect(), open.response_time())
     }
 
     /// A row's sums over all seconds; `row` is counted from 0.
@@ -325,18 +238,11 @@ impl Seconds {
         // What a worker that has not finished did not tell is not waited for.
         self.told.fill(u64::MAX);
         self.settle();
-        let second = |t: u64| {
-            let [requests, errors] = self.besides.get(t as usize).copied().unwrap_or_default();
-            let mut second = PerSecond {
-                t,
-                warm_up: t.saturating_mul(SECOND) < warm_up,
-                requests: requests.into(),
-                errors: errors.into(),
-                response_time: self.response_time(t),
-                ..PerSecond::default()
-            };
-            for (index, row) in self.settled_rows(t as usize).iter().enumerate() {
-                let mut row = row.told(index + 1);
+        let second = |(t, Whole { rows, response_time, besides }): (u64, Whole)| {
+            let warm_up = t.saturating_mul(SECOND) < warm_up;
+            let [requests, errors] = besides;
+            let mut second = PerSecond { t, warm_up, requests, errors, response_time, ..PerSecond::default() };
+            for (index, mut row) in rows.into_iter().enumerate() {
                 row.planned = planned(index, t, &row);
                 second.planned += row.planned;
                 second.started += row.started;
@@ -349,7 +255,17 @@ impl Seconds {
             }
             second
         };
-        (0..self.settled as u64).map(second).collect()
+        (0..).zip(self.settled.iter()).map(second).collect()
+    }
+}
+
+impl OpenSecond {
+    /// The response times of all rows.
+    fn response_time(&self) -> SecondQuantiles {
+        match &self.times[..] {
+            [only] => SecondQuantiles::of(only),
+            several => SecondQuantiles::of(&merged(several)),
+        }
     }
 }
 
@@ -400,13 +316,17 @@ mod tests {
             seconds.add(number as u32, worker.take_all(4 * SECOND - 1));
             seconds.finished(number as u32);
         }
-        assert_eq!((seconds.settled, seconds.open.len()), (0, 4));
-        let two_of_three = seconds.response_time(3);
+        assert_eq!((seconds.settled.len(), seconds.open.len()), (0, 4));
+        let (_, two_of_three) = seconds.second(3);
         for (index, second) in late.into_iter().enumerate() {
             seconds.add(2, vec![second]);
-            assert_eq!((seconds.settled, seconds.open.len()), (index + 1, 3 - index), "times are kept until all told");
+            assert_eq!(
+                (seconds.settled.len(), seconds.open.len()),
+                (index + 1, 3 - index),
+                "times are kept until all told"
+            );
         }
-        assert_eq!((two_of_three.count, seconds.response_time(3).count), (667, 1000));
+        assert_eq!((two_of_three.count, seconds.second(3).1.count), (667, 1000));
         let report = seconds.into_report(5, SECOND + 1, |_, _, row| row.started);
         assert_eq!(report.len(), 6);
         assert!(

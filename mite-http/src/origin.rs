@@ -181,6 +181,11 @@ impl Origin {
         let mut idle = self.idle.borrow_mut();
         let expired = idle.partition_point(|idle| is_expired(idle.since));
         idle.drain(..expired);
+        if idle.len() < idle.capacity() / 4 {
+            // What a burst has left behind: the room for some thousands of connections.
+            let room = 2 * idle.len();
+            idle.shrink_to(room);
+        }
         let oldest = idle.first().map(|oldest| oldest.since);
         #[cfg(feature = "http2")]
         let oldest = {

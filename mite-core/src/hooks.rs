@@ -2,16 +2,18 @@
 //! of them took.
 
 use std::fmt;
+use std::pin::Pin;
 use std::time::Duration;
 
-use futures::future::LocalBoxFuture;
 use serde::Serialize;
 
 use crate::clock::micros;
 use crate::{Context, Result};
 
+/// A hook that is under way.
+type Called<'a> = Pin<Box<dyn Future<Output = Result> + 'a>>;
 /// One call of a hook.
-pub(crate) type Hook = Box<dyn for<'a> FnOnce(&'a mut Context) -> LocalBoxFuture<'a, Result> + Send>;
+pub(crate) type Hook = Box<dyn for<'a> FnOnce(&'a mut Context) -> Called<'a> + Send>;
 /// Makes one call for each worker.
 pub(crate) type WorkerHook = Box<dyn Fn() -> Hook + Send>;
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::error::RunError;
+use super::{blocking, error::RunError};
 use crate::report::{Report, SecondQuantiles};
 use crate::runner::protocol::Event;
 
@@ -78,7 +78,7 @@ impl RunHandle {
     /// # Errors
     /// As [`Run::run`](crate::Run::run).
     pub fn wait(self) -> Result<Report, RunError> {
-        futures::executor::block_on(self)
+        blocking::wait_for(self)
     }
 
     /// Something to stop the run with from elsewhere, a signal handler for instance.

@@ -74,18 +74,21 @@ fn connect_request(authority: &str, authorization: Option<&HeaderValue>) -> Vec<
 /// The final status that a proxy answers with, and whether anything has come after its head.
 async fn answer(proxy: &mut (impl AsyncRead + Unpin)) -> io::Result<(StatusCode, bool)> {
     let broken = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
+    let malformed = |error: httparse::Error| broken(format!("its answer is not HTTP/1.1: {error}"));
     let mut heard = Vec::new();
     loop {
+        let before = heard.len();
         if proxy.read_buf(&mut heard).await? == 0 {
             return Err(broken("it closed the connection before it had answered".to_owned()));
         }
-        while let Some((status, length)) =
-            head(&heard).map_err(|error| broken(format!("its answer is not HTTP/1.1: {error}")))?
-        {
-            if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
-                return Ok((status, heard.len() > length));
+        // It ends with a line: to parse a long one for each byte would take forever.
+        if heard[before..].contains(&b'\n') {
+            while let Some((status, length)) = head(&heard).map_err(malformed)? {
+                if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
+                    return Ok((status, heard.len() > length));
+                }
+                heard.drain(..length);
             }
-            heard.drain(..length);
         }
         if heard.len() > MAX_HEAD {
             return Err(broken(format!("the head of its answer has more than {MAX_HEAD} bytes")));
@@ -138,6 +141,78 @@ pub(super) async fn by_socks(
             Refused::NoWayIn | Refused::Credentials => credentials_wanted(proxy, via, &refused.to_string()),
             Refused::Reply(_) | Refused::TooLong => format!("{via} refused to connect to {server}"),
         };
-        Fault::new(Class::Connect, what).because(refused)
+        let fault = Fault::new(Class::Connect, what);
+        match refused {
+            Refused::Io(error) => fault.because(error),
+            refused => fault.because(refused),
+        }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_proxy_may_answer() {
+        let long = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(MAX_HEAD));
+        let table = [
+            ("HTTP/1.1 200 Connection established\r\n\r\n", Ok((200, false))),
+            ("HTTP/1.0 200\r\nVia: x\r\n\r\n", Ok((200, false))),
+            ("HTTP/1.1 200 OK\r\n\r\nS", Ok((200, true))),
+            (
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: x\r\n\r\nHTTP/1.1 204 No\r\n\r\n",
+                Ok((204, false)),
+            ),
+            ("HTTP/1.1 101 Switching Protocols\r\n\r\n", Ok((101, false))),
+            ("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 2\r\n\r\nno", Ok((407, true))),
+            ("", Err("it closed the connection before it had answered")),
+            ("HTTP/1.1 200 OK\r\n", Err("it closed the connection before it had answered")),
+            ("HTTP/1.1 100 Continue\r\n\r\n", Err("it closed the connection before it had answered")),
+            ("SSH-2.0-x\r\n\r\n", Err("its answer is not HTTP/1.1: ")),
+            ("HTTP/1.1 099 No\r\n\r\n", Err("its answer is not HTTP/1.1: ")),
+            (long.as_str(), Err("the head of its answer has more than 65536 bytes")),
+        ];
+        for (says, expected) in table {
+            // At once, and byte by byte.
+            for room in [MAX_HEAD * 2, 1] {
+                let (mut ours, mut proxys) = duplex(room);
+                let says_it = async {
+                    // Whoever has heard enough goes.
+                    let _ = proxys.write_all(says.as_bytes()).await;
+                    drop(proxys);
+                };
+                let hears = async {
+                    let answer = answer(&mut ours).await;
+                    drop(ours);
+                    answer
+                };
+                let ((), answer) = tokio::join!(says_it, hears);
+                match (answer, expected) {
+                    // What has not come yet is not seen.
+                    (Ok((status, surplus)), Ok(expected)) => {
+                        assert_eq!(
+                            (status.as_u16(), surplus || room == 1),
+                            (expected.0, expected.1 || room == 1),
+                            "{says}"
+                        );
+                    }
+                    (Err(error), Err(why)) => assert!(error.to_string().starts_with(why), "{says}: {error}"),
+                    (answer, _) => panic!("{says}: {answer:?}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_proxy_is_asked() {
+        let authorization = HeaderValue::from_static("Basic YW5u");
+        let request = connect_request("a.test:443", Some(&authorization));
+        let expected: &[u8] =
+            b"CONNECT a.test:443 HTTP/1.1\r\nhost: a.test:443\r\nproxy-authorization: Basic YW5u\r\n\r\n";
+        assert_eq!(request, expected);
+        assert_eq!(connect_request("[::1]:443", None), b"CONNECT [::1]:443 HTTP/1.1\r\nhost: [::1]:443\r\n\r\n");
+    }
 }

@@ -227,8 +227,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_goes_wrong_is_told_apart() {
-        let ann = Some(("ann", "secret"));
         type Case = (&'static [u8], Option<(&'static str, &'static str)>, &'static str);
+        let ann = Some(("ann", "secret"));
         let table: [Case; 12] = [
             (b"", None, "the exchange broke off"),
             (&[5], None, "the exchange broke off"),

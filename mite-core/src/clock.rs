@@ -5,8 +5,6 @@ pub(crate) mod virtual_clock;
 
 use std::time::{Duration, Instant, SystemTime};
 
-use serde::Serializer;
-
 /// What the run's monotonic clock says: the machine's, or the virtual one of the thread.
 pub(crate) fn now() -> Instant {
     #[cfg(feature = "testing")]
@@ -236,8 +234,18 @@ pub(crate) fn nanos_since(origin: Instant, instant: Instant) -> u64 {
 }
 
 /// A duration as the report's JSON has it: in whole microseconds.
-pub(crate) fn micros<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(duration.as_micros() as u64)
+pub(crate) mod micros {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(duration.as_micros() as u64)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_micros)
+    }
 }
 
 /// A Unix time as RFC 3339 in UTC, to the millisecond.

@@ -10,8 +10,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-#[cfg(feature = "testing")]
-use futures::FutureExt as _;
 use tokio::sync::{mpsc, watch};
 use tracing::Span;
 
@@ -402,9 +400,9 @@ impl Controller {
                     })
                 }
                 #[cfg(feature = "testing")]
-                StrandKind::Task => Ok(Strand::task(async move {
-                    AssertUnwindSafe(worker::work(plan)).catch_unwind().await.unwrap_or_else(died)
-                })),
+                StrandKind::Task => {
+                    Ok(Strand::task(async move { panics::caught_in(worker::work(plan)).await.unwrap_or_else(died) }))
+                }
             };
             let strand = strand.map_err(RunError::Thread)?;
             self.workers.push(Worker { number: number as u32, commands, strand, finished: false });

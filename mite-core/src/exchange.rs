@@ -6,7 +6,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::micros;
 use crate::names::PathId;
@@ -17,7 +17,7 @@ use crate::request::{RequestKind, RequestSample};
 /// The protocol's session decides what has failed and writes the texts out: in HTTP that is a request without a response, or
 /// with one of a status from 400 to 599. What is secret is masked there. Where a text has a head and a body, the first empty
 /// line is between them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FailedExchange {
     /// The journey's name.
@@ -25,7 +25,7 @@ pub struct FailedExchange {
     /// The transaction's name without `__root__ :: `.
     pub transaction: String,
     /// When it had failed, from the start of the run; zero in a setup, which is before it.
-    #[serde(rename = "at_us", serialize_with = "micros")]
+    #[serde(rename = "at_us", with = "micros")]
     pub at: Duration,
     /// `POST`.
     pub method: String,
@@ -40,7 +40,7 @@ pub struct FailedExchange {
     /// What the error said.
     pub message: Option<String>,
     /// From the start of the request to the end of its body, or to its failure.
-    #[serde(rename = "duration_us", serialize_with = "micros")]
+    #[serde(rename = "duration_us", with = "micros")]
     pub duration: Duration,
     /// What was sent, at most 16 KiB of it; it says itself where it was cut.
     pub request: String,

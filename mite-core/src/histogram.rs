@@ -5,10 +5,12 @@
 //! bucket. The crate of that name allocates all of its 184 KB at once, which a run with hundreds of series cannot
 //! afford.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
+use serde::{Deserialize, Deserializer};
 
 /// Counters come in blocks of this many: small, since a series seldom spreads over more than a few octaves.
 const BLOCK: usize = 32;
@@ -461,7 +463,7 @@ impl std::fmt::Debug for Histogram {
 impl Serialize for Histogram {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let micros = |duration: Duration| duration.as_micros() as u64;
-        let mut fields = serializer.serialize_struct("Histogram", 11)?;
+        let mut fields = serializer.serialize_struct("Histogram", 12)?;
         fields.serialize_field("count", &self.count)?;
         fields.serialize_field("min", &micros(self.min()))?;
         fields.serialize_field("mean", &micros(self.mean()))?;
@@ -472,7 +474,64 @@ impl Serialize for Histogram {
             fields.serialize_field(name, &micros(self.percentile(percent)))?;
         }
         fields.serialize_field("max", &micros(self.max()))?;
+        fields.serialize_field("counts", &self.counts())?;
         fields.end()
+    }
+}
+
+impl Histogram {
+    /// All that is needed to have it again: `180:12 181:40` are twelve of 180 µs and forty of 181. Of what is told within 0.1 % it
+    /// is the longest.
+    fn counts(&self) -> String {
+        let mut text = String::new();
+        for (slot, count) in self.slots() {
+            let space = if text.is_empty() { "" } else { " " };
+            // Text takes what is written to it.
+            let _ = write!(text, "{space}{}:{count}", highest_of(slot));
+        }
+        text
+    }
+
+    fn of_counts(stored: &Stored) -> Result<Self, String> {
+        let mut histogram = Self::new();
+        let mut all = 0_u64;
+        for pair in stored.counts.split_ascii_whitespace() {
+            let wrong = || format!("its counts are pairs like `180:12`, not `{pair}`");
+            let (micros, count) = pair.split_once(':').ok_or_else(wrong)?;
+            let (micros, count) = (micros.parse().map_err(|_| wrong())?, count.parse().map_err(|_| wrong())?);
+            all = all.checked_add(count).ok_or("its counts are too many to be added up")?;
+            histogram.record_micros(micros, count);
+        }
+        let Stored { count, min, max, mean, stdev, .. } = *stored;
+        if all != count {
+            return Err(format!("its counts are {all} in all, and its count is {count}"));
+        }
+        if count > 0 {
+            let [mean, stdev] = [mean, stdev].map(u128::from);
+            (histogram.min, histogram.max) = (min, max.max(min));
+            histogram.sum = mean * u128::from(count);
+            let squares = (mean * mean).saturating_add(stdev * stdev);
+            histogram.sum_of_squares = squares.saturating_mul(u128::from(count));
+        }
+        Ok(histogram)
+    }
+}
+
+/// What is read of a histogram's JSON; the quantiles follow from it.
+#[derive(Deserialize)]
+struct Stored {
+    count: u64,
+    min: u64,
+    mean: u64,
+    stdev: u64,
+    max: u64,
+    counts: String,
+}
+
+impl<'de> Deserialize<'de> for Histogram {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let stored = Stored::deserialize(deserializer)?;
+        Self::of_counts(&stored).map_err(serde::de::Error::custom)
     }
 }
 

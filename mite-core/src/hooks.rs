@@ -2,16 +2,18 @@
 //! of them took.
 
 use std::fmt;
+use std::pin::Pin;
 use std::time::Duration;
 
-use futures::future::LocalBoxFuture;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::micros;
 use crate::{Context, Result};
 
+/// A hook that is under way.
+type Called<'a> = Pin<Box<dyn Future<Output = Result> + 'a>>;
 /// One call of a hook.
-pub(crate) type Hook = Box<dyn for<'a> FnOnce(&'a mut Context) -> LocalBoxFuture<'a, Result> + Send>;
+pub(crate) type Hook = Box<dyn for<'a> FnOnce(&'a mut Context) -> Called<'a> + Send>;
 /// Makes one call for each worker.
 pub(crate) type WorkerHook = Box<dyn Fn() -> Hook + Send>;
 
@@ -44,7 +46,7 @@ pub(crate) fn on_each_worker(hook: impl AsyncFn(&mut Context) -> Result + Clone 
 }
 
 /// Which hook it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum HookKind {
@@ -70,7 +72,7 @@ impl fmt::Display for HookKind {
 }
 
 /// One call of setup or teardown; its time is in no other figure of the report but those of its own transactions.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct HookReport {
     /// Which one it was.
@@ -78,7 +80,7 @@ pub struct HookReport {
     /// The worker that called it, from 0.
     pub worker: u32,
     /// How long it took.
-    #[serde(rename = "duration_us", serialize_with = "micros")]
+    #[serde(rename = "duration_us", with = "micros")]
     pub duration: Duration,
 }
 

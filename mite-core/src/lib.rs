@@ -67,7 +67,7 @@ pub use recorded::{RecordedError, RecordedRows, recorded, recorded_rows};
 pub use recorder::{NameError, Recorder, RecorderError};
 pub use report::{
     CheckReport, ErrorReport, Generator, JourneyReport, PerSecond, Report, RequestReport, Requests, RowSettings,
-    SecondQuantiles, SecondRow, Settings, TransactionReport, Verdict, WarmUp,
+    SecondQuantiles, SecondRow, Settings, StoredError, TransactionReport, Verdict, WarmUp,
 };
 
 pub use request::RequestSample;

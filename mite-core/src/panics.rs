@@ -7,9 +7,13 @@ use std::any::Any;
 use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::panic::{self, PanicHookInfo};
+use std::future::poll_fn;
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Once;
+use std::task::Poll;
+use std::thread;
 
 /// A panic that was caught.
 #[derive(Debug, Clone)]
@@ -62,6 +66,20 @@ pub(crate) fn watched<T>(poll: impl FnOnce() -> T) -> T {
     }
     let _restore = Restore(WATCHED.replace(true));
     poll()
+}
+
+/// Calls `poll`, and gives its panic in the place of what it would have answered. A future must not be polled again after it.
+pub(crate) fn caught<T>(poll: impl FnOnce() -> Poll<T>) -> Poll<thread::Result<T>> {
+    match panic::catch_unwind(AssertUnwindSafe(poll)) {
+        Ok(polled) => polled.map(Ok),
+        Err(payload) => Poll::Ready(Err(payload)),
+    }
+}
+
+/// As [`caught`], for all polls of a future.
+pub(crate) async fn caught_in<T>(future: impl Future<Output = T>) -> thread::Result<T> {
+    let mut future = pin!(future);
+    poll_fn(|cx| caught(|| future.as_mut().poll(cx))).await
 }
 
 /// Whether this thread is within a journey's poll.

@@ -39,7 +39,7 @@ pub struct Preview {
     /// The scenario's name.
     pub scenario: String,
     /// From the start of the run to the end of the last row's plan.
-    #[serde(rename = "duration_us", serialize_with = "micros")]
+    #[serde(rename = "duration_us", with = "micros")]
     pub duration: Duration,
     /// The time between two points, in whole seconds: one second for plans of up to an hour, and more for longer ones, so
     /// that no row has more than 3600 points.
@@ -62,7 +62,7 @@ pub struct RowPreview {
     /// All starts that are planned; `None` in the closed model, where a start is made whenever a journey has ended.
     pub planned: Option<u64>,
     /// From the start of the run to the end of the row's plan.
-    #[serde(rename = "duration_us", serialize_with = "micros")]
+    #[serde(rename = "duration_us", with = "micros")]
     pub duration: Duration,
     /// The highest point of the curve: starts per second, or journeys running at once. Of arrivals at random it is the highest
     /// mean within a column of the drawn curve, one of 64.

@@ -14,6 +14,7 @@ mod requests;
 pub(crate) mod rows;
 pub(crate) mod series;
 pub(crate) mod settings;
+mod stored;
 pub(crate) mod tabulate;
 pub(crate) mod text;
 mod times;
@@ -23,8 +24,8 @@ pub(crate) mod verdict;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::{micros, rfc3339};
 use crate::exchange::FailedExchange;
@@ -41,6 +42,7 @@ pub use requests::Requests;
 use rows::Tables;
 pub use rows::{CheckReport, ErrorReport, JourneyReport, RequestReport, TransactionReport};
 pub use settings::{RowSettings, Settings};
+pub use stored::StoredError;
 use tabulate::{checks, errors, requests, transactions};
 use units::counted;
 pub use verdict::Verdict;
@@ -48,17 +50,18 @@ use verdict::{Found, Inside, broken_sums, generator_limits, judge};
 pub(crate) use verdict::{GeneratorLimits, Stopped};
 
 /// The report of a run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Report {
     /// `mite.report/1`.
-    pub schema: &'static str,
+    #[serde(deserialize_with = "stored::schema")]
+    pub schema: String,
     /// The scenario's name.
     pub scenario: String,
     /// When the run began, in RFC 3339.
     pub started_at: String,
     /// From the first start to the end of the last journey.
-    #[serde(rename = "duration_us", serialize_with = "micros")]
+    #[serde(rename = "duration_us", with = "micros")]
     pub duration: Duration,
     /// Whether the system kept its promises.
     pub verdict: Verdict,
@@ -99,11 +102,11 @@ pub struct Report {
 }
 
 /// What became of the starts that were due in the warm-up, of all rows: both sums of [`JourneyReport`] hold for them too.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct WarmUp {
     /// From the start of the run on: what was due before its end is left out of the figures.
-    #[serde(rename = "duration_us", serialize_with = "micros")]
+    #[serde(rename = "duration_us", with = "micros")]
     pub duration: Duration,
     /// Starts that the plan had in it.
     pub planned: u64,
@@ -143,7 +146,7 @@ impl WarmUp {
 }
 
 /// How the load generator itself did.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Generator {
     /// Worker threads.
@@ -371,7 +374,7 @@ pub(crate) fn make(
     let mut generator = facts.generator;
     generator.start_lag_p99_us = start_lag.percentile(99.0).as_micros() as u64;
     let mut report = Report {
-        schema: "mite.report/1",
+        schema: stored::SCHEMA.to_owned(),
         scenario: facts.scenario,
         started_at: rfc3339(facts.started_at),
         duration: facts.duration,

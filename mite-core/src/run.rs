@@ -3,6 +3,7 @@
 //! The run's work is done by threads of its own, so that it can be awaited inside any runtime: the
 //! [controller](crate::controller) plans, [workers](crate::runner) start journeys, sinks write.
 
+mod blocking;
 pub(crate) mod error;
 pub(crate) mod handle;
 pub(crate) mod progress;
@@ -400,7 +401,7 @@ impl Run {
     /// # Errors
     /// As [`Run::run`].
     pub fn run_blocking(self) -> Result<Report, RunError> {
-        futures::executor::block_on(self.run())
+        blocking::wait_for(self.run())
     }
 
     /// Starts the run and gives a handle on it. Everything that can be checked before is checked here.

@@ -5,11 +5,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::error::Error as StdError;
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 use tracing::Span;
@@ -178,7 +176,7 @@ pub(crate) fn spawn(
     let queue = SinkQueue { name: sink.name().into(), wants: sink.wants(), sender, failure: Arc::clone(&failure) };
     let work = async move {
         // A user's sink may panic.
-        let served = AssertUnwindSafe(serve(&mut sink, receiver, closed, &names)).catch_unwind().await;
+        let served = panics::caught_in(serve(&mut sink, receiver, closed, &names)).await;
         let served = served.unwrap_or_else(|payload| Err(panics::text(&*payload).into()));
         if let Err(error) = &served {
             *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());

@@ -31,6 +31,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
+use serde::{Deserialize, Deserializer};
 
 use crate::histogram::Histogram;
 use crate::report::rows::Tables;
@@ -299,6 +300,16 @@ impl Value {
             Self::Part(part) => format!("{} %", part.0),
             Self::PerSecond(rate) => format!("{rate} per second"),
             Self::Count(count) => count.to_string(),
+        }
+    }
+
+    /// So much, in the unit of `self`, as [`Value::in_json`] has it.
+    fn of_same_unit(self, number: f64) -> Self {
+        match self {
+            Self::Time(_) => Self::Time(Duration::from_micros(number as u64)),
+            Self::Part(_) => Self::Part(Percent(number)),
+            Self::PerSecond(_) => Self::PerSecond(number),
+            Self::Count(_) => Self::Count(number as u64),
         }
     }
 
@@ -690,14 +701,50 @@ impl Checked {
 impl Serialize for Checked {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (limit, unit) = self.threshold.limit.in_json();
-        let mut fields = serializer.serialize_struct("Checked", 6)?;
+        let mut fields = serializer.serialize_struct("Checked", 10)?;
+        let found = self.found.as_ref().ok();
         fields.serialize_field("threshold", &self.threshold.to_string())?;
         fields.serialize_field("passed", &self.passed)?;
         fields.serialize_field("value", &self.figure().map(|figure| figure.in_json().0))?;
         fields.serialize_field("limit", &limit)?;
         fields.serialize_field("unit", unit)?;
+        fields.serialize_field("part", &found.and_then(|found| found.parts).map(|(part, _)| part))?;
+        fields.serialize_field("of", &found.and_then(|found| found.parts).map(|(_, all)| all))?;
+        fields.serialize_field("from_s", &found.and_then(|found| found.begins))?;
+        fields.serialize_field("why", &self.found.as_ref().err())?;
         fields.serialize_field("told", &self.to_string())?;
         fields.end()
+    }
+}
+
+/// What is read of a threshold's JSON.
+#[derive(Deserialize)]
+struct Stored {
+    threshold: String,
+    passed: bool,
+    value: Option<f64>,
+    limit: f64,
+    part: Option<u64>,
+    of: Option<u64>,
+    from_s: Option<u64>,
+    why: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Checked {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let stored = Stored::deserialize(deserializer)?;
+        let mut threshold: Threshold = stored.threshold.parse().map_err(serde::de::Error::custom)?;
+        // The words have three digits of it.
+        threshold.limit = threshold.limit.of_same_unit(stored.limit);
+        let found = match (stored.value, stored.why) {
+            (Some(value), None) => Ok(Found {
+                value: threshold.limit.of_same_unit(value),
+                parts: stored.part.zip(stored.of),
+                begins: stored.from_s,
+            }),
+            (_, why) => Err(why.unwrap_or_default()),
+        };
+        Ok(Self { threshold, passed: stored.passed, found })
     }
 }
 

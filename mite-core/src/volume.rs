@@ -14,7 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub(crate) use asked::{Answer, Asked, Asking, NOT_FOR_RATES};
 pub use replay::{Replay, ReplayError, replay};
@@ -78,7 +78,7 @@ impl<T: Into<Volume>> From<Option<T>> for Volume {
 }
 
 /// What a number means: a rate in thousandths of a start per second, or thousandths of a running journey.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// The open model.

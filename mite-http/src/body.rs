@@ -14,7 +14,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use http::HeaderMap;
-use hyper::body::Body as _;
+use http_body::Body as _;
 use tokio::{
     fs::File,
     io::{AsyncRead, AsyncReadExt},

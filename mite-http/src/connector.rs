@@ -4,6 +4,7 @@
 mod dial;
 mod peer;
 mod resolver;
+mod socks;
 mod tunnel;
 
 use std::{

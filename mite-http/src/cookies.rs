@@ -1,22 +1,24 @@
 //! Cookies: the jar that a session keeps them in, and what a journey sees of it.
 //! The jar is separate from the session because it may outlive one, and costs nothing until the first cookie is set.
 
+mod date;
 mod handle;
 mod offered;
+mod store;
+mod text;
 
 use std::{
-    cmp::Reverse,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
 
-use cookie_store::{CookieDomain, CookieExpiration, CookieStore};
 use http::{HeaderMap, HeaderValue, header::SET_COOKIE};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
 
 pub use self::handle::Cookies;
+use self::store::{Kept, Store};
 use crate::{
     draft,
     error::{Class, Fault, HttpError},
@@ -52,11 +54,9 @@ use crate::{
 /// ```
 #[derive(Clone, Default)]
 pub struct CookieJar {
-    store: Arc<Mutex<Store>>,
+    /// Nothing in it until the first cookie is set.
+    store: Arc<Mutex<Option<Box<Store>>>>,
 }
-
-/// `None` until the first cookie is set.
-type Store = Option<Box<CookieStore>>;
 
 impl CookieJar {
     /// An empty jar.
@@ -93,7 +93,7 @@ impl CookieJar {
 
     /// All cookies that have not expired.
     pub fn all(&self) -> Vec<Cookie> {
-        self.lock().as_deref().map(|store| store.iter_unexpired().map(Cookie::new).collect()).unwrap_or_default()
+        self.lock().as_deref().map(|store| store.all().map(Cookie::new).collect()).unwrap_or_default()
     }
 
     /// Removes all cookies.
@@ -105,15 +105,13 @@ impl CookieJar {
     pub fn clear_session(&self) {
         let mut store = self.lock();
         if let Some(cookies) = store.take() {
-            let persistent = cookies.iter_unexpired().filter(|cookie| cookie.is_persistent()).cloned();
-            *store = stored(persistent);
+            *store = stored(cookies.all().filter(|cookie| cookie.expires.is_some()).cloned());
         }
     }
 
     fn get_at(&self, url: &Url, name: &str) -> Option<Cookie> {
-        let name = offered::as_text(name.as_bytes());
         let store = self.lock();
-        matching(store.as_deref()?, url).into_iter().find(|cookie| cookie.name() == name).map(Cookie::new)
+        store.as_deref()?.matching(url).into_iter().find(|cookie| cookie.name == name.as_bytes()).map(Cookie::new)
     }
 
     fn set_at(&self, url: &Url, cookie: &[u8]) -> Result<(), HttpError> {
@@ -124,13 +122,7 @@ impl CookieJar {
     }
 
     fn remove_at(&self, url: &Url, name: &str) -> bool {
-        let name = offered::as_text(name.as_bytes());
-        let mut store = self.lock();
-        let Some(store) = store.as_deref_mut() else {
-            return false;
-        };
-        let found = matching(store, url).into_iter().find(|cookie| cookie.name() == name).map(place);
-        found.is_some_and(|(domain, path)| store.remove(&domain, &path, &name).is_some())
+        self.lock().as_deref_mut().is_some_and(|store| store.remove(url, name.as_bytes()))
     }
 
     /// Keeps the cookies that a response from `url` sets, without those that are refused.
@@ -146,13 +138,13 @@ impl CookieJar {
     pub(crate) fn header(&self, url: &Url) -> Option<HeaderValue> {
         let store = self.lock();
         let mut line = Vec::new();
-        for cookie in matching(store.as_deref()?, url) {
+        for cookie in store.as_deref()?.matching(url) {
             if !line.is_empty() {
                 line.extend_from_slice(b"; ");
             }
-            line.extend(offered::as_bytes(cookie.name()));
+            line.extend_from_slice(&cookie.name);
             line.push(b'=');
-            line.extend(offered::as_bytes(cookie.value()));
+            line.extend_from_slice(&cookie.value);
         }
         if line.is_empty() {
             return None;
@@ -161,7 +153,7 @@ impl CookieJar {
         HeaderValue::from_bytes(&line).ok()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Store> {
+    fn lock(&self) -> MutexGuard<'_, Option<Box<Store>>> {
         // Nobody else's code runs while it is locked, so that a panic leaves no half of a change.
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -172,22 +164,10 @@ fn absolute(url: &str) -> Result<Url, HttpError> {
     draft::parse_url(url, no_base)
 }
 
-/// The cookies for `url`, in the order in which they are sent.
-fn matching<'a>(store: &'a CookieStore, url: &Url) -> Vec<&'a cookie_store::Cookie<'static>> {
-    let mut cookies = store.matches(url);
-    cookies.sort_by_key(|cookie| Reverse(cookie.path.len()));
-    cookies
-}
-
-/// By what the store finds it, beside its name.
-fn place(cookie: &cookie_store::Cookie<'_>) -> (String, String) {
-    (String::from(&cookie.domain), String::from(&cookie.path))
-}
-
-fn stored(cookies: impl Iterator<Item = cookie_store::Cookie<'static>>) -> Store {
+fn stored(cookies: impl Iterator<Item = Kept>) -> Option<Box<Store>> {
     let mut cookies = cookies.peekable();
     cookies.peek()?;
-    CookieStore::from_cookies(cookies.map(Ok::<_, std::convert::Infallible>), false).ok().map(Box::new)
+    Some(Box::new(cookies.collect()))
 }
 
 /// Whether both are the same jar.
@@ -207,7 +187,7 @@ impl fmt::Debug for CookieJar {
 impl Serialize for CookieJar {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.lock().as_deref() {
-            Some(store) => serializer.collect_seq(store.iter_unexpired().collect::<Vec<_>>()),
+            Some(store) => serializer.collect_seq(store.all()),
             None => serializer.collect_seq([(); 0]),
         }
     }
@@ -215,7 +195,7 @@ impl Serialize for CookieJar {
 
 impl<'de> Deserialize<'de> for CookieJar {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let cookies = Vec::<cookie_store::Cookie<'static>>::deserialize(deserializer)?;
+        let cookies = Vec::<Kept>::deserialize(deserializer)?;
         Ok(Self { store: Arc::new(Mutex::new(stored(cookies.into_iter()))) })
     }
 }
@@ -235,22 +215,18 @@ pub struct Cookie {
 }
 
 impl Cookie {
-    fn new(cookie: &cookie_store::Cookie<'_>) -> Self {
-        let (domain, path) = place(cookie);
-        let value: Vec<u8> = offered::as_bytes(cookie.value()).collect();
+    fn new(kept: &Kept) -> Self {
+        let Kept { name, value, domain, host_only, path, expires, secure, http_only } = kept;
         Self {
-            name: String::from_utf8_lossy(&offered::as_bytes(cookie.name()).collect::<Vec<_>>()).into_owned(),
-            text: String::from_utf8_lossy(&value).into_owned(),
-            value,
-            domain,
-            host_only: matches!(cookie.domain, CookieDomain::HostOnly(_)),
-            path,
-            expires: match cookie.expires {
-                CookieExpiration::AtUtc(at) => Some(at.into()),
-                CookieExpiration::SessionEnd => None,
-            },
-            secure: cookie.secure().unwrap_or(false),
-            http_only: cookie.http_only().unwrap_or(false),
+            name: String::from_utf8_lossy(name).into_owned(),
+            text: String::from_utf8_lossy(value).into_owned(),
+            value: value.clone(),
+            domain: domain.clone(),
+            host_only: *host_only,
+            path: path.clone(),
+            expires: *expires,
+            secure: *secure,
+            http_only: *http_only,
         }
     }
 

@@ -64,6 +64,7 @@
 //! - `http2` (default): HTTP/2, where a server chooses it over https, or by [`Settings`].
 //! - `compression`: bodies that the server sends compressed, by gzip, brotli, zstd or deflate, for sessions that ask for
 //!   it with `Settings::compression`.
+//! - `hyper`: hyper as what speaks HTTP/1.1, for sessions that ask for it with [`Settings::http1`].
 //! - `testing`: a module `testing` with a stub server, and what mite-core has for tests.
 
 #[expect(

@@ -18,6 +18,10 @@ use proxy::Proxies;
 /// Whether this build speaks HTTP/2.
 pub(crate) const HTTP2: bool = cfg!(feature = "http2");
 
+/// What is said to those who ask for it in a build without it.
+#[cfg(not(feature = "hyper"))]
+pub(crate) const NO_HYPER: &str = "HTTP/1.1 on hyper needs the feature `hyper`, which this build does not have";
+
 /// Everything that decides how a connection is opened.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Network {
@@ -57,14 +61,19 @@ pub enum HttpVersion {
 pub enum Http1 {
     /// What is made for load: one write and one read for a plain request, and no buffer for a connection that is idle.
     Mite,
-    /// The library hyper, which most services and clients in Rust stand on.
+    /// The library hyper, which most services and clients in Rust stand on. It needs the feature `hyper`, which is not on by
+    /// default.
     Hyper,
 }
 
 impl Default for Http1 {
     fn default() -> Self {
         // The tests of this crate run on both: see `transport::tests`.
-        if cfg!(test) && std::env::var_os("MITE_TEST_ON_HYPER").is_some() { Self::Hyper } else { Self::Mite }
+        if cfg!(all(test, feature = "hyper")) && std::env::var_os("MITE_TEST_ON_HYPER").is_some() {
+            Self::Hyper
+        } else {
+            Self::Mite
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{CONTENT_LENGTH, EXPECT, TRAILER, TRANSFER_ENCODING},
 };
-use hyper::body::{Body, Frame, SizeHint};
+use http_body::{Body, Frame, SizeHint};
 
 use crate::{
     error::{Class, Fault},

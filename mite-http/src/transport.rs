@@ -5,6 +5,7 @@
 mod http1;
 #[cfg(feature = "http2")]
 mod http2;
+#[cfg(feature = "hyper")]
 mod hyper;
 
 use std::{
@@ -14,13 +15,17 @@ use std::{
     time::Instant,
 };
 
-use ::hyper::body::{Body, Frame};
 use bytes::Bytes;
 use http::{HeaderMap, Version};
+#[cfg(feature = "hyper")]
+use http_body::Body as _;
+use http_body::Frame;
 
 pub(crate) use self::http1::Scratch;
 #[cfg(feature = "http2")]
 pub(crate) use self::http2::Shared;
+#[cfg(not(feature = "hyper"))]
+use crate::network::NO_HYPER;
 #[cfg(feature = "tls")]
 use crate::tls;
 use crate::{
@@ -46,6 +51,7 @@ pub(crate) struct Answer {
 pub(crate) enum Incoming {
     /// How many bytes the server has announced. The rest is known to the connection.
     Http1(u64),
+    #[cfg(feature = "hyper")]
     Hyper(::hyper::body::Incoming),
     #[cfg(feature = "http2")]
     Http2(h2::RecvStream, Option<u64>),
@@ -56,6 +62,7 @@ impl Incoming {
     pub(crate) fn announced(&self) -> u64 {
         match self {
             Self::Http1(announced) => *announced,
+            #[cfg(feature = "hyper")]
             Self::Hyper(body) => body.size_hint().lower(),
             #[cfg(feature = "http2")]
             Self::Http2(_, announced) => announced.unwrap_or_default(),
@@ -97,6 +104,7 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 enum Protocol {
     Http1(Box<http1::Http1>),
+    #[cfg(feature = "hyper")]
     Hyper(Box<hyper::OnHyper>),
     #[cfg(feature = "http2")]
     Http2(Box<http2::Stream>),
@@ -107,6 +115,7 @@ macro_rules! on_protocol {
     ($protocol:expr, $connection:ident => $call:expr) => {
         match $protocol {
             Protocol::Http1($connection) => $call,
+            #[cfg(feature = "hyper")]
             Protocol::Hyper($connection) => $call,
             #[cfg(feature = "http2")]
             Protocol::Http2($connection) => $call,
@@ -125,36 +134,37 @@ impl Connection {
             _ => match http1 {
                 Http1::Mite => Protocol::Http1(Box::new(http1::Http1::new(wire, Rc::clone(scratch)))),
                 // Boxed, because few sessions ask for it.
+                #[cfg(feature = "hyper")]
                 Http1::Hyper => Protocol::Hyper(Box::new(Box::pin(hyper::OnHyper::start(wire)).await?)),
+                // The settings refuse it already.
+                #[cfg(not(feature = "hyper"))]
+                Http1::Hyper => return Err(Fault::new(Class::Request, NO_HYPER)),
             },
         };
         Ok(Self { protocol, remote, served: 0, seat: None, forward_proxy: forward_proxy.map(Box::new) })
     }
 
     pub(crate) fn version(&self) -> Version {
-        match &self.protocol {
-            Protocol::Http1(_) | Protocol::Hyper(_) => Version::HTTP_11,
-            #[cfg(feature = "http2")]
-            Protocol::Http2(_) => Version::HTTP_2,
+        #[cfg(feature = "http2")]
+        if matches!(self.protocol, Protocol::Http2(_)) {
+            return Version::HTTP_2;
         }
+        Version::HTTP_11
     }
 
     /// Gives the connection its seat, which is free again when it is closed.
     pub(crate) fn sit(&mut self, seat: Option<Seat>) {
-        match &mut self.protocol {
-            Protocol::Http1(_) | Protocol::Hyper(_) => self.seat = seat,
-            #[cfg(feature = "http2")]
-            Protocol::Http2(stream) => stream.sit(seat),
+        #[cfg(feature = "http2")]
+        if let Protocol::Http2(stream) = &mut self.protocol {
+            return stream.sit(seat);
         }
+        self.seat = seat;
     }
 
     /// What other requests can have streams of, if they can.
     #[cfg(feature = "http2")]
     pub(crate) fn shared(&self) -> Option<Shared> {
-        match &self.protocol {
-            Protocol::Http1(_) | Protocol::Hyper(_) => None,
-            Protocol::Http2(stream) => Some(stream.shared()),
-        }
+        if let Protocol::Http2(stream) = &self.protocol { Some(stream.shared()) } else { None }
     }
 
     /// Whether other requests use it at the same time.
@@ -164,11 +174,11 @@ impl Connection {
 
     /// Whether it could be shared, and no other request uses it now.
     pub(crate) fn is_alone(&self) -> bool {
-        match &self.protocol {
-            Protocol::Http1(_) | Protocol::Hyper(_) => false,
-            #[cfg(feature = "http2")]
-            Protocol::Http2(stream) => stream.shared().is_of_one(),
+        #[cfg(feature = "http2")]
+        if let Protocol::Http2(stream) = &self.protocol {
+            return stream.shared().is_of_one();
         }
+        false
     }
 
     /// Sends `request` with `payload`, which is taken, and waits for the head of the response.
@@ -184,6 +194,7 @@ impl Connection {
         match &mut self.protocol {
             Protocol::Http1(connection) => connection.send(request, payload).await,
             // Boxed, so that a request over HTTP/1.1 is not as large as these.
+            #[cfg(feature = "hyper")]
             Protocol::Hyper(connection) => Box::pin(connection.send(request, payload)).await,
             #[cfg(feature = "http2")]
             Protocol::Http2(stream) => Box::pin(stream.send(request, payload)).await,
@@ -194,6 +205,7 @@ impl Connection {
     pub(crate) fn take_whole(&mut self) -> Option<Bytes> {
         match &mut self.protocol {
             Protocol::Http1(connection) => connection.take_whole(),
+            #[cfg(feature = "hyper")]
             Protocol::Hyper(_) => None,
             #[cfg(feature = "http2")]
             Protocol::Http2(_) => None,
@@ -211,6 +223,7 @@ impl Connection {
     ) -> Poll<Option<Result<Piece, Fault>>> {
         match (&mut self.protocol, body) {
             (Protocol::Http1(connection), Incoming::Http1(_)) => connection.poll_piece(keep, received, cx),
+            #[cfg(feature = "hyper")]
             (Protocol::Hyper(connection), Incoming::Hyper(body)) => {
                 connection.poll_frame(body, received, cx).map_ok(Piece::from)
             }
@@ -226,6 +239,7 @@ impl Connection {
     pub(crate) fn is_reusable(&mut self) -> bool {
         match &mut self.protocol {
             Protocol::Http1(connection) => connection.is_free(),
+            #[cfg(feature = "hyper")]
             Protocol::Hyper(connection) => connection.is_open(),
             #[cfg(feature = "http2")]
             Protocol::Http2(_) => true,
@@ -255,11 +269,11 @@ impl Connection {
 
     /// How many requests it has been used for.
     pub(crate) fn served(&self) -> u32 {
-        match &self.protocol {
-            Protocol::Http1(_) | Protocol::Hyper(_) => self.served,
-            #[cfg(feature = "http2")]
-            Protocol::Http2(stream) => stream.shared().served(),
+        #[cfg(feature = "http2")]
+        if let Protocol::Http2(stream) = &self.protocol {
+            return stream.shared().served();
         }
+        self.served
     }
 
     /// What the wire tells while something is being sent on it.
@@ -311,5 +325,5 @@ fn tls_fault(_: &std::io::Error) -> Option<Fault> {
     None
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "hyper"))]
 mod tests;

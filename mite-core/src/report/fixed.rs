@@ -23,7 +23,7 @@ pub(crate) fn times(of: &[(u64, u64)]) -> Histogram {
 /// A report of a run in which nothing happened.
 pub(crate) fn empty() -> Report {
     Report {
-        schema: "mite.report/1",
+        schema: "mite.report/1".to_owned(),
         scenario: "shopping".to_owned(),
         started_at: "2026-01-01T00:00:00Z".to_owned(),
         duration: Duration::from_secs(10),

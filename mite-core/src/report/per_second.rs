@@ -1,17 +1,17 @@
 //! What a report tells of each second of its run.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::histogram::Histogram;
 
 /// One second of the run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct PerSecond {
     /// The second, from 0.
     pub t: u64,
     /// Whether it began in the warm-up.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub warm_up: bool,
     /// Starts that were due in it.
     pub planned: u64,
@@ -30,12 +30,12 @@ pub struct PerSecond {
     /// The response times of the journeys that completed in it, of all rows.
     pub response_time: SecondQuantiles,
     /// The same for each row; empty where the scenario has only one.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<SecondRow>,
 }
 
 /// One row in one second of the run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SecondRow {
     /// The row's number, from 1.
@@ -56,7 +56,7 @@ pub struct SecondRow {
 
 /// The response times of the journeys that completed in one second, on all workers: whole microseconds, told within 0.1 %;
 /// zeros when there were none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SecondQuantiles {
     /// How many journeys completed.

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::histogram::Histogram;
 
@@ -23,7 +23,7 @@ pub(crate) struct Tables<'a> {
 
 /// The figures of one row. Both sums hold in each report: `planned = started + dropped + starved + unstarted`, and
 /// `started = completed + failed + cancelled`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct JourneyReport {
     /// The row's number, from 1.
@@ -64,7 +64,7 @@ pub struct JourneyReport {
 }
 
 /// The figures of one transaction.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TransactionReport {
     /// The journey's name.
@@ -80,7 +80,7 @@ pub struct TransactionReport {
 }
 
 /// The figures of one kind of request.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RequestReport {
     /// The journey's name.
@@ -112,7 +112,7 @@ pub struct RequestReport {
 }
 
 /// One kind of error.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ErrorReport {
     /// The journey's name.
@@ -130,7 +130,7 @@ pub struct ErrorReport {
 }
 
 /// One name that was checked with [`Context::check`](crate::Context::check).
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CheckReport {
     /// The journey's name.

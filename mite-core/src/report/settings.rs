@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::clock::micros;
 use crate::volume::Unit;
 
 /// What a run was told.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Settings {
     /// Worker threads.
@@ -16,18 +16,18 @@ pub struct Settings {
     /// What random numbers were seeded with.
     pub seed: u64,
     /// When no new starts were to be made any more, if that was said; from the start of the run.
-    #[serde(rename = "stop_after_us", serialize_with = "maybe_micros")]
+    #[serde(rename = "stop_after_us", with = "maybe_micros")]
     pub stop_after: Option<Duration>,
     /// How long journeys were to go on after the last start.
-    #[serde(rename = "graceful_stop_us", serialize_with = "micros")]
+    #[serde(rename = "graceful_stop_us", with = "micros")]
     pub graceful_stop: Duration,
     /// From setup to the first start.
-    #[serde(rename = "start_delay_us", serialize_with = "micros")]
+    #[serde(rename = "start_delay_us", with = "micros")]
     pub start_delay: Duration,
     /// How many journeys of all rows were to run at once at the most, if that was said.
     pub max_running: Option<u64>,
     /// The most that the p99 of the start lag was to be.
-    #[serde(rename = "max_start_lag_us", serialize_with = "micros")]
+    #[serde(rename = "max_start_lag_us", with = "micros")]
     pub max_start_lag: Duration,
     /// The least part of a row's starts that mite itself was to make.
     pub min_achieved: f64,
@@ -38,7 +38,7 @@ pub struct Settings {
 }
 
 /// What a row of the scenario asked for.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RowSettings {
     /// The row's number, from 1.
@@ -48,7 +48,7 @@ pub struct RowSettings {
     /// Whether journeys are started at a rate, or so many run at once.
     pub unit: Unit,
     /// From the start of the run to the end of the row's plan.
-    #[serde(rename = "duration_us", serialize_with = "micros")]
+    #[serde(rename = "duration_us", with = "micros")]
     pub duration: Duration,
     /// The plan at the ends of 60 equal parts of the row's duration: starts that were due by then, or the number running right
     /// before it.
@@ -58,9 +58,17 @@ pub struct RowSettings {
 /// So many points tell one plan from another.
 pub(crate) const PLAN_POINTS: u64 = 60;
 
-fn maybe_micros<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-    match duration {
-        Some(duration) => micros(duration, serializer),
-        None => serializer.serialize_none(),
+mod maybe_micros {
+    use super::{Deserialize, Deserializer, Duration, Serializer, micros};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        match duration {
+            Some(duration) => micros::serialize(duration, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_micros))
     }
 }

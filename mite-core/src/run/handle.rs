@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::blocking;
 use super::error::RunError;
 use super::progress::Progress;
 use crate::report::Report;
@@ -64,7 +65,7 @@ impl RunHandle {
     /// # Errors
     /// As [`Run::run`](crate::Run::run).
     pub fn wait(self) -> Result<Report, RunError> {
-        futures::executor::block_on(self)
+        blocking::wait_for(self)
     }
 
     /// Something to stop the run with from elsewhere, a signal handler for instance.

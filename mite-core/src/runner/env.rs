@@ -3,13 +3,11 @@
 use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
 use std::future::poll_fn;
-use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use tokio::sync::Notify;
 
 use super::watch::Calling;
@@ -182,8 +180,8 @@ impl Env {
 
     /// As [`Env::call`] for code that waits, the making of its future included: gives its panic.
     pub(crate) async fn watched<T>(&self, row: u32, code: impl AsyncFnOnce() -> T) -> std::thread::Result<T> {
-        let mut future = pin!(AssertUnwindSafe(async move { code().await }).catch_unwind());
-        poll_fn(move |cx| self.call(row, || future.as_mut().poll(cx))).await
+        let mut future = pin!(async move { code().await });
+        poll_fn(move |cx| self.call(row, || panics::caught(|| future.as_mut().poll(cx)))).await
     }
 
     /// The number of a message type, and which sinks want it, as bits; `None` where none does.

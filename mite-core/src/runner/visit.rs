@@ -11,7 +11,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use tokio::task::AbortHandle;
 
 use super::carrier::Carrier;
@@ -253,9 +252,8 @@ where
         async move {
             let mut root = Transaction::root(&mut ctx.0, lease.account.env().moment(started));
             let called = {
-                let journey = async { self.journey.call(root.context(), args).await };
-                let mut journey = pin!(AssertUnwindSafe(journey).catch_unwind());
-                let ended = poll_fn(|cx| lease.account.call(|| journey.as_mut().poll(cx)));
+                let mut journey = pin!(async { self.journey.call(root.context(), args).await });
+                let ended = poll_fn(|cx| lease.account.call(|| panics::caught(|| journey.as_mut().poll(cx))));
                 match lease.account.timeout() {
                     None => Some(ended.await),
                     Some(timeout) => Box::pin(tokio::time::timeout(timeout, ended)).await.ok(),

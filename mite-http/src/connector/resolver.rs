@@ -8,16 +8,13 @@ use std::{
     hash::{BuildHasher, RandomState},
     io,
     net::IpAddr,
-    rc::Rc,
+    pin::Pin,
+    rc::{Rc, Weak},
     sync::Arc,
     time::Instant,
 };
 
-use futures::{
-    FutureExt,
-    future::{LocalBoxFuture, Shared, WeakShared},
-};
-use tokio::net::lookup_host;
+use tokio::{net::lookup_host, sync::Mutex};
 use url::Host;
 
 use crate::{
@@ -25,12 +22,22 @@ use crate::{
     network::address::{AddressSelection, Dns},
 };
 
+/// A lookup that is under way.
+type LookingUp = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>>>>;
+
 /// Asks the system for the addresses of a name.
-type LookUp = fn(String) -> LocalBoxFuture<'static, io::Result<Vec<IpAddr>>>;
+type LookUp = fn(String) -> LookingUp;
 
 /// What came of a lookup and when, for all who wait for it.
 type Found = Result<(Rc<[IpAddr]>, Instant), Arc<io::Error>>;
-type Asking = LocalBoxFuture<'static, Found>;
+
+/// One lookup for all who wait for it. Whoever has the lock drives it on; the next one does where he has gone.
+type Asking = Mutex<Asked>;
+
+enum Asked {
+    LookingUp(LookingUp),
+    Found(Found),
+}
 
 /// The addresses of a name.
 #[derive(Debug)]
@@ -42,7 +49,7 @@ pub(super) struct Answer {
 
 enum Name {
     /// It is asked for, by the lookup of this number, if somebody still waits for that.
-    Asked(u64, WeakShared<Asking>),
+    Asked(u64, Weak<Asking>),
     Known(Rc<[IpAddr]>, Instant),
 }
 
@@ -59,12 +66,12 @@ pub(super) struct Resolver<L = LookUp> {
 impl Resolver {
     pub(super) fn new(dns: Dns) -> Self {
         Self::with(dns, |name| {
-            async move { Ok(lookup_host((name, 0)).await?.map(|address| address.ip()).collect()) }.boxed_local()
+            Box::pin(async move { Ok(lookup_host((name, 0)).await?.map(|address| address.ip()).collect()) })
         })
     }
 }
 
-impl<L: Fn(String) -> LocalBoxFuture<'static, io::Result<Vec<IpAddr>>>> Resolver<L> {
+impl<L: Fn(String) -> LookingUp> Resolver<L> {
     pub(super) fn with(dns: Dns, look_up: L) -> Self {
         let first_turn = RandomState::new().hash_one(0) as u32 as usize;
         Self { look_up, dns, names: RefCell::default(), lookups: Cell::new(0), turns: RefCell::default(), first_turn }
@@ -82,7 +89,7 @@ impl<L: Fn(String) -> LocalBoxFuture<'static, io::Result<Vec<IpAddr>>>> Resolver
                     return Ok(Answer { addresses, kept: true });
                 }
                 let (number, asking) = self.asking(name);
-                let found = asking.await;
+                let found = found(&asking).await;
                 self.keep(name, number, &found);
                 found.map_err(|error| failed().because(error))?.0
             }
@@ -102,7 +109,7 @@ impl<L: Fn(String) -> LocalBoxFuture<'static, io::Result<Vec<IpAddr>>>> Resolver
     }
 
     /// The lookup of `name` that is under way, or a new one, and its number. It is given up when all who wait have gone.
-    fn asking(&self, name: &str) -> (u64, Shared<Asking>) {
+    fn asking(&self, name: &str) -> (u64, Rc<Asking>) {
         let mut names = self.names.borrow_mut();
         if let Some(Name::Asked(number, asked)) = names.get(name)
             && let Some(asking) = asked.upgrade()
@@ -111,12 +118,8 @@ impl<L: Fn(String) -> LocalBoxFuture<'static, io::Result<Vec<IpAddr>>>> Resolver
         }
         let number = self.lookups.get();
         self.lookups.set(number + 1);
-        let asked = (self.look_up)(name.to_owned());
-        let found = asked.map(|found| found.map(|ips| (ips.into(), Instant::now())).map_err(Arc::new));
-        let asking = found.boxed_local().shared();
-        if let Some(asked) = asking.downgrade() {
-            names.insert(name.into(), Name::Asked(number, asked));
-        }
+        let asking = Rc::new(Mutex::new(Asked::LookingUp((self.look_up)(name.to_owned()))));
+        names.insert(name.into(), Name::Asked(number, Rc::downgrade(&asking)));
         (number, asking)
     }
 
@@ -145,6 +148,18 @@ impl<L: Fn(String) -> LocalBoxFuture<'static, io::Result<Vec<IpAddr>>>> Resolver
         let turn = turns.entry(format!("{host}:{port}")).or_insert(self.first_turn);
         *turn = turn.wrapping_add(1);
         *turn
+    }
+}
+
+async fn found(asking: &Asking) -> Found {
+    let mut asked = asking.lock().await;
+    match &mut *asked {
+        Asked::Found(found) => found.clone(),
+        Asked::LookingUp(looking_up) => {
+            let found = looking_up.await.map(|ips| (ips.into(), Instant::now())).map_err(Arc::new);
+            *asked = Asked::Found(found.clone());
+            found
+        }
     }
 }
 

@@ -522,10 +522,10 @@ async fn socks_is_asked_for_names_or_for_addresses() {
 async fn a_socks_proxy_that_refuses_says_why() {
     let (nowhere, _bound) = nobody();
     let table = [
-        ("", true, 0, "asks for credentials", "No acceptable auth methods"),
-        ("ann:wrong@", true, 0, "does not accept the credentials in its URL", "Password auth failure, code: 1"),
-        ("", false, 2, "refused to connect to a.test:80", "Connection not allowed by ruleset"),
-        ("", false, 5, "refused to connect to a.test:80", "Connection refused"),
+        ("", true, 0, "asks for credentials", "no acceptable way to sign in"),
+        ("ann:wrong@", true, 0, "does not accept the credentials in its URL", "user and password not accepted"),
+        ("", false, 2, "refused to connect to a.test:80", "connection not allowed by its rules"),
+        ("", false, 5, "refused to connect to a.test:80", "connection refused"),
     ];
     for (credentials, wants_password, refusal, says, why) in table {
         let (proxy, _) = socks_proxy(nowhere, wants_password, refusal).await;

@@ -250,6 +250,6 @@ proptest! {
 
     #[test]
     fn bytes_and_text_are_two_forms_of_the_same(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-        prop_assert_eq!(offered::as_bytes(&offered::as_text(&bytes)).collect::<Vec<_>>(), bytes);
+        prop_assert_eq!(text::as_bytes(&text::as_text(&bytes)).collect::<Vec<_>>(), bytes);
     }
 }

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, future::poll_fn, pin::Pin, rc::Rc};
 
 use http::{HeaderMap, Method};
-use hyper::body::Body as _;
+use http_body::Body as _;
 use proptest::prelude::*;
 
 use super::*;

@@ -1,6 +1,8 @@
 //! Proxies: what a proxy's URL says, and which proxy the environment names for a URL.
 //! It is separate because it is decided without a network; the environment itself is read once in a process.
 
+mod exempt;
+
 use std::{
     borrow::Cow,
     fmt,
@@ -9,9 +11,10 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::HeaderValue;
-use hyper_util::client::proxy::matcher::Matcher;
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
+
+use self::exempt::Exempt;
 
 /// Where a session's proxy comes from.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -196,7 +199,9 @@ impl Environment {
     fn proxy_for(&self, url: &Url) -> Result<Option<&Proxy>, String> {
         let named = if url.scheme() == "https" { &self.https } else { &self.http };
         let Some(Named { variable, proxy }) = named else { return Ok(None) };
-        if self.exempt.as_ref().is_some_and(|exempt| exempt.contains(url)) {
+        if let (Some(exempt), Some(host)) = (&self.exempt, url.host())
+            && exempt.contains(&host)
+        {
             return Ok(None);
         }
         match proxy {
@@ -205,23 +210,6 @@ impl Environment {
                 "the environment's {variable}: {mistake}; mend it, or say `.no_proxy()` or `.proxy(…)` in the settings"
             )),
         }
-    }
-}
-
-/// The list of `no_proxy`, by curl's rules.
-#[derive(Debug)]
-struct Exempt(Matcher);
-
-impl Exempt {
-    fn new(list: &str) -> Self {
-        let list = list.replace(char::is_whitespace, ",");
-        // It answers for one proxy, whichever, except where the list exempts the URL.
-        Self(Matcher::builder().all("http://any.invalid").no(list).build())
-    }
-
-    fn contains(&self, url: &Url) -> bool {
-        let origin = &url[..url::Position::BeforePath];
-        origin.parse().is_ok_and(|uri| self.0.intercept(&uri).is_none())
     }
 }
 

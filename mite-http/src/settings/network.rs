@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::{net::IpAddr, net::SocketAddr, sync::Arc, time::Duration};
 
 use super::Settings;
+#[cfg(not(feature = "hyper"))]
+use crate::network::NO_HYPER;
 use crate::network::{
     HTTP2, Http1, HttpVersion, Network,
     address::{AddressSelection, Dns, IpPreference, Override},
@@ -29,7 +31,8 @@ impl Settings {
     /// What speaks HTTP/1.1. [`Http1::Mite`] unless told otherwise.
     ///
     /// Both send and take the same, and fail with the same classes of errors; [`Http1::Hyper`] costs some more time and memory
-    /// for each request. It is there to be asked for where a server is suspected to be taken wrongly.
+    /// for each request. It is there to be asked for where a server is suspected to be taken wrongly, in a build with the feature
+    /// `hyper`: in one without, the session's requests fail.
     ///
     /// # Examples
     ///
@@ -42,6 +45,10 @@ impl Settings {
     pub fn http1(self, http1: Http1) -> Self {
         self.with_network(|network| {
             network.http1 = http1;
+            #[cfg(not(feature = "hyper"))]
+            if http1 == Http1::Hyper {
+                return Err(format!("the session's settings: {NO_HYPER}"));
+            }
             Ok(())
         })
     }

@@ -22,7 +22,7 @@ use http::{
     header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE},
     uri::{Authority, Scheme},
 };
-use hyper::body::{Body, Frame};
+use http_body::{Body, Frame};
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{Answer, CLOSED, Connection, Incoming, Protocol, broken_off, tls_fault};

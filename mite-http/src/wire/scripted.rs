@@ -14,6 +14,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What a read finds.
+#[cfg_attr(not(feature = "hyper"), expect(dead_code, reason = "long scripts are those of the comparison with hyper"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Read {
     Bytes(Vec<u8>),
@@ -22,6 +23,7 @@ pub(crate) enum Read {
 }
 
 /// What comes when nothing more is to be read.
+#[cfg_attr(not(feature = "hyper"), expect(dead_code, reason = "long scripts are those of the comparison with hyper"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     Closes,

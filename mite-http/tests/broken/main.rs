@@ -22,6 +22,7 @@ struct Alone {
     _guard: MutexGuard<'static, ()>,
 }
 
+#[cfg(feature = "hyper")]
 #[test]
 fn all_of_it_on_hyper_too() {
     // Whoever is started here shares the descriptors for a moment.

@@ -18,8 +18,8 @@ use axum::{
     routing::{get, post},
 };
 use bytes::Bytes;
+use http_body::Frame;
 use http_body_util::StreamBody;
-use hyper::body::Frame;
 use mite_core::{Context, Result, ensure};
 use mite_http::{HttpContext, Settings, Version};
 use serde_json::{Value, json};

@@ -14,6 +14,7 @@ mod streams;
 #[cfg(feature = "tls")]
 mod tls;
 
+#[cfg(feature = "hyper")]
 #[test]
 fn all_of_it_on_hyper_too() {
     common::on_hyper_too("all_of_it_on_hyper_too");

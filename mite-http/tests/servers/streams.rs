@@ -7,7 +7,7 @@ use axum::{
     routing::{get, post},
 };
 use bytes::Bytes;
-use hyper::body::Frame;
+use http_body::Frame;
 use mite_core::{Context, Result, ensure};
 use mite_http::{Body, HeaderMap, HeaderValue, HttpContext, Multipart};
 

@@ -14,7 +14,7 @@ struct Names {
     go: Notify,
 }
 
-type Counted = Resolver<Box<dyn Fn(String) -> LocalBoxFuture<'static, io::Result<Vec<IpAddr>>>>>;
+type Counted = Resolver<Box<dyn Fn(String) -> LookingUp>>;
 
 fn ip(last: u8) -> IpAddr {
     IpAddr::from([127, 0, 0, last])
@@ -25,15 +25,14 @@ fn counted(dns: Dns, answers: impl IntoIterator<Item = io::Result<Vec<IpAddr>>>)
     answers.reverse();
     let names = Rc::new(Names { answers: answers.into(), ..Names::default() });
     let own = Rc::clone(&names);
-    let look_up: Box<dyn Fn(String) -> LocalBoxFuture<'static, io::Result<Vec<IpAddr>>>> = Box::new(move |name| {
+    let look_up: Box<dyn Fn(String) -> LookingUp> = Box::new(move |name| {
         assert_eq!(name, "a.test");
         let own = Rc::clone(&own);
         own.asked.set(own.asked.get() + 1);
-        async move {
+        Box::pin(async move {
             own.go.notified().await;
             own.answers.borrow_mut().pop().unwrap()
-        }
-        .boxed_local()
+        })
     });
     (Rc::new(Resolver::with(dns, look_up)), names)
 }

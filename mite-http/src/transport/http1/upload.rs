@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use hyper::body::Body;
+use http_body::Body;
 use tokio::io::AsyncWrite;
 
 use super::write::{CHUNK_END, Outflow, chunk_begin, last_chunk};
@@ -102,7 +102,7 @@ impl Upload {
             && self.pieces.len() + 3 <= MOST_PIECES
         {
             let Poll::Ready(frame) = Pin::new(payload).poll_frame(cx) else { return Ok(()) };
-            let trailers = match frame.transpose()?.map(hyper::body::Frame::into_data) {
+            let trailers = match frame.transpose()?.map(http_body::Frame::into_data) {
                 Some(Ok(data)) => {
                     bytes += data.len();
                     self.push(data);

@@ -9,7 +9,7 @@ use http::{
         MAX_FORWARDS, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
     },
 };
-use hyper::body::Body;
+use http_body::Body;
 
 use super::head::{ends_in_chunked, has_token};
 use crate::{headers, outgoing::Outgoing, payload::Payload};

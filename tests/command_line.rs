@@ -3,6 +3,7 @@
 #[path = "../examples/signup/service.rs"]
 mod service;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -273,7 +274,7 @@ fn each_error_is_one_sentence_and_the_mend() -> Result<()> {
         let output = command(name, folder.path(), &arguments).output()?;
         let (code, _, err) = told(&output);
         let out = output.stdout.escape_ascii().to_string().replace("\\n", "\n");
-        all += &format!("$ {name} {line}\n{out}{err}exit code {}\n\n", code.unwrap_or(-1));
+        writeln!(all, "$ {name} {line}\n{out}{err}exit code {}\n", code.unwrap_or(-1))?;
     }
     assert_snapshot!(all);
     let mut left: Vec<_> =

@@ -6,6 +6,7 @@ mod cat;
 mod completions;
 mod journey;
 mod options;
+mod report;
 mod scenario;
 pub(crate) mod thresholds;
 mod values;
@@ -29,6 +30,7 @@ pub(crate) fn command(scenarios: &[&str], journeys: &[String]) -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands([scenario::command(scenarios), journey::command(journeys)])
+        .subcommand(report::command())
         .subcommands(cat::commands())
         .subcommand(completions::command())
 }

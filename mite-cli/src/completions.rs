@@ -15,6 +15,20 @@ pub(crate) async fn run(scenarios: &Scenarios, program: &str, arguments: &ArgMat
     let mut command = args::command(&names, &journeys);
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, program, &mut script);
+    if shell == Shell::Fish {
+        script.extend_from_slice(fish_names(program, &names, &journeys).as_bytes());
+    }
     stdout::write(|stdout| stdout.write_all(&script))?;
     Ok(PASSED)
+}
+
+/// What clap's script for fish leaves out: the names that are no options.
+fn fish_names(program: &str, scenarios: &[&str], journeys: &[String]) -> String {
+    let line = |noun: &str, verbs: &str, names: String| {
+        format!(
+            "complete -c {program} -n \"__fish_seen_subcommand_from {noun}; and __fish_seen_subcommand_from {verbs}\" \
+             -f -a \"{names}\"\n"
+        )
+    };
+    line("scenario", "test preview", scenarios.join(" ")) + &line("journey", "test run", journeys.join(" "))
 }

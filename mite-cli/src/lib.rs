@@ -12,6 +12,7 @@ mod journey;
 mod log;
 mod outputs;
 mod preview;
+mod report;
 mod scenarios;
 mod stdout;
 mod test;
@@ -98,6 +99,7 @@ async fn dispatch(scenarios: &Scenarios, program: &str, matches: &ArgMatches) ->
         }
         ("journey", "test") => test::journey(scenarios, arguments).await,
         ("journey", "run") => journey::run(scenarios, arguments).await,
+        ("report", "show") => report::show(arguments),
         _ => Err(unknown()),
     }
 }

@@ -49,10 +49,16 @@ impl Outputs {
     pub(crate) fn open(arguments: &ArgMatches) -> Result<Self, String> {
         let mut outputs = Self(Vec::new());
         for (option, form) in FORMS {
-            let Some(path) = arguments.get_one::<PathBuf>(option) else { continue };
+            // A verb may not have all of them.
+            let Ok(Some(path)) = arguments.try_get_one::<PathBuf>(option) else { continue };
             outputs.add(form, path)?;
         }
         Ok(outputs)
+    }
+
+    /// Whether nothing is to be written.
+    pub(crate) fn are_none(&self) -> bool {
+        self.0.is_empty()
     }
 
     fn add(&mut self, form: Form, path: &Path) -> Result<(), String> {

@@ -44,7 +44,7 @@ async fn all_are_seen_in_order() {
     let seen = Arc::new(Mutex::new(Vec::<Seen>::new()));
     let texts = Arc::new(Mutex::new(Vec::new()));
     let (see, write) = (Arc::clone(&seen), Arc::clone(&texts));
-    let report = Run::new(Scenario::new().journey(shop, NoData, at_once(1)))
+    let run = Run::new(Scenario::new().journey(shop, NoData, at_once(1)))
         .config("app_url", server.url())
         .max_start_lag(60 * SECOND)
         .on_exchange(move |exchange| {
@@ -55,11 +55,8 @@ async fn all_are_seen_in_order() {
             let row = (exchange.transaction.to_owned(), what.to_owned(), exchange.sample.code, error.to_owned());
             see.lock().unwrap().push(row);
             write.lock().unwrap().push(exchange.text.clone());
-        })
-        .run()
-        .await
-        .unwrap();
-    accounted(&report);
+        });
+    let report = accounted(run.run()).await;
     let seen: Vec<_> = seen.lock().unwrap().clone();
     let row = |transaction: &str, path: &str, code, error: &str| -> Seen {
         (transaction.to_owned(), path.to_owned(), code, error.to_owned())
@@ -76,7 +73,7 @@ async fn all_are_seen_in_order() {
     assert_eq!(seen, expected);
     let answered = ["GET /old 303", "GET /new 200", "POST /login 401", "GET /picture 200"];
     let answered: u64 = answered.iter().map(|what| server.answered(what)).sum();
-    assert_eq!(answered, 5, "the server's own count, and the one without a response");
+    assert_eq!(answered, 5, "the server's own count; one has got no response");
     // What failed is in the report's sample besides, in the same words.
     let texts = texts.lock().unwrap();
     assert_eq!(report.failed_exchanges().len(), 2);

@@ -97,19 +97,26 @@ pub(super) fn recorder_dir() -> Arg {
 
 /// What is told of the run, and where.
 pub(super) fn outputs() -> [Arg; 6] {
-    let file = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf)).help(help)
-    };
     let json = file("json", "Writes the report as JSON");
-    let html = file("html", "Writes the report as a page for people");
-    let junit = file("junit", "Writes the report as JUnit XML, for CI");
-    let csv = file("csv", "Writes the report's seconds as CSV");
+    let [html, junit, csv] = forms();
     let quiet = Arg::new("quiet")
         .long("quiet")
         .short('q')
         .action(ArgAction::SetTrue)
         .help("Prints nothing but errors: the exit code tells how it went");
     [json, html, junit, csv, quiet, log_level()].map(|arg| arg.help_heading("Output"))
+}
+
+/// What can be made of a report, besides the JSON that holds all of it.
+pub(super) fn forms() -> [Arg; 3] {
+    let html = file("html", "Writes the report as a page for people");
+    let junit = file("junit", "Writes the report as JUnit XML, for CI");
+    let csv = file("csv", "Writes the report's seconds as CSV");
+    [html, junit, csv]
+}
+
+fn file(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf)).help(help)
 }
 
 pub(super) fn log_level() -> Arg {

@@ -69,6 +69,11 @@ fn help_of_journey_run() {
 }
 
 #[test]
+fn help_of_report_show() {
+    assert_snapshot!(help("shop report show"));
+}
+
+#[test]
 fn help_of_cat() {
     assert_snapshot!(help("shop cat"));
 }

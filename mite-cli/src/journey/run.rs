@@ -55,3 +55,37 @@ fn was_run(report: &Report, code: u8) -> Result<(), Fault> {
     }
     Err(Fault::Failed("it was not started: its data pool has no item for it".to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use mite_core::{Checkout, Config, Context, DataPool, NoData, Result, Scenario};
+
+    use super::*;
+    use crate::PASSED;
+
+    /// A pool that turns out to be empty when it is asked.
+    struct Empty;
+
+    impl DataPool for Empty {
+        type Item = ();
+
+        async fn checkout(&self, _config: &Config) -> Result<Checkout<()>> {
+            Ok(Checkout::Exhausted)
+        }
+    }
+
+    async fn visit(_ctx: &mut Context) -> Result {
+        Ok(())
+    }
+
+    fn report(scenario: Scenario) -> Report {
+        Run::new(scenario).max_start_lag(HOUR).run_blocking().expect("it can be run")
+    }
+
+    #[test]
+    fn a_journey_without_data_was_not_run() {
+        let fault = was_run(&report(Scenario::new().journey(visit, Empty, at_once(1))), PASSED).unwrap_err();
+        assert_eq!((fault.code(), fault.message()), (1, "it was not started: its data pool has no item for it"));
+        assert!(was_run(&report(Scenario::new().journey(visit, NoData, at_once(1))), PASSED).is_ok());
+    }
+}

@@ -143,3 +143,85 @@ fn visible(line: &str) -> String {
     }
     told
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use insta::assert_snapshot;
+    use mite_core::volume::{HOUR, at_once};
+    use mite_core::{Context, ExchangeText, NoData, RequestSample, Result, Row, Run, Scenario, ensure};
+
+    use super::*;
+
+    /// As a session of HTTP would tell of them.
+    async fn visit(ctx: &mut Context) -> Result {
+        let phase = |micros| Some(Duration::from_micros(micros));
+        ctx.transaction("Log in", async |ctx| {
+            let sample = RequestSample {
+                method: "POST",
+                name: Some("/users/{id}"),
+                code: 201,
+                bytes: 1,
+                total: Duration::from_micros(1_234_567),
+                dns: phase(999),
+                connect: phase(1_500),
+                tls: phase(20_000),
+                first_byte: phase(1_000_000),
+                ..RequestSample::default()
+            };
+            ctx.scope().show_exchange(&sample, || ExchangeText {
+                url: "https://shop/users/7".to_owned(),
+                request: "POST /users/7\nhost: shop\n\n{\"a\": 1}\n\t\u{1b}[2Jx\n".to_owned(),
+                response: "HTTP/1.1 201 Created\n\n7".to_owned(),
+                message: None,
+            });
+            Ok(())
+        })
+        .await?;
+        let sample = RequestSample { method: "GET", error: Some("connect"), ..RequestSample::default() };
+        ctx.scope().show_exchange(&sample, || ExchangeText {
+            url: "https://shop/".to_owned(),
+            request: "GET /\nhost: shop\n\n".to_owned(),
+            message: Some("GET https://shop/: failed to connect".to_owned()),
+            ..ExchangeText::default()
+        });
+        ctx.check("has a cart", true);
+        ctx.check("is fast", false);
+        for n in 0..7 {
+            ctx.record("users", &n).await?;
+        }
+        ensure!(ctx.start_index() > 0, "no cart");
+        Ok(())
+    }
+
+    #[test]
+    fn both_sides_are_shown_with_their_times_and_then_what_came_of_it() {
+        let shown = Arc::new(Mutex::new(String::new()));
+        let (written, number) = (Arc::clone(&shown), Mutex::new(0));
+        let run = Run::new(Scenario::new().row(Row::new(visit, NoData, at_once(1)).named("shop:visit")));
+        let run = run.max_start_lag(HOUR).record_in_memory().on_exchange(move |next| {
+            let mut number = number.lock().unwrap();
+            *number += 1;
+            written.lock().unwrap().push_str(&exchange(*number, next));
+        });
+        let report = run.run_blocking().unwrap();
+        let mut told = shown.lock().unwrap().clone();
+        told += &summary(&report, true);
+        // These are others each time, or with each change of this file.
+        let varying = ["  Log in: ", "shop:visit: failed in ", "  at mite-cli/src/journey/show.rs:"];
+        let fixed = |line: &str| match varying.iter().find(|begins| line.starts_with(**begins)) {
+            Some(begins) => format!("{begins}…"),
+            None => line.to_owned(),
+        };
+        let told: Vec<String> = told.lines().map(fixed).collect();
+        assert_snapshot!(told.join("\n"));
+    }
+
+    #[test]
+    fn times_have_the_unit_that_fits() {
+        let told = |micros| units(Duration::from_micros(micros));
+        assert_eq!([told(0), told(999), told(1000), told(999_499)], ["0 µs", "999 µs", "1.00 ms", "999.50 ms"]);
+        assert_eq!([told(999_500), told(61_000_000)], ["1.00 s", "61.00 s"]);
+    }
+}

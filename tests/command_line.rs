@@ -165,6 +165,74 @@ async fn a_journey_is_tested_at_a_volume_of_its_own() -> Result<()> {
     Ok(())
 }
 
+/// The exit code, standard output and standard error of a run of some users more.
+fn held(folder: &Path, url: &str, thresholds: &[&str]) -> Result<(Option<i32>, String, String)> {
+    let run = ["scenario", "test", "create_exactly", "--set", url, "--set", "users=10", ON_A_BUSY_MACHINE];
+    Ok(told(&command("signup", folder, &[&run[..], thresholds].concat()).output()?))
+}
+
+#[tokio::test]
+async fn thresholds_decide_what_passes() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path();
+    let service = Service::start(&path.join("users.db")).await?;
+    let url = format!("app_url={}", service.url());
+    let cases: [(&[&str], i32, &str); 6] = [
+        (&["--threshold", "count(\"create_named_user\") >= 10"], 0, "passed"),
+        (&["--threshold", "max(all_requests()) < 1 us"], 1, "and should be under 1 µs"),
+        (
+            &["--threshold", "errors <= 5", "--threshold", "p99(\"Log on\") < 1 s"],
+            1,
+            "p99 of \"Log on\" should be under 1 s, and the report has nothing named \"Log on\"",
+        ),
+        (&["--max-errors-threshold", "0", "--max-response-time-threshold", "60000"], 0, "passed"),
+        (&["--benchmark-percentiles", "50:60000,99:60000"], 0, "passed"),
+        // What never comes about ends nothing.
+        (&["--abort-when", "error_rate() > 50 %"], 0, "passed"),
+    ];
+    for (options, code, says) in cases {
+        let (found, out, err) = held(path, &url, options)?;
+        assert_eq!(found, Some(code), "{options:?}\n{out}{err}");
+        assert!(out.contains(says), "{options:?}\n{out}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_condition_ends_a_run_of_an_hour() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    // Nobody listens there.
+    let run =
+        ["scenario", "test", "open", "--set", "url=http://127.0.0.1:9/", "--set", "rate=20", "--set", "seconds=3600"];
+    let abort = [ON_A_BUSY_MACHINE, "--abort-when", "error_rate() > 50 % in each 1 s"];
+    let (code, out, err) = told(&command("load", folder.path(), &[&run[..], &abort].concat()).output()?);
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert!(
+        out.starts_with("open: aborted") && out.contains("aborted, since the error rate in each 1 s is 100 %"),
+        "{out}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_report_is_shown_again_as_it_was() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path();
+    let service = Service::start(&path.join("users.db")).await?;
+    let url = format!("app_url={}", service.url());
+    let files = ["--json", "r.json", "--html", "r.html", "--junit", "r.xml", "--csv", "r.csv"];
+    let thresholds = ["--threshold", "p99(all_requests()) < 60 s", "--threshold", "errors <= 0"];
+    let (code, out, err) = held(path, &url, &[&files[..], &thresholds].concat())?;
+    assert_eq!(code, Some(0), "{out}{err}");
+    let (shown, _) = done("signup", path, &["report", "show", "r.json"]);
+    assert_eq!(shown, out);
+    done("signup", path, &["report", "show", "r.json", "--html", "s.html", "--junit", "s.xml", "--csv", "s.csv"]);
+    for (written, made) in [("r.html", "s.html"), ("r.xml", "s.xml"), ("r.csv", "s.csv")] {
+        assert_eq!(fs::read_to_string(path.join(written))?, fs::read_to_string(path.join(made))?, "{made}");
+    }
+    Ok(())
+}
+
 #[test]
 fn the_later_source_of_the_config_wins() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -245,8 +313,9 @@ fn each_error_is_one_sentence_and_the_mend() -> Result<()> {
     write("broken", b"\x01\x92\x01\xc1")?;
     write("torn", b"\x01\xa5ab")?;
     write("lines", b"{\"a\": 1}\n\n{\"$ref\": 1}\n")?;
+    write("report.json", b"{\"schema\": \"mite.report/2\"}")?;
     write("wrong.toml", b"rate = 5\nurl = here\n")?;
-    let cases: [(&str, &str); 20] = [
+    let cases: [(&str, &str); 23] = [
         ("load", "scenario test open"),
         ("load", "scenario test noop --set rate=fast"),
         ("load", "scenario test noop --config no.toml"),
@@ -266,6 +335,9 @@ fn each_error_is_one_sentence_and_the_mend() -> Result<()> {
         ("load", "cat torn"),
         ("load", "uncat lines"),
         ("load", "uncat broken"),
+        ("load", "report show no-file"),
+        ("load", "report show lines"),
+        ("load", "report show report.json"),
         ("load", "journey test noop --volume 5 --duration 1s --recorder-dir /dev/null/x"),
     ];
     let mut all = String::new();
@@ -280,6 +352,6 @@ fn each_error_is_one_sentence_and_the_mend() -> Result<()> {
     let mut left: Vec<_> =
         fs::read_dir(folder.path())?.map(|file| file.map(|file| file.file_name())).collect::<Result<_, _>>()?;
     left.sort();
-    assert_eq!(left, ["broken", "lines", "torn", "wrong.toml"], "nothing is left behind");
+    assert_eq!(left, ["broken", "lines", "report.json", "torn", "wrong.toml"], "nothing is left behind");
     Ok(())
 }

@@ -745,7 +745,9 @@ impl Controller {
 
     fn progress_of(&mut self, second: u64, rows: &[SecondRow], fresh: &[FiguresTold]) -> Progress {
         let mut stats = Stats::new(self.rows.len() + 1);
-        fresh.iter().for_each(|told| stats.add(&told.measured));
+        for told in fresh {
+            stats.add(&told.measured);
+        }
         let usage = Usage::now();
         let cpu_percent = usage.since(&self.usage).cpu_percent(Duration::from_nanos(SECOND));
         self.usage = usage;

@@ -72,12 +72,11 @@ impl Conditions {
         // Nothing is copied where nobody asks.
         let mut all = None;
         aborts.iter().filter(|(_, delay)| measured >= *delay).find_map(|(condition, _)| {
-            let checked = match condition.window_seconds() {
-                Some(_) => windows.check(condition)?,
-                None => {
-                    let all = all.get_or_insert_with(|| Tabulated::new(so_far.clone(), names));
-                    condition.check_tables(all.tables(measured))
-                }
+            let checked = if condition.window_seconds().is_some() {
+                windows.check(condition)?
+            } else {
+                let all = all.get_or_insert_with(|| Tabulated::new(so_far.clone(), names));
+                condition.check_tables(all.tables(measured))
             };
             checked.passed().then(|| checked.to_string())
         })

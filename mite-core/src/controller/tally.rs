@@ -80,6 +80,8 @@ pub(crate) fn received(fresh: &Stats) -> u64 {
 /// The 99th percentile of how late mite itself was, in all rows.
 pub(crate) fn start_lag_p99(fresh: &Stats) -> Duration {
     let mut lag = Histogram::new();
-    fresh.rows.iter().for_each(|row| lag.merge(&row.start_lag));
+    for row in &fresh.rows {
+        lag.merge(&row.start_lag);
+    }
     lag.percentile(99.0)
 }

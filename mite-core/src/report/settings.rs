@@ -61,6 +61,7 @@ pub(crate) const PLAN_POINTS: u64 = 60;
 mod maybe_micros {
     use super::{Deserialize, Deserializer, Duration, Serializer, micros};
 
+    #[expect(clippy::ref_option, reason = "as serde calls it")]
     pub(super) fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
         match duration {
             Some(duration) => micros::serialize(duration, serializer),

@@ -143,7 +143,9 @@ mod tests {
         let edges = (0..64).flat_map(|bit| [(1 << bit) - 1, 1 << bit]).chain([u64::MAX]);
         let numbers: Vec<u64> = edges.collect();
         let mut bytes = Vec::new();
-        numbers.iter().for_each(|number| write(&mut bytes, *number));
+        for number in &numbers {
+            write(&mut bytes, *number);
+        }
         let mut rest = &bytes[..];
         assert!(numbers.iter().all(|number| read(&mut rest) == *number));
         assert!(rest.is_empty());

@@ -167,12 +167,11 @@ impl<'a> Reader<'a> {
         } else {
             None
         };
-        match (&of, measure) {
-            (None, Measure::ErrorRate) | (_, Measure::Errors | Measure::RequestRateStdev) => {}
-            (None, _) => return Err("what the figure is of: `(\"Log in\")`".to_owned()),
-            (Some(_), _) => {}
+        let is_of_the_run = matches!(measure, Measure::Errors | Measure::RequestRateStdev);
+        if of.is_none() && !is_of_the_run && measure != Measure::ErrorRate {
+            return Err("what the figure is of: `(\"Log in\")`".to_owned());
         }
-        if of.is_some() && matches!(measure, Measure::Errors | Measure::RequestRateStdev) {
+        if of.is_some() && is_of_the_run {
             return Err("a bound, since this figure is of the whole run".to_owned());
         }
         Ok((measure, of))

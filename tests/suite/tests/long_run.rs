@@ -76,7 +76,7 @@ fn an_hour_takes_what_its_seconds_take() {
                 let sample = RequestSample { method: "GET", code: 200, bytes: 10, ..RequestSample::default() };
                 ctx.scope().request(&sample);
                 ctx.record("visits", number).await?;
-                ensure!(number % 50 != 0, "each fiftieth fails");
+                ensure!(!number.is_multiple_of(50), "each fiftieth fails");
                 Ok(())
             })
             .await

@@ -7,14 +7,15 @@ use mite_core::threshold::{
     Threshold, count, error_rate, error_rate_of, max, ms, p50, p99, percent, rate, secs, transaction,
 };
 use mite_core::volume::{HOUR, SECOND, constant};
-use mite_core::{Context, NoData, Report, Result, Row, Run, RunError, Scenario, Verdict, bail};
+use mite_core::{Context, NoData, Report, Result, Row, Run, RunError, Scenario, Verdict, ensure};
 
 /// Ten starts in each second: those of the seconds from 4 to 6 take 480 ms, and fail; the others take 20 ms.
 async fn visit(ctx: &mut Context) -> Result {
     let is_bad = (40..70).contains(&ctx.start_index());
     ctx.transaction("Log in", async |_ctx| {
         tokio::time::sleep(Duration::from_millis(if is_bad { 480 } else { 20 })).await;
-        if is_bad { bail!("no luck") } else { Ok(()) }
+        ensure!(!is_bad, "no luck");
+        Ok(())
     })
     .await
 }

@@ -5,6 +5,7 @@
 mod args;
 mod block;
 mod cat;
+mod colour;
 mod completions;
 mod config;
 mod fault;

@@ -11,6 +11,7 @@ mod units;
 
 use std::convert::Infallible;
 use std::io::{self, IsTerminal as _};
+use std::panic;
 
 use clap::ArgMatches;
 use mite_core::{Follow, Progress};
@@ -93,7 +94,11 @@ impl Shown {
             has_escapes: has_escapes(),
             no_colour: anstyle_query::no_color(),
         };
-        Ok(Self { how: asked.how()?, block: block.clone(), seen: Seen::new(title) })
+        let how = asked.how()?;
+        if matches!(how, How::Screen { .. }) {
+            give_way_to_panics(block.clone());
+        }
+        Ok(Self { how, block: block.clone(), seen: Seen::new(title) })
     }
 
     /// Shows what a run does, until this is dropped.
@@ -140,6 +145,15 @@ impl Drop for Shown {
     fn drop(&mut self) {
         self.block.erase();
     }
+}
+
+/// A panic that is not a journey's is printed where the block is, which gives way to it until it is drawn again.
+fn give_way_to_panics(block: Block) {
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        block.try_erase();
+        before(info);
+    }));
 }
 
 fn size() -> Size {

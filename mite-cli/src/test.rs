@@ -11,7 +11,7 @@ use crate::fault::Fault;
 use crate::interrupt::Interrupts;
 use crate::outputs::Outputs;
 use crate::progress::Shown;
-use crate::{FAILED, GENERATOR_LIMITED, INTERRUPTED, PASSED, Scenarios, config, journey, stdout};
+use crate::{FAILED, GENERATOR_LIMITED, INTERRUPTED, PASSED, Scenarios, colour, config, journey, stdout};
 
 /// Runs the scenario that the arguments name.
 pub(crate) async fn scenario(scenarios: &Scenarios, arguments: &ArgMatches, block: &Block) -> Result<u8, Fault> {
@@ -63,7 +63,7 @@ async fn run(
         never = shown.follow(told) => match never {},
     };
     let report = ended.map_err(|error| Fault::Failed(error.to_string()))?;
-    let printed = if is_quiet { Ok(()) } else { stdout::print(&report.to_string()) };
+    let printed = if is_quiet { Ok(()) } else { stdout::print(&colour::for_stdout(&report)) };
     // The files first of all: who reads the other end may be gone.
     outputs.write(&report).map_err(Fault::Failed)?;
     printed?;

@@ -54,6 +54,9 @@ const DETAILS: [Detail; 8] = [
     Detail { errors: 1, generator: false, curve: 0, requests: false, ..FEW },
 ];
 
+/// A bar that is longer tells no more.
+const WIDEST_TITLE: usize = 120;
+
 /// In fewer lines than this, curves are no higher than two: there should be something left of what was there before.
 const HIGH: usize = 32;
 
@@ -91,7 +94,7 @@ fn fitting(seen: &Seen, columns: usize, room: usize) -> Vec<Line> {
         }
         if detail.curve > 0 {
             gap(&mut lines);
-            lines.extend(curves(seen, columns, detail.curve));
+            lines.extend(curves(seen, columns, detail));
         }
         let wanted = if now.rows.len() > 1 { detail.table } else { None };
         let Some(least) = wanted else {
@@ -140,7 +143,9 @@ fn title(seen: &Seen, columns: usize) -> Line {
     let percent = format!("{:>4.0} %", (part * 100.0).min(100.0).floor());
     // Each second looks like the one before: the clock grows, and the bar does not move for it.
     let begins = (line.width().div_ceil(4) * 4 + 2).max(LABEL);
-    let Some(room) = columns.checked_sub(begins + percent.len()).filter(|room| *room >= 5) else { return line };
+    let Some(room) = columns.min(WIDEST_TITLE).checked_sub(begins + percent.len()).filter(|room| *room >= 5) else {
+        return line;
+    };
     let (done, rest) = chart::bar(part, room);
     line.padded(begins).and(Tint::Good, done).and(Tint::Dim, rest).and(Tint::Plain, percent)
 }
@@ -250,7 +255,8 @@ fn generator(now: &Progress, columns: usize) -> Line {
 }
 
 /// The last minute, side by side where the terminal is wide.
-fn curves(seen: &Seen, columns: usize, rows: usize) -> Vec<Line> {
+fn curves(seen: &Seen, columns: usize, detail: Detail) -> Vec<Line> {
+    let rows = detail.curve;
     let rates: VecDeque<_> = seen.rates.iter().copied().map(Some).collect();
     let rate = |micros: u64| format!("{micros}/s");
     let rates = Curve { label: "rate, 1 min", values: &rates, tint: Tint::Good, told: &rate };
@@ -261,6 +267,9 @@ fn curves(seen: &Seen, columns: usize, rows: usize) -> Vec<Line> {
         return left.into_iter().zip(right).map(|(left, right)| left.padded(half).then(right)).collect();
     }
     let mut lines = times.lines(columns, rows);
+    if detail.gaps && rows > 1 {
+        lines.push(Line::new());
+    }
     lines.extend(rates.lines(columns, rows));
     lines
 }
@@ -281,12 +290,12 @@ impl Curve<'_> {
         let missing = room.saturating_sub(self.values.len());
         let shown = self.values.iter().copied().skip(self.values.len().saturating_sub(room));
         let top = shown.clone().flatten().max();
-        // What has not been yet is empty, on the left: now is on the right.
-        let values = std::iter::repeat_n(None, missing).chain(shown);
-        let drawn = chart::columns(values, top.unwrap_or(0), rows);
+        let drawn = chart::columns(shown, top.unwrap_or(0), rows);
         let line = |(index, drawn): (usize, &String)| {
             let label = if index == 0 { self.label } else { "" };
-            let line = label_of(label).and(self.tint, drawn);
+            // What has not been yet is on the left, and now on the right.
+            let empty = if index == rows - 1 { "▁" } else { " " }.repeat(missing);
+            let line = label_of(label).and(Tint::Dim, empty).and(self.tint, drawn);
             match top {
                 Some(top) if index == 0 => line.and(Tint::Dim, format!(" {}", (self.told)(top))),
                 Some(_) if index == rows - 1 => line.and(Tint::Dim, " 0"),

@@ -385,7 +385,9 @@ mod tests {
             "1012 requests, 101.2 per second; 19.8 KiB received, 1.98 KiB per second; 12 errors (of code 400 or over)\n"
         );
         assert!(line(&[of(200, 5), of(0, 1)]).ends_with("; 1 error (without an answer)\n"));
-        assert!(line(&[of(0, 3), of(404, 10)]).ends_with("; 13 errors (3 without an answer, 10 of code 400 or over)\n"));
+        assert!(
+            line(&[of(0, 3), of(404, 10)]).ends_with("; 13 errors (3 without an answer, 10 of code 400 or over)\n")
+        );
     }
 
     #[test]

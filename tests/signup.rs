@@ -138,6 +138,7 @@ fn a_second_sigint_ends_it_now() -> Result<()> {
         "running=10",
         "--set",
         "seconds=600",
+        "--progress=none",
     ]);
     let mut child = child.current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let mut told = BufReader::new(child.stderr.take().expect("it is piped")).lines();

@@ -6,6 +6,8 @@ use std::io;
 
 use mite_core::{Report, Run, RunError, RunHandle, Stopper};
 
+use crate::block::Block;
+
 /// Carries a run out, which Ctrl-C (SIGINT) stops: once, and no new journeys start while what runs may finish; twice, and it
 /// ends now. Either way the report's verdict is then *aborted*, and what was recorded is on disk.
 ///
@@ -14,25 +16,25 @@ use mite_core::{Report, Run, RunError, RunHandle, Stopper};
 /// # Errors
 /// As [`Run::run`]; [`RunError::Thread`] where signals cannot be listened to.
 pub async fn until_interrupted(run: Run) -> Result<Report, RunError> {
-    let interrupts = Interrupts::listen(false).map_err(RunError::Thread)?;
+    let interrupts = Interrupts::listen(Some(Block::of_stderr())).map_err(RunError::Thread)?;
     interrupts.watch(run.start()?).await.map(|(report, _)| report)
 }
 
 /// The process's interrupts from now on: they end it no longer.
-#[derive(Debug)]
 pub(crate) struct Interrupts {
     #[cfg(unix)]
     signal: tokio::signal::unix::Signal,
     #[cfg(windows)]
     signal: tokio::signal::windows::CtrlC,
-    is_quiet: bool,
+    /// Where it is said what they do; nowhere for who is quiet.
+    told: Option<Block>,
 }
 
 impl Interrupts {
-    /// Listens from now on; `is_quiet` is whether nothing is said of what they do.
-    pub(crate) fn listen(is_quiet: bool) -> io::Result<Self> {
+    /// Listens from now on, and says what they do above the block, if at all.
+    pub(crate) fn listen(told: Option<Block>) -> io::Result<Self> {
         Ok(Self {
-            is_quiet,
+            told,
             #[cfg(unix)]
             signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?,
             #[cfg(windows)]
@@ -66,8 +68,8 @@ impl Interrupts {
     }
 
     fn say(&self, what: &str) {
-        if !self.is_quiet {
-            eprintln!("{what}");
+        if let Some(told) = &self.told {
+            told.say(what);
         }
     }
 }

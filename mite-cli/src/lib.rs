@@ -3,7 +3,9 @@
 //! `PROGRAM scenario test NAME --set key=value --json FILE`; the exit code says how it went (see [`run`]).
 
 mod args;
+mod block;
 mod cat;
+mod colour;
 mod completions;
 mod config;
 mod fault;
@@ -12,6 +14,7 @@ mod journey;
 mod log;
 mod outputs;
 mod preview;
+mod progress;
 mod report;
 mod scenarios;
 mod stdout;
@@ -21,6 +24,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
+use block::Block;
 use clap::ArgMatches;
 use fault::Fault;
 
@@ -89,15 +93,16 @@ async fn dispatch(scenarios: &Scenarios, program: &str, matches: &ArgMatches) ->
             _ => Err(unknown()),
         };
     };
-    log::start(arguments);
+    let block = Block::of_stderr();
+    log::start(arguments, &block);
     match (noun, verb) {
-        ("scenario", "test") => test::scenario(scenarios, arguments).await,
+        ("scenario", "test") => test::scenario(scenarios, arguments, &block).await,
         ("scenario", "preview") => preview::run(scenarios, arguments).await,
         ("scenario", "list") => {
             stdout::write(|stdout| scenarios.names().try_for_each(|name| writeln!(stdout, "{name}")))?;
             Ok(PASSED)
         }
-        ("journey", "test") => test::journey(scenarios, arguments).await,
+        ("journey", "test") => test::journey(scenarios, arguments, &block).await,
         ("journey", "run") => journey::run(scenarios, arguments).await,
         ("report", "show") => report::show(arguments),
         _ => Err(unknown()),

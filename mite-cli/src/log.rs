@@ -4,14 +4,17 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 use tracing::level_filters::LevelFilter;
 
-/// Logs from now on at the level that was asked for. A program that has a subscriber of its own keeps it.
-pub(crate) fn start(arguments: &ArgMatches) {
+use crate::block::Block;
+
+/// Logs from now on at the level that was asked for, above the block. A program that has a subscriber of its own keeps it.
+pub(crate) fn start(arguments: &ArgMatches, block: &Block) {
+    let block = block.clone();
     let Ok(Some(asked)) = arguments.try_get_one::<String>("log-level") else { return };
     let is_asked = arguments.value_source("log-level") == Some(ValueSource::CommandLine);
     let is_quiet = matches!(arguments.try_get_one::<bool>("quiet"), Ok(Some(true)));
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level(asked, is_asked, is_quiet))
-        .with_writer(std::io::stderr)
+        .with_writer(move || block.clone())
         .with_ansi(false)
         .finish();
     if tracing::subscriber::set_global_default(subscriber).is_err() && is_asked {

@@ -7,21 +7,23 @@ use clap::ArgMatches;
 use mite_core::{Config, Report, Run, Scenario, Verdict};
 
 use crate::args::thresholds;
+use crate::block::Block;
 use crate::fault::Fault;
 use crate::interrupt::Interrupts;
 use crate::outputs::Outputs;
-use crate::{FAILED, GENERATOR_LIMITED, INTERRUPTED, PASSED, Scenarios, config, journey, stdout};
+use crate::progress::Shown;
+use crate::{FAILED, GENERATOR_LIMITED, INTERRUPTED, PASSED, Scenarios, colour, config, journey, stdout};
 
 /// Runs the scenario that the arguments name.
-pub(crate) async fn scenario(scenarios: &Scenarios, arguments: &ArgMatches) -> Result<u8, Fault> {
+pub(crate) async fn scenario(scenarios: &Scenarios, arguments: &ArgMatches, block: &Block) -> Result<u8, Fault> {
     let mut config = config::of(arguments)?;
     let scenario = scenarios.named_in(arguments, &mut config).await?;
     let name = arguments.get_one::<String>("name").map_or("", String::as_str);
-    run(name, scenario, config, arguments).await
+    run(name, scenario, config, arguments, block).await
 }
 
 /// Runs the journey that the arguments name, at their volume.
-pub(crate) async fn journey(scenarios: &Scenarios, arguments: &ArgMatches) -> Result<u8, Fault> {
+pub(crate) async fn journey(scenarios: &Scenarios, arguments: &ArgMatches, block: &Block) -> Result<u8, Fault> {
     let found = journey::find(scenarios, arguments, &config::of(arguments)?).await?;
     if !arguments.get_flag("quiet") {
         found.tell_skipped();
@@ -30,15 +32,23 @@ pub(crate) async fn journey(scenarios: &Scenarios, arguments: &ArgMatches) -> Re
     let volume = arguments.get_one::<f64>("volume").copied().unwrap_or(1.0);
     let title = format!("{} of {} at {volume} per second", found.journey, found.scenario_name);
     let scenario = found.scenario.only(found.row, move |_start: Duration, _end: Duration| volume);
-    run(&title, scenario, found.config, arguments).await
+    run(&title, scenario, found.config, arguments, block).await
 }
 
 /// Runs a scenario as the arguments say; `title` is what stands for it in the first line.
-async fn run(title: &str, scenario: Scenario, config: Config, arguments: &ArgMatches) -> Result<u8, Fault> {
+async fn run(
+    title: &str,
+    scenario: Scenario,
+    config: Config,
+    arguments: &ArgMatches,
+    block: &Block,
+) -> Result<u8, Fault> {
+    let shown = Shown::new(title, arguments, block)?;
     let outputs = Outputs::open(arguments)?;
     let is_quiet = arguments.get_flag("quiet");
     let mut run = prepared(Run::new(thresholds::hold(scenario, arguments)).with_config(config), arguments);
-    let interrupts = Interrupts::listen(is_quiet).map_err(|error| format!("failed to listen to Ctrl-C: {error}"))?;
+    let interrupts = Interrupts::listen((!is_quiet).then(|| block.clone()))
+        .map_err(|error| format!("failed to listen to Ctrl-C: {error}"))?;
     let ends = run.ends();
     if !ends {
         run = run.until_stopped();
@@ -48,8 +58,13 @@ async fn run(title: &str, scenario: Scenario, config: Config, arguments: &ArgMat
     if !is_quiet {
         eprintln!("running {title}{}", if ends { "" } else { " until Ctrl-C: nothing else ends it" });
     }
-    let (report, was_interrupted) = interrupts.watch(handle).await.map_err(|error| Fault::Failed(error.to_string()))?;
-    let printed = if is_quiet { Ok(()) } else { stdout::print(&report.to_string()) };
+    let told = handle.follow();
+    let ended = tokio::select! {
+        ended = interrupts.watch(handle) => ended,
+        never = shown.follow(told) => match never {},
+    };
+    let (report, was_interrupted) = ended.map_err(|error| Fault::Failed(error.to_string()))?;
+    let printed = if is_quiet { Ok(()) } else { stdout::print(&colour::for_stdout(&report)) };
     // The files first of all: who reads the other end may be gone.
     outputs.write(&report).map_err(Fault::Failed)?;
     printed?;

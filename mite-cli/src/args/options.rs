@@ -10,6 +10,9 @@ use super::values;
 /// What `--log-level` takes.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
+/// What `--progress` takes.
+const PROGRESS: [&str; 4] = ["auto", "screen", "lines", "none"];
+
 /// Where the config comes from.
 pub(super) fn config() -> [Arg; 3] {
     let set = Arg::new("set")
@@ -96,7 +99,7 @@ pub(super) fn recorder_dir() -> Arg {
 }
 
 /// What is told of the run, and where.
-pub(super) fn outputs() -> [Arg; 6] {
+pub(super) fn outputs() -> [Arg; 7] {
     let json = file("json", "Writes the report as JSON");
     let [html, junit, csv] = forms();
     let quiet = Arg::new("quiet")
@@ -104,7 +107,13 @@ pub(super) fn outputs() -> [Arg; 6] {
         .short('q')
         .action(ArgAction::SetTrue)
         .help("Prints nothing but errors: the exit code tells how it went");
-    [json, html, junit, csv, quiet, log_level()].map(|arg| arg.help_heading("Output"))
+    let progress = Arg::new("progress")
+        .long("progress")
+        .value_name("HOW")
+        .default_value("auto")
+        .value_parser(PossibleValuesParser::new(PROGRESS))
+        .help("What is shown on standard error while it runs; `auto`: a screen on a terminal, and lines elsewhere");
+    [json, html, junit, csv, progress, quiet, log_level()].map(|arg| arg.help_heading("Output"))
 }
 
 /// What can be made of a report, besides the JSON that holds all of it.

@@ -9,6 +9,7 @@ use mite_core::volume::{HOUR, at_once};
 use mite_core::{Report, Run};
 
 use super::{find, show};
+use crate::block::Block;
 use crate::fault::Fault;
 use crate::interrupt::Interrupts;
 use crate::test::code;
@@ -38,7 +39,8 @@ pub(crate) async fn run(scenarios: &Scenarios, arguments: &ArgMatches) -> Result
         Some(folder) => run.recorder(folder),
         None => run.record_in_memory(),
     };
-    let interrupts = Interrupts::listen(false).map_err(|error| format!("failed to listen to Ctrl-C: {error}"))?;
+    let interrupts =
+        Interrupts::listen(Some(Block::of_stderr())).map_err(|error| format!("failed to listen to Ctrl-C: {error}"))?;
     let handle = run.start().map_err(|error| error.to_string())?;
     eprintln!("running {} of {} once", found.journey, found.scenario_name);
     let (report, was_interrupted) = interrupts.watch(handle).await.map_err(|error| Fault::Failed(error.to_string()))?;

@@ -22,19 +22,23 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// A test log's report: the verdict first, then the tables that have rows.
+/// A test log's report: the verdict and the thresholds first, then the tables that have rows.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} in {}", self.scenario, self.verdict, time(self.duration))?;
-        for (index, reason) in self.reasons.iter().enumerate() {
+        for (index, reason) in reasons(self).iter().enumerate() {
             write!(f, "{}{reason}", if index == 0 { ": " } else { "; " })?;
         }
         writeln!(f)?;
+        for checked in &self.thresholds {
+            writeln!(f, "{} {checked}", if checked.passed() { '✓' } else { '✗' })?;
+        }
         journeys(&all(&self.journeys)).write(f)?;
         // The root's time is the journey's service time: it would only repeat the table above.
         let named: Vec<_> = self.transactions.iter().filter(|row| row.transaction != ROOT).collect();
         transactions(&named).write(f)?;
         requests(&all(&self.requests), self.measured()).write(f)?;
+        all_requests(&self.requests, self.measured(), f)?;
         errors(&all(&self.errors), f)?;
         exchanges::write(&self.failed_exchanges, f)?;
         let mut checks = Table::new(["check", "passed", "failed"]);
@@ -70,6 +74,21 @@ impl fmt::Display for Report {
             time(Duration::from_micros(generator.start_lag_p99_us)),
         )
     }
+}
+
+/// Why the verdict is what it is; of the thresholds, which are told below it, only how many did not pass.
+fn reasons(report: &Report) -> Vec<String> {
+    let failed: Vec<String> =
+        report.thresholds.iter().filter(|checked| !checked.passed()).map(ToString::to_string).collect();
+    let mut reasons: Vec<String> = report.reasons.iter().filter(|reason| !failed.contains(reason)).cloned().collect();
+    if !failed.is_empty() {
+        reasons.push(format!(
+            "{} of {} did not pass",
+            failed.len(),
+            counted(report.thresholds.len() as u64, "threshold")
+        ));
+    }
+    reasons
 }
 
 fn all<R>(rows: &[R]) -> Vec<&R> {
@@ -143,6 +162,32 @@ fn requests(rows: &[&RequestReport], measured: Duration) -> Table {
         table.row(cells);
     }
     table
+}
+
+/// A line for all requests together, below those of each kind.
+fn all_requests(rows: &[RequestReport], measured: Duration, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let seconds = measured.as_secs_f64().max(f64::MIN_POSITIVE);
+    let count: u64 = rows.iter().map(|row| row.count).sum();
+    let received: u64 = rows.iter().map(|row| row.bytes).sum();
+    write!(f, "{}, {:.1} per second", counted(count, "request"), count as f64 / seconds)?;
+    write!(f, "; {} received, {} per second", bytes(received), bytes((received as f64 / seconds).round() as u64))?;
+    // As thresholds' error rates count them.
+    let of = |is_meant: fn(&RequestReport) -> bool| -> u64 {
+        rows.iter().filter(|row| is_meant(row)).map(|row| row.count).sum()
+    };
+    let (unanswered, refused) = (of(|row| row.code == 0), of(|row| row.code >= 400));
+    let told = [(unanswered, "without an answer"), (refused, "of code 400 or over")];
+    match told.into_iter().filter(|(count, _)| *count > 0).collect::<Vec<_>>().as_slice() {
+        [] => writeln!(f, "; 0 errors"),
+        [(count, what)] => writeln!(f, "; {} ({what})", counted(*count, "error")),
+        all => {
+            let each: Vec<String> = all.iter().map(|(count, what)| format!("{count} {what}")).collect();
+            writeln!(f, "; {} ({})", counted(unanswered + refused, "error"), each.join(", "))
+        }
+    }
 }
 
 /// Names of what journeys have, with the journey's name where several have one of that name.
@@ -275,6 +320,7 @@ mod tests {
 
     use super::*;
     use crate::report::fixed;
+    use crate::threshold::{errors, ms, p50, p99};
 
     struct Shown(Table);
 
@@ -308,6 +354,40 @@ mod tests {
         let mut table = Table::new(["journey", "n"]);
         table.row(["ä".to_owned(), "100".to_owned()]);
         assert_eq!(Shown(table).to_string(), "\njourney    n\nä        100\n");
+    }
+
+    #[test]
+    fn thresholds_stand_below_the_verdict() {
+        let thresholds = [p99("Log in").under(ms(500)), p50("browse").under(ms(1)), errors().at_most(4)];
+        let mut report = fixed::held(fixed::shop(), thresholds);
+        report.reasons = vec!["stopped before its end".to_owned()];
+        let failed = report.thresholds.iter().filter(|checked| !checked.passed());
+        report.reasons.extend(failed.map(ToString::to_string));
+        let text = report.to_string();
+        assert_snapshot!(text.lines().take(4).collect::<Vec<_>>().join("\n"));
+        assert!(!text.contains('\x1b'));
+    }
+
+    #[test]
+    fn all_requests_are_one_line() {
+        struct Line(Vec<RequestReport>);
+        impl fmt::Display for Line {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                all_requests(&self.0, Duration::from_secs(10), f)
+            }
+        }
+        let line = |rows: &[RequestReport]| Line(rows.to_vec()).to_string();
+        let of = |code, count| fixed::request("shop:browse", ROOT, "GET", code, &[(5, count)]);
+        assert_eq!(line(&[]), "");
+        assert_eq!(line(&[of(200, 1)]), "1 request, 0.1 per second; 20 B received, 2 B per second; 0 errors\n");
+        assert_eq!(
+            line(&[of(200, 1000), of(404, 10), of(500, 2)]),
+            "1012 requests, 101.2 per second; 19.8 KiB received, 1.98 KiB per second; 12 errors (of code 400 or over)\n"
+        );
+        assert!(line(&[of(200, 5), of(0, 1)]).ends_with("; 1 error (without an answer)\n"));
+        assert!(
+            line(&[of(0, 3), of(404, 10)]).ends_with("; 13 errors (3 without an answer, 10 of code 400 or over)\n")
+        );
     }
 
     #[test]

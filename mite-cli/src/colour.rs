@@ -1,0 +1,90 @@
+//! The report's colours, for terminals: the verdict, and the thresholds that hold or do not.
+//!
+//! They are apart from the report's text, which has none wherever else it goes.
+
+use std::io::{self, IsTerminal as _};
+
+use anstyle::{AnsiColor, Style};
+use mite_core::{Report, Verdict};
+
+use crate::progress::has_escapes;
+
+/// The report's text as standard output takes it.
+pub(crate) fn for_stdout(report: &Report) -> String {
+    let text = report.to_string();
+    let is_coloured = io::stdout().is_terminal() && has_escapes() && !anstyle_query::no_color();
+    if is_coloured { coloured(&text, &report.scenario, report.verdict) } else { text }
+}
+
+/// The text with the colours of its first lines: the verdict's, and those of the thresholds below it.
+fn coloured(text: &str, scenario: &str, verdict: Verdict) -> String {
+    let mut lines = text.split_inclusive('\n');
+    let first = lines.next().unwrap_or_default();
+    let word = verdict.to_string();
+    let rest = first.strip_prefix(scenario).and_then(|rest| rest.strip_prefix(": ")?.strip_prefix(word.as_str()));
+    let Some(rest) = rest else { return text.to_owned() };
+    let style = style(match verdict {
+        Verdict::Passed => AnsiColor::Green,
+        Verdict::Failed => AnsiColor::Red,
+        _ => AnsiColor::Yellow,
+    });
+    let mut told = format!("{scenario}: {}{word}{:#}{rest}", style.bold(), style.bold());
+    let mut is_head = true;
+    for line in lines {
+        let colour = match line.chars().next() {
+            Some('✓') => Some(AnsiColor::Green),
+            Some('✗') => Some(AnsiColor::Red),
+            _ => None,
+        };
+        is_head = is_head && colour.is_some();
+        match colour.filter(|_| is_head) {
+            Some(AnsiColor::Red) => {
+                let (style, line) = (self::style(AnsiColor::Red), line.trim_end_matches('\n'));
+                told += &format!("{style}{line}{style:#}\n");
+            }
+            Some(colour) => {
+                let (mark, line) = line.split_at('✓'.len_utf8());
+                let style = self::style(colour);
+                told += &format!("{style}{mark}{style:#}{line}");
+            }
+            None => told += line,
+        }
+    }
+    told
+}
+
+fn style(colour: AnsiColor) -> Style {
+    Style::new().fg_color(Some(colour.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verdict_and_the_thresholds_are_coloured() {
+        let text =
+            "shop: failed in 1.00 s: 1 of 2 thresholds did not pass\n✓ p50 is 1 ms\n✗ p99 is 2 s\n\n✗ a journey's\n";
+        let told = coloured(text, "shop", Verdict::Failed);
+        assert_eq!(
+            told,
+            "shop: \x1b[1m\x1b[31mfailed\x1b[0m in 1.00 s: 1 of 2 thresholds did not pass\n\
+             \x1b[32m✓\x1b[0m p50 is 1 ms\n\x1b[31m✗ p99 is 2 s\x1b[0m\n\n✗ a journey's\n"
+        );
+        assert_eq!(anstyle_free(&told), text);
+        assert!(
+            coloured("shop: passed in 1 s\n", "shop", Verdict::Passed)
+                .starts_with("shop: \x1b[1m\x1b[32mpassed\x1b[0m")
+        );
+        let limited = coloured("shop: generator limited in 1 s", "shop", Verdict::GeneratorLimited);
+        assert_eq!(limited, "shop: \x1b[1m\x1b[33mgenerator limited\x1b[0m in 1 s");
+        assert_eq!(coloured("something else", "shop", Verdict::Passed), "something else");
+    }
+
+    /// What a terminal shows of it.
+    fn anstyle_free(told: &str) -> String {
+        let mut parser = vt100::Parser::default();
+        parser.process(told.replace('\n', "\r\n").as_bytes());
+        parser.screen().contents() + "\n"
+    }
+}

@@ -11,7 +11,6 @@ mod units;
 
 use std::convert::Infallible;
 use std::io::{self, IsTerminal as _};
-use std::panic;
 
 use clap::ArgMatches;
 use mite_core::{Follow, Progress};
@@ -96,7 +95,7 @@ impl Shown {
         };
         let how = asked.how()?;
         if matches!(how, How::Screen { .. }) {
-            give_way_to_panics(block.clone());
+            block.give_way_to_panics();
         }
         Ok(Self { how, block: block.clone(), seen: Seen::new(title) })
     }
@@ -112,12 +111,15 @@ impl Shown {
                     None => break,
                 },
                 () = resized.next() => self.draw(),
+                () = self.block.missing() => self.draw(),
             }
         }
         // What is drawn stays until the report is there.
         loop {
-            resized.next().await;
-            self.draw();
+            tokio::select! {
+                () = resized.next() => self.draw(),
+                () = self.block.missing() => self.draw(),
+            }
         }
     }
 
@@ -145,15 +147,6 @@ impl Drop for Shown {
     fn drop(&mut self) {
         self.block.erase();
     }
-}
-
-/// A panic that is not a journey's is printed where the block is, which gives way to it until it is drawn again.
-fn give_way_to_panics(block: Block) {
-    let before = panic::take_hook();
-    panic::set_hook(Box::new(move |info| {
-        block.try_erase();
-        before(info);
-    }));
 }
 
 fn size() -> Size {

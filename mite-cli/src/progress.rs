@@ -43,9 +43,8 @@ enum How {
 /// What decides how a run is shown.
 #[derive(Debug, Clone, Copy)]
 struct Asked<'a> {
-    /// `--progress`
+    /// `--progress`; `--quiet` is `none`.
     progress: &'a str,
-    is_quiet: bool,
     is_terminal: bool,
     /// Whether the terminal does what it is told by escapes.
     has_escapes: bool,
@@ -57,7 +56,6 @@ impl Asked<'_> {
     fn how(self) -> Result<How, String> {
         let screen = How::Screen { has_colour: self.has_escapes && !self.no_colour };
         match self.progress {
-            _ if self.is_quiet => Ok(How::Nothing),
             "screen" if self.is_terminal => Ok(screen),
             "screen" => {
                 Err("standard error is no terminal, which `--progress screen` needs: leave it out, and lines are \
@@ -86,9 +84,12 @@ impl Shown {
     /// What was asked for cannot be, in one sentence.
     pub(crate) fn new(title: &str, arguments: &ArgMatches, block: &Block) -> Result<Self, String> {
         let asked = Asked {
-            // clap has a default.
-            progress: arguments.get_one::<String>("progress").map_or("auto", String::as_str),
-            is_quiet: arguments.get_flag("quiet"),
+            progress: match arguments.get_one::<String>("progress") {
+                _ if arguments.get_flag("quiet") => "none",
+                Some(progress) => progress,
+                // clap has a default.
+                None => "auto",
+            },
             is_terminal: io::stderr().is_terminal(),
             has_escapes: has_escapes(),
             no_colour: anstyle_query::no_color(),
@@ -186,7 +187,7 @@ impl Resized {
         {
             return;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

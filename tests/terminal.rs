@@ -150,12 +150,15 @@ impl Terminal {
         assert!(!screen.hide_cursor());
         assert!(!screen.alternate_screen());
         assert_eq!(modes(&tcgetattr(&self.master)?), modes(&self.before));
-        let bytes = String::from_utf8_lossy(&self.bytes);
+        let text = screen.contents();
+        let told = std::mem::take(&mut self.bytes);
+        let bytes = String::from_utf8_lossy(&told);
         for (mode, usual) in [("7", 'h'), ("2026", 'l')] {
             let last = bytes.rfind(&format!("\x1b[?{mode}")).map(|at| &bytes[at + 3 + mode.len()..]);
             assert!(last.is_none_or(|rest| rest.starts_with(usual)), "mode {mode} is left changed");
         }
-        Ok((status, screen.contents(), self.bytes))
+        drop(bytes);
+        Ok((status, text, told))
     }
 }
 
@@ -209,10 +212,7 @@ async fn a_terminal_shows_the_run_and_is_as_before_at_its_end() -> Result<()> {
     let signup = Signup::start().await?;
     let mut terminal = signup.on_terminal((80, 24), &[], &[])?;
     terminal.until("the run", has_all);
-    assert!(
-        terminal.text().starts_with("running create_user of create_users at 1 per second")
-            || terminal.text().starts_with("running")
-    );
+    assert!(terminal.text().starts_with("running "), "{}", terminal.text());
     assert!(widest(&terminal.bytes) < 80, "{}", widest(&terminal.bytes));
 
     let drawn = terminal.bytes.len();
@@ -251,21 +251,6 @@ async fn interrupted_twice_it_ends_at_once() -> Result<()> {
     let (status, text, _) = terminal.end()?;
     assert_eq!(status.code(), Some(130), "{text}");
     assert!(!text.contains("rate, 1 min") && text.contains("create_users: aborted in "), "{text}");
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_log_stands_above_the_block_whole() -> Result<()> {
-    let signup = Signup::start().await?;
-    let mut terminal = signup.on_terminal((100, 40), &["--log-level=trace", "--volume=5"], &[])?;
-    terminal.until("the run", |text| text.contains("rate, 1 min") && text.contains("201 "));
-    let is_event = |line: &str| ["TRACE ", "DEBUG ", " INFO ", " WARN "].iter().any(|level| line.contains(level));
-    for line in terminal.text().lines().skip_while(|line| !is_event(line)).take_while(|line| !line.is_empty()) {
-        assert!(!line.contains("━"), "{line}");
-    }
-    terminal.press_ctrl_c()?;
-    let (_, text, _) = terminal.end()?;
-    assert!(!text.contains("━"), "{text}");
     Ok(())
 }
 

@@ -8,8 +8,11 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::panic;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
 
 /// A log that never rests must not make the terminal draw all the time.
 const REDRAWN_AFTER: Duration = Duration::from_millis(50);
@@ -19,7 +22,10 @@ const ERASE: &str = "\r\x1b[J";
 
 /// A handle: clones say and draw in the same place.
 #[derive(Clone)]
-pub(crate) struct Block(Arc<Mutex<Place>>);
+pub(crate) struct Block {
+    place: Arc<Mutex<Place>>,
+    missing: Arc<Notify>,
+}
 
 struct Place {
     terminal: Box<dyn Write + Send>,
@@ -36,12 +42,27 @@ impl Block {
     }
 
     fn of(terminal: Box<dyn Write + Send>) -> Self {
-        Self(Arc::new(Mutex::new(Place { terminal, frame: String::new(), is_drawn: false, drawn_at: None })))
+        let place = Place { terminal, frame: String::new(), is_drawn: false, drawn_at: None };
+        Self { place: Arc::new(Mutex::new(place)), missing: Arc::new(Notify::new()) }
     }
 
     /// Says a line, above the block.
     pub(crate) fn say(&self, line: &str) {
-        self.with(|place| place.say(format!("{line}\n").as_bytes()));
+        self.say_bytes(format!("{line}\n").as_bytes());
+    }
+
+    fn say_bytes(&self, text: &[u8]) {
+        let mut is_missing = false;
+        self.with(|place| is_missing = !place.say(text));
+        if is_missing {
+            self.missing.notify_one();
+        }
+    }
+
+    /// Waits until the block is not there for what has been said, and somebody should draw it.
+    pub(crate) async fn missing(&self) {
+        self.missing.notified().await;
+        tokio::time::sleep(REDRAWN_AFTER).await;
     }
 
     /// Draws these lines in the place of those that were there. None must be wider than the terminal, and there must be fewer
@@ -49,7 +70,7 @@ impl Block {
     pub(crate) fn draw(&self, lines: &[String]) {
         self.with(|place| {
             place.frame = frame(lines);
-            place.draw(String::new());
+            place.draw();
         });
     }
 
@@ -58,9 +79,19 @@ impl Block {
         self.with(Place::erase);
     }
 
+    /// Takes the block away, until it is drawn again, when a panic is about to be printed. Those of journeys are not.
+    pub(crate) fn give_way_to_panics(&self) {
+        let block = self.clone();
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            block.try_erase();
+            before(info);
+        }));
+    }
+
     /// As [`erase`](Self::erase), unless somebody is drawing, who may be the one who asks.
-    pub(crate) fn try_erase(&self) {
-        match self.0.try_lock() {
+    fn try_erase(&self) {
+        match self.place.try_lock() {
             Ok(mut place) => place.erase(),
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().erase(),
             Err(TryLockError::WouldBlock) => {}
@@ -68,12 +99,13 @@ impl Block {
     }
 
     fn with(&self, act: impl FnOnce(&mut Place)) {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        act(&mut self.place.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
 impl Place {
-    fn say(&mut self, text: &[u8]) {
+    /// Whether the block is there again, if there is one.
+    fn say(&mut self, text: &[u8]) -> bool {
         let mut told = Vec::with_capacity(text.len() + ERASE.len());
         if self.is_drawn {
             told.extend(ERASE.as_bytes());
@@ -82,16 +114,18 @@ impl Place {
         told.extend(text);
         self.write(&told);
         if self.drawn_at.is_none_or(|at| at.elapsed() >= REDRAWN_AFTER) {
-            self.draw(String::new());
+            self.draw();
         }
+        self.is_drawn || self.frame.is_empty()
     }
 
-    fn draw(&mut self, mut told: String) {
+    fn draw(&mut self) {
         if self.frame.is_empty() {
             return;
         }
-        told += &self.frame;
-        self.write(told.as_bytes());
+        let frame = std::mem::take(&mut self.frame);
+        self.write(frame.as_bytes());
+        self.frame = frame;
         self.is_drawn = true;
         self.drawn_at = Some(Instant::now());
     }
@@ -128,7 +162,7 @@ fn frame(lines: &[String]) -> String {
 /// What is logged: whole events, each in one write.
 impl Write for Block {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.with(|place| place.say(text));
+        self.say_bytes(text);
         Ok(text.len())
     }
 
@@ -213,6 +247,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_logged_stands_above_it() {
+        let (block, terminal) = drawn(6, 60);
+        block.draw(&lines(&["one", "two"]));
+        let log = block.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).without_time().with_writer(move || log.clone());
+        tracing::subscriber::with_default(subscriber.finish(), || tracing::warn!(target: "shop", "the till is empty"));
+        block.draw(&lines(&["one", "two"]));
+        assert_eq!(terminal.text(), " WARN shop: the till is empty\n\none\ntwo");
+    }
+
+    #[test]
+    fn it_gives_way_to_a_panic() {
+        let (block, terminal) = drawn(6, 20);
+        block.draw(&lines(&["one", "two"]));
+        block.give_way_to_panics();
+        let ended = std::thread::spawn(|| panic!("as it should")).join();
+        assert!(ended.is_err());
+        assert_eq!(terminal.text(), "");
+        block.draw(&lines(&["one"]));
+        assert_eq!(terminal.text(), "\none");
+    }
+
+    #[test]
     fn no_mode_of_the_terminal_is_left_changed() {
         let frame = frame(&lines(&["one"]));
         for mode in ["7", "2026"] {
@@ -235,12 +292,16 @@ mod tests {
         assert_eq!(std::fs::read_to_string(terminal.path()).unwrap(), "running shop\nWARN a log\n");
     }
 
-    #[test]
-    fn a_log_that_never_rests_does_not_draw_each_time() {
+    #[tokio::test]
+    async fn a_log_that_never_rests_does_not_draw_each_time() {
         let (block, terminal) = drawn(6, 20);
         block.draw(&lines(&["one"]));
         (0..10_000).for_each(|n| block.say(&n.to_string()));
         assert!(terminal.text().contains("9999"));
+        // Unless the last of them came late enough, somebody is asked to draw.
+        if !terminal.text().ends_with("one") {
+            block.missing().await;
+        }
         block.draw(&lines(&["one"]));
         assert!(terminal.text().ends_with("9999\n\none"), "{}", terminal.text());
     }

@@ -23,34 +23,32 @@ fn coloured(text: &str, scenario: &str, verdict: Verdict) -> String {
     let word = verdict.to_string();
     let rest = first.strip_prefix(scenario).and_then(|rest| rest.strip_prefix(": ")?.strip_prefix(word.as_str()));
     let Some(rest) = rest else { return text.to_owned() };
-    let style = style(match verdict {
-        Verdict::Passed => AnsiColor::Green,
-        Verdict::Failed => AnsiColor::Red,
-        _ => AnsiColor::Yellow,
-    });
-    let mut told = format!("{scenario}: {}{word}{:#}{rest}", style.bold(), style.bold());
+    let mut told = format!("{scenario}: {}{rest}", painted(style(verdict_colour(verdict)).bold(), &word));
     let mut is_head = true;
     for line in lines {
-        let colour = match line.chars().next() {
-            Some('✓') => Some(AnsiColor::Green),
-            Some('✗') => Some(AnsiColor::Red),
-            _ => None,
-        };
-        is_head = is_head && colour.is_some();
-        match colour.filter(|_| is_head) {
-            Some(AnsiColor::Red) => {
-                let (style, line) = (self::style(AnsiColor::Red), line.trim_end_matches('\n'));
-                told += &format!("{style}{line}{style:#}\n");
-            }
-            Some(colour) => {
-                let (mark, line) = line.split_at('✓'.len_utf8());
-                let style = self::style(colour);
-                told += &format!("{style}{mark}{style:#}{line}");
-            }
-            None => told += line,
+        is_head = is_head && line.starts_with(['✓', '✗']);
+        let (mark, rest) = line.split_at(if is_head { '✓'.len_utf8() } else { 0 });
+        if !is_head {
+            told += line;
+        } else if mark == "✓" {
+            told.extend([painted(style(AnsiColor::Green), mark).as_str(), rest]);
+        } else {
+            told.extend([painted(style(AnsiColor::Red), line.trim_end_matches('\n')).as_str(), "\n"]);
         }
     }
     told
+}
+
+fn verdict_colour(verdict: Verdict) -> AnsiColor {
+    match verdict {
+        Verdict::Passed => AnsiColor::Green,
+        Verdict::Failed => AnsiColor::Red,
+        _ => AnsiColor::Yellow,
+    }
+}
+
+fn painted(style: Style, text: &str) -> String {
+    format!("{style}{text}{style:#}")
 }
 
 fn style(colour: AnsiColor) -> Style {

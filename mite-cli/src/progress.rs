@@ -11,7 +11,6 @@ mod units;
 
 use std::convert::Infallible;
 use std::io::{self, IsTerminal as _};
-use std::panic;
 
 use clap::ArgMatches;
 use mite_core::{Follow, Progress};
@@ -44,9 +43,8 @@ enum How {
 /// What decides how a run is shown.
 #[derive(Debug, Clone, Copy)]
 struct Asked<'a> {
-    /// `--progress`
+    /// `--progress`; `--quiet` is `none`.
     progress: &'a str,
-    is_quiet: bool,
     is_terminal: bool,
     /// Whether the terminal does what it is told by escapes.
     has_escapes: bool,
@@ -58,7 +56,6 @@ impl Asked<'_> {
     fn how(self) -> Result<How, String> {
         let screen = How::Screen { has_colour: self.has_escapes && !self.no_colour };
         match self.progress {
-            _ if self.is_quiet => Ok(How::Nothing),
             "screen" if self.is_terminal => Ok(screen),
             "screen" => {
                 Err("standard error is no terminal, which `--progress screen` needs: leave it out, and lines are \
@@ -87,16 +84,19 @@ impl Shown {
     /// What was asked for cannot be, in one sentence.
     pub(crate) fn new(title: &str, arguments: &ArgMatches, block: &Block) -> Result<Self, String> {
         let asked = Asked {
-            // clap has a default.
-            progress: arguments.get_one::<String>("progress").map_or("auto", String::as_str),
-            is_quiet: arguments.get_flag("quiet"),
+            progress: match arguments.get_one::<String>("progress") {
+                _ if arguments.get_flag("quiet") => "none",
+                Some(progress) => progress,
+                // clap has a default.
+                None => "auto",
+            },
             is_terminal: io::stderr().is_terminal(),
             has_escapes: has_escapes(),
             no_colour: anstyle_query::no_color(),
         };
         let how = asked.how()?;
         if matches!(how, How::Screen { .. }) {
-            give_way_to_panics(block.clone());
+            block.give_way_to_panics();
         }
         Ok(Self { how, block: block.clone(), seen: Seen::new(title) })
     }
@@ -112,12 +112,15 @@ impl Shown {
                     None => break,
                 },
                 () = resized.next() => self.draw(),
+                () = self.block.missing() => self.draw(),
             }
         }
         // What is drawn stays until the report is there.
         loop {
-            resized.next().await;
-            self.draw();
+            tokio::select! {
+                () = resized.next() => self.draw(),
+                () = self.block.missing() => self.draw(),
+            }
         }
     }
 
@@ -145,15 +148,6 @@ impl Drop for Shown {
     fn drop(&mut self) {
         self.block.erase();
     }
-}
-
-/// A panic that is not a journey's is printed where the block is, which gives way to it until it is drawn again.
-fn give_way_to_panics(block: Block) {
-    let before = panic::take_hook();
-    panic::set_hook(Box::new(move |info| {
-        block.try_erase();
-        before(info);
-    }));
 }
 
 fn size() -> Size {
@@ -193,7 +187,7 @@ impl Resized {
         {
             return;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

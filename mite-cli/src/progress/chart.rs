@@ -5,19 +5,15 @@ const EIGHTHS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇'
 
 /// Columns of these heights, from nothing to `top`, in so many rows, the upper ones first. What is there at all is seen; where
 /// there is nothing, nothing is.
-pub(super) fn columns(values: impl Iterator<Item = Option<u64>> + Clone, top: u64, rows: usize) -> Vec<String> {
+pub(super) fn columns(values: &[Option<u64>], top: u64, rows: usize) -> Vec<String> {
     let full = rows * 8;
     let eighths = |value: u64| {
         let part = value as f64 / top.max(1) as f64 * full as f64;
         (part.round() as usize).clamp(1, full)
     };
-    let row = |row: usize| {
-        let below = row * 8;
-        values
-            .clone()
-            .map(|value| value.map_or(' ', |value| EIGHTHS[eighths(value).saturating_sub(below).min(8)]))
-            .collect()
-    };
+    let cell =
+        |value: &Option<u64>, below| value.map_or(' ', |value| EIGHTHS[eighths(value).saturating_sub(below).min(8)]);
+    let row = |row: usize| values.iter().map(|value| cell(value, row * 8)).collect();
     (0..rows).rev().map(row).collect()
 }
 
@@ -35,10 +31,10 @@ mod tests {
     #[test]
     fn columns_are_as_high_as_their_values() {
         let values = [Some(0), None, Some(1), Some(50), Some(100), Some(200)];
-        assert_eq!(columns(values.into_iter(), 100, 1), ["▁ ▁▄██"]);
-        assert_eq!(columns(values.into_iter(), 100, 2), ["    ██", "▁ ▁███"]);
-        assert_eq!(columns(values.into_iter(), 0, 1), ["▁ ████"]);
-        assert_eq!(columns([].into_iter(), 0, 1), [""]);
+        assert_eq!(columns(&values, 100, 1), ["▁ ▁▄██"]);
+        assert_eq!(columns(&values, 100, 2), ["    ██", "▁ ▁███"]);
+        assert_eq!(columns(&values, 0, 1), ["▁ ████"]);
+        assert_eq!(columns(&[], 0, 1), [""]);
     }
 
     #[test]

@@ -288,9 +288,9 @@ impl Curve<'_> {
     fn lines(&self, columns: usize, rows: usize) -> Vec<Line> {
         let room = columns.saturating_sub(LABEL + TOP).min(MINUTE);
         let missing = room.saturating_sub(self.values.len());
-        let shown = self.values.iter().copied().skip(self.values.len().saturating_sub(room));
-        let top = shown.clone().flatten().max();
-        let drawn = chart::columns(shown, top.unwrap_or(0), rows);
+        let shown: Vec<_> = self.values.iter().copied().skip(self.values.len().saturating_sub(room)).collect();
+        let top = shown.iter().copied().flatten().max();
+        let drawn = chart::columns(&shown, top.unwrap_or(0), rows);
         let line = |(index, drawn): (usize, &String)| {
             let label = if index == 0 { self.label } else { "" };
             // What has not been yet is on the left, and now on the right.

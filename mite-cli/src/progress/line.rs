@@ -2,6 +2,8 @@
 //!
 //! It is apart from the layout, so that what is measured, cut and coloured is so in one place.
 
+use std::fmt::Write as _;
+
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthChar as _;
 
@@ -91,7 +93,8 @@ impl Line {
         let mut painted = String::new();
         for (tint, text) in &self.texts {
             let style = if has_colour { tint.style() } else { Style::new() };
-            painted += &format!("{style}{text}{style:#}");
+            // Writing to a string does not fail.
+            let _ = write!(painted, "{style}{text}{style:#}");
         }
         painted.truncate(painted.trim_end_matches(' ').len());
         painted

@@ -217,19 +217,17 @@ fn lines_for_a_log() {
 
 #[test]
 fn what_is_shown_follows_from_what_was_asked_and_where_it_goes() {
-    let asked = |progress, is_quiet, is_terminal, has_escapes, no_colour| {
-        Asked { progress, is_quiet, is_terminal, has_escapes, no_colour }.how()
-    };
+    let asked =
+        |progress, is_terminal, has_escapes, no_colour| Asked { progress, is_terminal, has_escapes, no_colour }.how();
     let screen = |has_colour| Ok(How::Screen { has_colour });
-    assert_eq!(asked("auto", false, true, true, false), screen(true));
-    assert_eq!(asked("auto", false, true, true, true), screen(false));
+    assert_eq!(asked("auto", true, true, false), screen(true));
+    assert_eq!(asked("auto", true, true, true), screen(false));
     // `TERM=dumb`
-    assert_eq!(asked("auto", false, true, false, false), Ok(How::Lines));
-    assert_eq!(asked("auto", false, false, true, false), Ok(How::Lines));
-    assert_eq!(asked("screen", false, true, false, false), screen(false));
-    assert_eq!(asked("lines", false, true, true, false), Ok(How::Lines));
-    assert_eq!(asked("none", false, true, true, false), Ok(How::Nothing));
-    assert_eq!(asked("screen", true, false, true, false), Ok(How::Nothing));
-    let told = asked("screen", false, false, true, false).unwrap_err();
+    assert_eq!(asked("auto", true, false, false), Ok(How::Lines));
+    assert_eq!(asked("auto", false, true, false), Ok(How::Lines));
+    assert_eq!(asked("screen", true, false, false), screen(false));
+    assert_eq!(asked("lines", true, true, false), Ok(How::Lines));
+    assert_eq!(asked("none", true, true, false), Ok(How::Nothing));
+    let told = asked("screen", false, true, false).unwrap_err();
     assert_snapshot!(told, @"standard error is no terminal, which `--progress screen` needs: leave it out, and lines are printed");
 }

@@ -268,8 +268,8 @@ async fn who_wants_no_colour_or_no_escapes_gets_none() -> Result<()> {
         .filter(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m'));
     assert_eq!(colours.count(), 0, "{told}");
 
-    let plain: [(&[&str], &[(&str, &str)]); 2] = [(&[], &[("TERM", "dumb")]), (&["--progress=lines"], &[])];
-    for (more, variables) in plain {
+    let (nothing, dumb): (&[&str], _) = (&[], [("TERM", "dumb")]);
+    for (more, variables) in [(nothing, &dumb[..]), (&["--progress=lines"], &[])] {
         let mut terminal = signup.on_terminal((80, 24), more, variables)?;
         terminal.until("a line", |text| text.contains("phase=running"));
         terminal.press_ctrl_c()?;

@@ -248,6 +248,11 @@ pub(crate) mod micros {
     }
 }
 
+/// A duration as a report tells it, so that it says the same once it has been written and read again: in whole microseconds.
+pub(crate) fn whole_micros(duration: Duration) -> Duration {
+    Duration::from_micros(duration.as_micros() as u64)
+}
+
 /// A Unix time as RFC 3339 in UTC, to the millisecond.
 pub(crate) fn rfc3339(unix: Duration) -> String {
     let (days, of_day) = (unix.as_secs() / 86_400, unix.as_secs() % 86_400);

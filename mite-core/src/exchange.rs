@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::micros;
+use crate::clock::{micros, whole_micros};
 use crate::names::PathId;
 use crate::request::{RequestKind, RequestSample};
 
@@ -197,14 +197,14 @@ impl FailedExchanges {
             let exchange = FailedExchange {
                 journey,
                 transaction,
-                at,
+                at: whole_micros(at),
                 method,
                 name,
                 url,
                 code,
                 error,
                 message,
-                duration,
+                duration: whole_micros(duration),
                 request,
                 response,
             };

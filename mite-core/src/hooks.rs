@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::micros;
+use crate::clock::{micros, whole_micros};
 use crate::{Context, Result};
 
 /// A hook that is under way.
@@ -86,6 +86,6 @@ pub struct HookReport {
 
 impl HookReport {
     pub(crate) fn new(hook: HookKind, worker: u32, duration: Duration) -> Self {
-        Self { hook, worker, duration }
+        Self { hook, worker, duration: whole_micros(duration) }
     }
 }

@@ -27,7 +27,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::clock::{micros, rfc3339};
+use crate::clock::{micros, rfc3339, whole_micros};
 use crate::exchange::FailedExchange;
 use crate::histogram::Histogram;
 use crate::hooks::HookReport;
@@ -130,7 +130,7 @@ pub struct WarmUp {
 
 impl WarmUp {
     fn of(duration: Duration, stats: &Stats) -> Self {
-        let mut sum = Self { duration, errors: stats.errors.values().sum(), ..Self::default() };
+        let mut sum = Self { duration: whole_micros(duration), errors: stats.errors.values().sum(), ..Self::default() };
         for row in &stats.rows {
             sum.planned += row.planned;
             sum.started += row.started;
@@ -377,7 +377,7 @@ pub(crate) fn make(
         schema: stored::SCHEMA.to_owned(),
         scenario: facts.scenario,
         started_at: rfc3339(facts.started_at),
-        duration: facts.duration,
+        duration: whole_micros(facts.duration),
         verdict: Verdict::Passed,
         reasons: Vec::new(),
         thresholds: Vec::new(),
@@ -388,7 +388,7 @@ pub(crate) fn make(
         checks: checks(&stats.checks, place),
         records: facts.records.counts(),
         recordings: facts.records,
-        request_rates: request_rates(&facts.per_second, facts.duration),
+        request_rates: request_rates(&facts.per_second, whole_micros(facts.duration)),
         per_second: facts.per_second,
         hooks: facts.hooks,
         settings: facts.settings,

@@ -168,7 +168,7 @@ pub fn error_rate_of(of: impl Into<Series>) -> Figure<Percent> {
     Figure::new(Measure::ErrorRate, Some(of.into()))
 }
 
-/// How many there were per second, over the [measured time](Report::measured): journeys that completed, transactions that
+/// How many there were per second, over the [measured time](crate::Report::measured): journeys that completed, transactions that
 /// ended, requests of any outcome.
 pub fn rate(of: impl Into<Series>) -> Figure<f64> {
     Figure::new(Measure::Rate, Some(of.into()))

@@ -144,6 +144,7 @@ fn last() -> SystemTime {
 mod seconds {
     use super::{Deserialize, Deserializer, Duration, LAST, Serialize, Serializer, SystemTime};
 
+    #[expect(clippy::ref_option, reason = "serde calls it with what the field is")]
     pub(super) fn serialize<S: Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
         let since = |time: &SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         time.as_ref().map(since).serialize(serializer)

@@ -44,6 +44,7 @@ impl<'a> Outgoing<'a> {
     /// # Errors
     ///
     /// Class `request`, if the URL is none for them.
+    #[cfg_attr(not(any(feature = "http2", feature = "hyper")), expect(dead_code, reason = "no library is there"))]
     pub(crate) fn with<B>(&self, body: B) -> Result<Request<B>, Fault> {
         let uri = Uri::try_from(self.asks_for());
         let uri = uri.map_err(|error| Fault::new(Class::Request, "its URL").because(error))?;

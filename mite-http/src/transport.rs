@@ -125,6 +125,10 @@ macro_rules! on_protocol {
 
 impl Connection {
     /// Starts HTTP on what has been opened; `scratch` is lent to it when it reads or writes.
+    #[cfg_attr(
+        not(any(feature = "http2", feature = "hyper")),
+        expect(clippy::unused_async, reason = "the others have something to say first")
+    )]
     pub(crate) async fn start(opened: Opened, scratch: &Rc<Scratch>) -> Result<Self, Fault> {
         let Opened { wire, remote, version, http1, forward_proxy } = opened;
         let protocol = match version {
@@ -145,11 +149,13 @@ impl Connection {
     }
 
     pub(crate) fn version(&self) -> Version {
-        #[cfg(feature = "http2")]
-        if matches!(self.protocol, Protocol::Http2(_)) {
-            return Version::HTTP_2;
+        match &self.protocol {
+            Protocol::Http1(_) => Version::HTTP_11,
+            #[cfg(feature = "hyper")]
+            Protocol::Hyper(_) => Version::HTTP_11,
+            #[cfg(feature = "http2")]
+            Protocol::Http2(_) => Version::HTTP_2,
         }
-        Version::HTTP_11
     }
 
     /// Gives the connection its seat, which is free again when it is closed.
@@ -174,11 +180,13 @@ impl Connection {
 
     /// Whether it could be shared, and no other request uses it now.
     pub(crate) fn is_alone(&self) -> bool {
-        #[cfg(feature = "http2")]
-        if let Protocol::Http2(stream) = &self.protocol {
-            return stream.shared().is_of_one();
+        match &self.protocol {
+            Protocol::Http1(_) => false,
+            #[cfg(feature = "hyper")]
+            Protocol::Hyper(_) => false,
+            #[cfg(feature = "http2")]
+            Protocol::Http2(stream) => stream.shared().is_of_one(),
         }
-        false
     }
 
     /// Sends `request` with `payload`, which is taken, and waits for the head of the response.
@@ -231,6 +239,7 @@ impl Connection {
             (Protocol::Http2(stream), Incoming::Http2(body, _)) => {
                 stream.poll_frame(body, received, cx).map_ok(Piece::from)
             }
+            #[cfg(any(feature = "http2", feature = "hyper"))]
             _ => unreachable!("a body is read from the connection which answered"),
         }
     }

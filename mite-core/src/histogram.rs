@@ -500,7 +500,10 @@ impl Histogram {
             let (micros, count) = pair.split_once(':').ok_or_else(wrong)?;
             let (micros, count) = (micros.parse().map_err(|_| wrong())?, count.parse().map_err(|_| wrong())?);
             all = all.checked_add(count).ok_or("its counts are too many to be added up")?;
-            histogram.record_micros(micros, count);
+            if count > 0 {
+                // Its sums are told, and need not be made again.
+                histogram.add_to(slot_of(u64::min(micros, LONGEST)), count);
+            }
         }
         let Stored { count, min, max, mean, stdev, .. } = *stored;
         if all != count {
@@ -508,7 +511,7 @@ impl Histogram {
         }
         if count > 0 {
             let [mean, stdev] = [mean, stdev].map(u128::from);
-            (histogram.min, histogram.max) = (min, max.max(min));
+            (histogram.count, histogram.min, histogram.max) = (count, min, max.max(min));
             histogram.sum = mean * u128::from(count);
             let squares = (mean * mean).saturating_add(stdev * stdev);
             histogram.sum_of_squares = squares.saturating_mul(u128::from(count));

@@ -7,10 +7,11 @@ mod show;
 use std::fmt::Write as _;
 
 use clap::ArgMatches;
+use mite_core::nearest::did_you_mean;
 use mite_core::{Config, Scenario};
 
 use crate::Scenarios;
-use names::{Spec, did_you_mean, matching};
+use names::{Spec, matching};
 
 pub(crate) use run::run;
 

@@ -19,6 +19,7 @@ mod report;
 mod scenarios;
 mod stdout;
 mod test;
+mod visible;
 
 use std::ffi::OsString;
 use std::path::Path;

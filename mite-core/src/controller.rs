@@ -19,8 +19,8 @@ use crate::hooks::{Hook, HookKind, HookReport, Hooks, WorkerHook};
 use crate::message::Head;
 use crate::names::{NameCache, Names};
 use crate::recordings::Records;
-use crate::report::settings::{PLAN_POINTS, RowSettings, Settings};
-use crate::report::{self, Facts, Generator, GeneratorLimits, Report, RowFacts, SecondRow, Stopped};
+use crate::report::settings::{PLAN_POINTS, RowSettings, RunSettings};
+use crate::report::{self, Facts, Generator, GeneratorLimits, Report, RowFacts, SecondQuantiles, SecondRow, Stopped};
 use crate::row::{CheckedRow, Plan};
 use crate::run::error::RunError;
 use crate::run::progress::{Progress, RowProgress};
@@ -32,7 +32,7 @@ use crate::runner::strand::{Lost, Strand, StrandKind};
 use crate::runner::watch::{Blocked, Calling, LOOK, Watch};
 use crate::runner::worker;
 use crate::schedule::{Schedule, Stripe};
-use crate::seconds::Seconds;
+use crate::seconds::{Second, Seconds};
 use crate::sink::{self, Outbox, Sink, SinkQueue, SinkStrand};
 use crate::stats::{FiguresTold, Stats};
 use crate::threshold::Asked;
@@ -632,11 +632,11 @@ impl Controller {
                 self.seconds.finished(number);
             }
             Event::Seconds(worker, seconds, told) => {
-                if let Some(second) = seconds.last() {
-                    self.seconds.count(second.index, told.measured.requests(), told.measured.errors());
+                if let Some(Second { index, .. }) = seconds.last() {
+                    self.seconds.count(*index, told.measured.requests(), told.measured.errors());
+                    self.tally.add(*index, *told);
                 }
                 self.seconds.add(worker, seconds);
-                self.tally.add(*told);
             }
             Event::Exhausted(row) => {
                 self.rows[row.0 as usize - 1].exhausted = true;
@@ -716,8 +716,8 @@ impl Controller {
     /// Tells what became of one second: progress, and the `controller_report` message.
     fn tell_second(&mut self, second: u64) {
         let (rows, response_time) = self.seconds.second(second);
-        let fresh = self.tally.take_fresh();
-        let progress = Progress { response_time, ..self.progress_of(second, &rows, &fresh) };
+        let fresh = self.tally.take_fresh(second);
+        let progress = self.progress_of(second, &rows, response_time, &fresh);
         self.progress.send_replace(progress);
         self.hold_against(second, fresh);
         let kind = self.names.kind("controller_report");
@@ -743,7 +743,13 @@ impl Controller {
         self.outbox.tick();
     }
 
-    fn progress_of(&mut self, second: u64, rows: &[SecondRow], fresh: &[FiguresTold]) -> Progress {
+    fn progress_of(
+        &mut self,
+        second: u64,
+        rows: &[SecondRow],
+        response_time: SecondQuantiles,
+        fresh: &[FiguresTold],
+    ) -> Progress {
         let mut stats = Stats::new(self.rows.len() + 1);
         for told in fresh {
             stats.add(&told.measured);
@@ -763,6 +769,7 @@ impl Controller {
             received: tally::received(&stats),
             cpu_percent,
             start_lag_p99: tally::start_lag_p99(&stats),
+            response_time,
             ..Progress::default()
         };
         for (index, (row, of_row)) in self.rows.iter().zip(rows).enumerate() {
@@ -856,7 +863,7 @@ fn make_report(
     let mut dropped = BTreeMap::new();
     let mut bugs = Vec::new();
     for result in results {
-        tally.add(result.figures);
+        tally.add_last(&result.figures);
         for (sink, count) in result.dropped_messages {
             *dropped.entry(sink).or_insert(0) += count;
         }
@@ -918,7 +925,7 @@ fn make_report(
     )
 }
 
-fn settings(facts: &RunFacts, stop_after: Option<u64>, rows: &[Row]) -> Settings {
+fn settings(facts: &RunFacts, stop_after: Option<u64>, rows: &[Row]) -> RunSettings {
     let plan = |(number, row): (u32, &Row)| RowSettings {
         row: number,
         journey: row.name.clone(),
@@ -926,7 +933,7 @@ fn settings(facts: &RunFacts, stop_after: Option<u64>, rows: &[Row]) -> Settings
         duration: Duration::from_nanos(row.schedule.end()),
         plan: row.planned_points(),
     };
-    Settings {
+    RunSettings {
         workers: facts.workers,
         seed: facts.seed,
         stop_after: stop_after.map(Duration::from_nanos),

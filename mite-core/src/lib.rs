@@ -10,6 +10,9 @@
 //! A journey's panic is caught, counted and told with its place. That needs unwinding: with `panic = "abort"` in a profile,
 //! a panic ends the process, and what the recorder had not yet written is lost.
 
+/// For the command line.
+#[doc(hidden)]
+pub mod nearest;
 pub mod pack;
 pub mod schedule;
 #[cfg(feature = "testing")]
@@ -33,7 +36,6 @@ mod limits;
 mod message;
 mod mix;
 mod names;
-mod nearest;
 mod panics;
 mod preview;
 mod recorded;
@@ -67,9 +69,10 @@ pub use recorded::{RecordedError, RecordedRows, recorded, recorded_rows};
 pub use recorder::{NameError, Recorder, RecorderError};
 pub use report::{
     CheckReport, ErrorReport, Generator, JourneyReport, PerSecond, Report, RequestReport, Requests, RowSettings,
-    SecondQuantiles, SecondRow, Settings, StoredError, TransactionReport, Verdict, WarmUp,
+    RunSettings, SecondQuantiles, SecondRow, StoredError, TransactionReport, Verdict, WarmUp,
 };
 
+pub use report::units;
 pub use request::RequestSample;
 pub use row::{Row, RowError};
 pub use run::{

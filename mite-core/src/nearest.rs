@@ -1,7 +1,9 @@
 //! A name that is not there: told with those that are, and with the one that was probably meant.
+//!
+//! It is apart from those who look for names, so that all of them suggest the same.
 
 /// The names, of very many the first.
-pub(crate) fn list<S: AsRef<str>>(names: &[S]) -> String {
+pub fn list<S: AsRef<str>>(names: &[S]) -> String {
     const SHOWN: usize = 20;
     let mut told: Vec<String> = names.iter().take(SHOWN).map(|name| format!("{:?}", name.as_ref())).collect();
     if names.len() > SHOWN {
@@ -11,7 +13,7 @@ pub(crate) fn list<S: AsRef<str>>(names: &[S]) -> String {
 }
 
 /// ` (did you mean "Log in"?)`, or nothing where no name is like this one.
-pub(crate) fn did_you_mean<S: AsRef<str>>(name: &str, names: &[S]) -> String {
+pub fn did_you_mean<S: AsRef<str>>(name: &str, names: &[S]) -> String {
     nearest(name, names).map(|name| format!(" (did you mean {name:?}?)")).unwrap_or_default()
 }
 

@@ -18,7 +18,7 @@ mod stored;
 pub(crate) mod tabulate;
 pub(crate) mod text;
 mod times;
-pub(crate) mod units;
+pub mod units;
 pub(crate) mod verdict;
 
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ pub use per_second::{PerSecond, SecondQuantiles, SecondRow};
 pub use requests::Requests;
 use rows::Tables;
 pub use rows::{CheckReport, ErrorReport, JourneyReport, RequestReport, TransactionReport};
-pub use settings::{RowSettings, Settings};
+pub use settings::{RowSettings, RunSettings};
 pub use stored::StoredError;
 use tabulate::{checks, errors, requests, transactions};
 use units::counted;
@@ -92,7 +92,7 @@ pub struct Report {
     /// How the load generator itself did.
     pub generator: Generator,
     /// What it was told.
-    pub settings: Settings,
+    pub settings: RunSettings,
     /// What the reader should know besides.
     pub warnings: Vec<String>,
     #[serde(skip)]
@@ -318,7 +318,7 @@ pub(crate) struct Facts {
     pub(crate) records: Recordings,
     pub(crate) per_second: Vec<PerSecond>,
     pub(crate) hooks: Vec<HookReport>,
-    pub(crate) settings: Settings,
+    pub(crate) settings: RunSettings,
     pub(crate) generator: Generator,
 }
 

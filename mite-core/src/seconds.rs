@@ -1,7 +1,7 @@
 //! What happened in each second of a run: counted by the workers, and put together by the controller.
 //!
-//! The other figures stay with their worker until the end; these are handed over while the run goes on, and of their times
-//! only quantiles are kept, so that an hour takes little.
+//! They are apart from the other figures, which are added up over the whole run: of these each second is kept, and of its times
+//! quantiles only, so that an hour takes little.
 
 mod packed;
 

@@ -86,6 +86,13 @@ impl RowStats {
         self.failed_time.merge(&other.failed_time);
     }
 
+    /// What counts as things happen: all but what is planned.
+    fn counts(&mut self) -> [&mut u64; 9] {
+        let Self { started, completed, failed, cancelled, ramped_down, dropped, starved, unstarted, too_late, .. } =
+            self;
+        [started, completed, failed, cancelled, ramped_down, dropped, starved, unstarted, too_late]
+    }
+
     fn histograms(&mut self) -> [&mut Histogram; 6] {
         let Self { response_time, service_time, start_lag, queue_wait, data_wait, failed_time, .. } = self;
         [response_time, service_time, start_lag, queue_wait, data_wait, failed_time]

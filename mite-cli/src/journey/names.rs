@@ -38,21 +38,6 @@ pub(super) fn short(journey: &str) -> Option<&str> {
     (!name.is_empty() && name.chars().all(is_plain)).then_some(name)
 }
 
-/// ` (did you mean "shop:signin"?)`, or nothing where no name is like this one.
-pub(super) fn did_you_mean(wanted: &str, journeys: &[String]) -> String {
-    /// Below it words have little more in common than some letters.
-    const ALIKE: f64 = 0.75;
-    let alike = |journey: &String| {
-        let last = journey.rsplit(':').next().unwrap_or(journey);
-        strsim::jaro_winkler(wanted, last).max(strsim::jaro_winkler(wanted, journey))
-    };
-    let likeness = journeys.iter().map(|journey| (alike(journey), journey));
-    match likeness.max_by(|one, other| one.0.total_cmp(&other.0)) {
-        Some((alike, journey)) if alike >= ALIKE => format!(" (did you mean {journey:?}?)"),
-        _ => String::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,10 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_meant() {
-        assert_eq!(did_you_mean("sigin", &journeys()), " (did you mean \"shop::admin:signin\"?)");
-        assert_eq!(did_you_mean("shop:by", &journeys()), " (did you mean \"shop:buy\"?)");
-        assert_eq!(did_you_mean("xyz", &journeys()), "");
+    fn a_name_is_completed_where_it_is_one_word() {
         assert_eq!((short("shop:buy"), short("a closure"), short("")), (Some("buy"), None, None));
     }
 }

@@ -1,9 +1,11 @@
 //! What `journey run` prints: each exchange as `curl --verbose` shows it, then what was measured.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
+use mite_core::units;
 use mite_core::{CheckReport, ErrorReport, Exchange, Report, TransactionReport, Verdict};
+
+use crate::visible::visible;
 
 /// The outermost transaction, which is the journey itself.
 const ROOT: &str = "__root__";
@@ -24,9 +26,10 @@ pub(super) fn exchange(number: u64, exchange: &Exchange<'_>) -> String {
     }
     let phases =
         [("dns", sample.dns), ("connect", sample.connect), ("tls", sample.tls), ("first byte", sample.first_byte)];
-    let phases = phases.iter().filter_map(|(name, time)| Some(format!("{name} {}", units(time.as_ref().copied()?))));
-    let phases: Vec<String> = phases.chain([format!("in all {}", units(sample.total))]).collect();
-    let _ = writeln!(told, "  = {outcome}, {} of body; {}", counted(sample.bytes, "byte"), phases.join(", "));
+    let phases =
+        phases.iter().filter_map(|(name, time)| Some(format!("{name} {}", units::time(time.as_ref().copied()?))));
+    let phases: Vec<String> = phases.chain([format!("in all {}", units::time(sample.total))]).collect();
+    let _ = writeln!(told, "  = {outcome}, {} of body; {}", units::counted(sample.bytes, "byte"), phases.join(", "));
     told
 }
 
@@ -57,7 +60,7 @@ pub(super) fn summary(report: &Report, in_memory: bool) -> String {
             let _ = writeln!(told, "\n{}: stopped", row.journey);
         }
         _ => {
-            let _ = writeln!(told, "\n{}: {verdict} in {}", row.journey, units(time));
+            let _ = writeln!(told, "\n{}: {verdict} in {}", row.journey, units::time(time));
         }
     }
     told
@@ -78,8 +81,8 @@ fn transaction(row: &TransactionReport) -> String {
     let TransactionReport { transaction, count, errors, time, .. } = row;
     let times = match (time.count(), *count) {
         (0, _) => "cut off".to_owned(),
-        (_, 1) => units(time.max()),
-        _ => format!("{count} times, {} to {}", units(time.min()), units(time.max())),
+        (_, 1) => units::time(time.max()),
+        _ => format!("{count} times, {} to {}", units::time(time.min()), units::time(time.max())),
     };
     let failed = match (*errors, *count) {
         (0, _) => String::new(),
@@ -106,7 +109,7 @@ fn error(row: &ErrorReport) -> String {
 }
 
 fn records(report: &Report, name: &str, count: u64) -> String {
-    let mut told = format!("{name}: {}", counted(count, "record"));
+    let mut told = format!("{name}: {}", units::counted(count, "record"));
     // They were there when they were counted, and what cannot be read now is not worth an error.
     for record in report.recorded::<rmpv::Value>(name).into_iter().flatten().take(RECORDS) {
         let _ = write!(told, "\n  {}", visible(&record.to_string()));
@@ -117,36 +120,10 @@ fn records(report: &Report, name: &str, count: u64) -> String {
     told
 }
 
-fn counted(count: u64, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
-/// A time in the unit that fits, with three digits or so.
-fn units(time: Duration) -> String {
-    let micros = time.as_secs_f64() * 1e6;
-    match micros {
-        ..999.5 => format!("{micros:.0} µs"),
-        ..999_500.0 => format!("{:.2} ms", micros / 1e3),
-        _ => format!("{:.2} s", micros / 1e6),
-    }
-}
-
-/// A terminal would obey some characters: these are written as their numbers.
-fn visible(line: &str) -> String {
-    let mut told = String::with_capacity(line.len());
-    for c in line.chars() {
-        match c {
-            '\t' => told.push(' '),
-            _ if c.is_control() => told.extend(c.escape_default()),
-            _ => told.push(c),
-        }
-    }
-    told
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
+    use std::time::Duration;
 
     use insta::assert_snapshot;
     use mite_core::volume::{HOUR, at_once};
@@ -216,12 +193,5 @@ mod tests {
         };
         let told: Vec<String> = told.lines().map(fixed).collect();
         assert_snapshot!(told.join("\n"));
-    }
-
-    #[test]
-    fn times_have_the_unit_that_fits() {
-        let told = |micros| units(Duration::from_micros(micros));
-        assert_eq!([told(0), told(999), told(1000), told(999_499)], ["0 µs", "999 µs", "1.00 ms", "999.50 ms"]);
-        assert_eq!([told(999_500), told(61_000_000)], ["1.00 s", "61.00 s"]);
     }
 }

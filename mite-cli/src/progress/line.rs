@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthChar as _;
 
+use crate::visible::visible;
+
 /// What a text is, which its colour tells besides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tint {
@@ -49,7 +51,7 @@ impl Line {
 
     /// With a text at its end. A terminal would obey some characters: these are written as their numbers.
     pub(super) fn and(mut self, tint: Tint, text: impl AsRef<str>) -> Self {
-        let text = visible(text.as_ref());
+        let text = visible(text.as_ref()).into_owned();
         self.width += width(&text);
         self.texts.push((tint, text));
         self
@@ -110,7 +112,7 @@ pub(super) fn width(text: &str) -> usize {
 pub(super) fn head(text: &str, room: usize) -> String {
     let text = visible(text);
     if width(&text) <= room {
-        return text;
+        return text.into_owned();
     }
     let mut head = String::new();
     let mut left = room.saturating_sub(1);
@@ -126,7 +128,7 @@ pub(super) fn head(text: &str, room: usize) -> String {
 pub(super) fn tail(text: &str, room: usize) -> String {
     let text = visible(text);
     if width(&text) <= room {
-        return text;
+        return text.into_owned();
     }
     let mut left = room.saturating_sub(1);
     let mut begins = text.len();
@@ -138,17 +140,6 @@ pub(super) fn tail(text: &str, room: usize) -> String {
     // A mark without the letter that it belongs to would go to the ellipsis.
     let end = text[begins..].trim_start_matches(|c: char| c.width() == Some(0));
     if room > 0 { format!("…{end}") } else { String::new() }
-}
-
-fn visible(text: &str) -> String {
-    if !text.contains(char::is_control) {
-        return text.to_owned();
-    }
-    let mut told = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() { told.extend(c.escape_default()) } else { told.push(c) }
-    }
-    told
 }
 
 #[cfg(test)]

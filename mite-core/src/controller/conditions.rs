@@ -2,7 +2,7 @@
 //!
 //! It decides and does nothing: the controller tells it each second, and ends the run when it says so.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::names::Names;
@@ -62,7 +62,7 @@ impl Conditions {
             }
         }
         let Self { thresholds, aborts, seconds, .. } = self;
-        let windows = Windows { seconds, rows: so_far.rows.len(), last: second, names };
+        let mut windows = Windows { seconds, rows: so_far.rows.len(), last: second, names, tabulated: BTreeMap::new() };
         for watched in thresholds {
             let Some(checked) = windows.check(&watched.threshold) else { continue };
             if watched.worst.as_ref().is_none_or(|worst| watched.threshold.is_worse(&checked, worst)) {
@@ -98,18 +98,22 @@ struct Windows<'a> {
     rows: usize,
     last: u64,
     names: &'a Names,
+    /// By their length, so that thresholds that have the same window add it up once.
+    tabulated: BTreeMap<u64, Tabulated>,
 }
 
 impl Windows<'_> {
     /// Checks a threshold in the window that has just ended, where it has one and so much was measured.
-    fn check(&self, threshold: &Threshold) -> Option<Checked> {
+    fn check(&mut self, threshold: &Threshold) -> Option<Checked> {
         let window = threshold.window_seconds()?;
         let from = self.seconds.len().checked_sub(window as usize)?;
-        let mut stats = Stats::new(self.rows);
-        for told in self.seconds.range(from..).flatten() {
-            stats.add(&told.measured);
-        }
-        let tabulated = Tabulated::new(stats, self.names);
+        let tabulated = self.tabulated.entry(window).or_insert_with(|| {
+            let mut stats = Stats::new(self.rows);
+            for told in self.seconds.range(from..).flatten() {
+                stats.add(&told.measured);
+            }
+            Tabulated::new(stats, self.names)
+        });
         threshold.check_window(self.last + 1 - window, tabulated.tables(Duration::from_secs(window)))
     }
 }

@@ -1,4 +1,6 @@
 //! What all workers have told of their figures: added up, and what is new of it kept for a second.
+//!
+//! It is apart from the controller, which asks it for each second's share, and so decides nothing about figures itself.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,8 +12,8 @@ use crate::stats::{Figures, FiguresTold, Stats};
 #[derive(Debug)]
 pub(crate) struct Tally {
     figures: Figures,
-    /// What has been told since the last second was.
-    fresh: Vec<FiguresTold>,
+    /// What was told of seconds that are not taken yet, with the second's number.
+    fresh: Vec<(u64, FiguresTold)>,
 }
 
 impl Tally {
@@ -22,16 +24,23 @@ impl Tally {
         Self { figures, fresh: Vec::new() }
     }
 
-    pub(crate) fn add(&mut self, told: FiguresTold) {
+    /// Adds what a worker tells at the end of a second.
+    pub(crate) fn add(&mut self, second: u64, told: FiguresTold) {
         self.figures.add(&told);
-        self.fresh.push(told);
+        self.fresh.push((second, told));
     }
 
-    /// What has been told since the last call.
-    pub(crate) fn take_fresh(&mut self) -> Vec<FiguresTold> {
+    /// Adds what a worker has left to tell when the run is over.
+    pub(crate) fn add_last(&mut self, told: &FiguresTold) {
+        self.figures.add(told);
+    }
+
+    /// What has been told of the seconds up to this one since the last call.
+    pub(crate) fn take_fresh(&mut self, second: u64) -> Vec<FiguresTold> {
         // What there is grows with each second, and with it what it takes.
         self.figures.measured.weigh();
-        std::mem::take(&mut self.fresh)
+        let of_it = self.fresh.extract_if(.., |(of, _)| *of <= second);
+        of_it.map(|(_, told)| told).collect()
     }
 
     /// The figures so far, without those of the warm-up.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    ErrorReport, Generator, JourneyReport, PerSecond, Report, RequestReport, SecondQuantiles, SecondRow, Settings,
+    ErrorReport, Generator, JourneyReport, PerSecond, Report, RequestReport, RunSettings, SecondQuantiles, SecondRow,
     TransactionReport, Verdict,
 };
 use crate::exchange::FailedExchange;
@@ -40,7 +40,7 @@ pub(crate) fn empty() -> Report {
         records: std::collections::BTreeMap::new(),
         per_second: Vec::new(),
         hooks: Vec::new(),
-        settings: Settings::default(),
+        settings: RunSettings::default(),
         generator: Generator { workers: 1, start_lag_p99_us: 120, ..Generator::default() },
         warnings: Vec::new(),
         request_rates: Vec::new(),

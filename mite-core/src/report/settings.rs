@@ -10,7 +10,7 @@ use crate::volume::Unit;
 /// What a run was told.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Settings {
+pub struct RunSettings {
     /// Worker threads.
     pub workers: u32,
     /// What random numbers were seeded with.

@@ -1,11 +1,16 @@
-//! Times and sizes for people: three digits, in the unit that fits.
+//! Times, sizes and counts for people, as the report tells them: three digits, in the unit that fits.
 //!
-//! They are apart from the texts that have them in them, which are several.
+//! They are apart from the texts that have them in them, which are several, and not all of this crate.
 
 use std::time::Duration;
 
 /// Three significant digits in the unit that fits: `873 µs`, `1.24 ms`, `12.3 s`.
-pub(crate) fn time(duration: Duration) -> String {
+///
+/// ```
+/// # use std::time::Duration;
+/// assert_eq!(mite_core::units::time(Duration::from_micros(1_240)), "1.24 ms");
+/// ```
+pub fn time(duration: Duration) -> String {
     let micros = duration.as_secs_f64() * 1e6;
     // The limits are where rounding to three digits reaches the next unit.
     let (value, unit) = match micros {
@@ -16,7 +21,8 @@ pub(crate) fn time(duration: Duration) -> String {
     digits(value, unit)
 }
 
-pub(crate) fn bytes(bytes: u64) -> String {
+/// Three significant digits in the unit that fits, of which each is 1024 of the one before: `512 B`, `1.50 KiB`, `64.0 MiB`.
+pub fn bytes(bytes: u64) -> String {
     let bytes = bytes as f64;
     match bytes {
         0.0..1024.0 => format!("{bytes} B"),
@@ -37,7 +43,7 @@ fn digits(value: f64, unit: &str) -> String {
 }
 
 /// `1 start`, `2 starts`.
-pub(crate) fn counted(count: u64, what: &str) -> String {
+pub fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 

@@ -46,22 +46,12 @@ impl RowStats {
     /// What is new; what is planned is settled at the end, and stays until then.
     fn tell(&mut self) -> Self {
         let told = Self { planned: 0, not_planned: 0, ..self.clone() };
-        let (planned, not_planned) = (self.planned, self.not_planned);
+        for count in self.counts() {
+            *count = 0;
+        }
         for histogram in self.histograms() {
             histogram.clear();
         }
-        let kept = std::mem::take(self);
-        *self = Self {
-            planned,
-            not_planned,
-            response_time: kept.response_time,
-            service_time: kept.service_time,
-            start_lag: kept.start_lag,
-            queue_wait: kept.queue_wait,
-            data_wait: kept.data_wait,
-            failed_time: kept.failed_time,
-            ..Self::default()
-        };
         told
     }
 }

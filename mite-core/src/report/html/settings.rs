@@ -7,7 +7,7 @@ use super::axis::grouped;
 use crate::report::markup::Escaped;
 use crate::report::units::counted;
 use crate::report::units::{bytes, time};
-use crate::report::{Report, Settings};
+use crate::report::{Report, RunSettings};
 
 pub(super) fn write(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let generator = &report.generator;
@@ -40,7 +40,7 @@ pub(super) fn write(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result 
 }
 
 /// What was said of the run; what was not is as it always is.
-fn told(settings: &Settings) -> Vec<(String, String)> {
+fn told(settings: &RunSettings) -> Vec<(String, String)> {
     let mut facts = Vec::new();
     let mut fact = |name: &str, value: Option<String>| facts.extend(value.map(|value| (name.to_owned(), value)));
     fact("no new starts after", settings.stop_after.map(time));

@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::clock::Moment;
 use crate::exchange::{Exchange, ExchangeText, OnExchange};
 use crate::extensions::Extensions;
+use crate::figures::{ErrorKey, Part, PartFigures};
 use crate::limits::RanOut;
 use crate::message::{self, Head, Place, RESERVED};
 use crate::names::{DATA_CREATED, KindId, PathId};
@@ -24,7 +25,6 @@ use crate::recorder;
 use crate::request::RequestSample;
 use crate::runner::env::Env;
 use crate::sink::Wanted;
-use crate::stats::{ErrorKey, Part, Stats};
 use crate::{Config, Error, Result, pack};
 
 /// The random numbers of a journey: xoshiro256++, seeded for the run and the start, so that a run can be repeated.
@@ -377,7 +377,7 @@ impl Visit {
     }
 
     /// Where all that is counted for this run of the journey is counted.
-    pub(crate) fn stats(&self) -> RefMut<'_, Stats> {
+    pub(crate) fn stats(&self) -> RefMut<'_, PartFigures> {
         self.env.stats(self.ids.part)
     }
 

@@ -15,6 +15,7 @@ use tracing::Span;
 
 use crate::clock::{Gaps, Moment, WallClock};
 use crate::exchange::OnExchange;
+use crate::figures::{FiguresTold, PartFigures};
 use crate::hooks::{Hook, HookKind, HookReport, Hooks, WorkerHook};
 use crate::message::Head;
 use crate::names::{NameCache, Names};
@@ -34,7 +35,6 @@ use crate::runner::worker;
 use crate::schedule::{Schedule, Stripe};
 use crate::seconds::{Second, Seconds};
 use crate::sink::{self, Outbox, Sink, SinkQueue, SinkStrand};
-use crate::stats::{FiguresTold, Stats};
 use crate::threshold::Asked;
 use crate::usage::Usage;
 use crate::volume::{Answer, Asking, Unit};
@@ -750,7 +750,7 @@ impl Controller {
         response_time: SecondQuantiles,
         fresh: &[FiguresTold],
     ) -> Progress {
-        let mut stats = Stats::new(self.rows.len() + 1);
+        let mut stats = PartFigures::new(self.rows.len() + 1);
         for told in fresh {
             stats.add(&told.measured);
         }

@@ -29,6 +29,7 @@ mod datapool;
 mod error;
 mod exchange;
 mod extensions;
+mod figures;
 mod histogram;
 mod hooks;
 mod journey;
@@ -51,7 +52,6 @@ mod scenario;
 mod scenario_function;
 mod seconds;
 mod sink;
-mod stats;
 mod usage;
 
 pub use config::{Config, ConfigError};

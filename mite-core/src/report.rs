@@ -29,12 +29,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{micros, rfc3339, whole_micros};
 use crate::exchange::FailedExchange;
+use crate::figures::{Figures, PartFigures};
 use crate::histogram::Histogram;
 use crate::hooks::HookReport;
 use crate::names::Names;
 use crate::recorded::RecordedError;
 use crate::recordings::Recordings;
-use crate::stats::{Figures, Stats};
 use crate::threshold::{Checked, Threshold};
 
 pub use per_second::{PerSecond, SecondQuantiles, SecondRow};
@@ -129,7 +129,7 @@ pub struct WarmUp {
 }
 
 impl WarmUp {
-    fn of(duration: Duration, stats: &Stats) -> Self {
+    fn of(duration: Duration, stats: &PartFigures) -> Self {
         let mut sum = Self { duration: whole_micros(duration), errors: stats.errors.values().sum(), ..Self::default() };
         for row in &stats.rows {
             sum.planned += row.planned;

@@ -8,9 +8,9 @@ mod packed;
 use std::collections::VecDeque;
 
 use self::packed::{Packed, Whole};
+use crate::figures::Outcome;
 use crate::histogram::Histogram;
 use crate::report::{PerSecond, SecondQuantiles, SecondRow};
-use crate::stats::Outcome;
 
 const SECOND: u64 = 1_000_000_000;
 

@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::figures::{FiguresTold, PartFigures};
 use crate::names::Names;
 use crate::report::rows::Tables;
 use crate::report::tabulate::Tabulated;
-use crate::stats::{FiguresTold, Stats};
 use crate::threshold::{Asked, Checked, Threshold};
 
 /// The thresholds of a run that is under way.
@@ -48,7 +48,7 @@ impl Conditions {
         &mut self,
         second: u64,
         told: Vec<FiguresTold>,
-        so_far: &Stats,
+        so_far: &PartFigures,
         names: &Names,
     ) -> Option<String> {
         let measured = Duration::from_secs(second + 1).saturating_sub(self.warm_up);
@@ -108,7 +108,7 @@ impl Windows<'_> {
         let window = threshold.window_seconds()?;
         let from = self.seconds.len().checked_sub(window as usize)?;
         let tabulated = self.tabulated.entry(window).or_insert_with(|| {
-            let mut stats = Stats::new(self.rows);
+            let mut stats = PartFigures::new(self.rows);
             for told in self.seconds.range(from..).flatten() {
                 stats.add(&told.measured);
             }

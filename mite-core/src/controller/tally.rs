@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::figures::{Figures, FiguresTold, PartFigures};
 use crate::histogram::Histogram;
 use crate::run::progress::{ErrorProgress, RequestProgress};
-use crate::stats::{Figures, FiguresTold, Stats};
 
 #[derive(Debug)]
 pub(crate) struct Tally {
@@ -44,7 +44,7 @@ impl Tally {
     }
 
     /// The figures so far, without those of the warm-up.
-    pub(crate) fn measured(&self) -> &Stats {
+    pub(crate) fn measured(&self) -> &PartFigures {
         &self.figures.measured
     }
 
@@ -53,7 +53,7 @@ impl Tally {
     }
 
     /// The requests so far by outcome: codes in rising order, then errors.
-    pub(crate) fn requests(&self, fresh: &Stats) -> Vec<RequestProgress> {
+    pub(crate) fn requests(&self, fresh: &PartFigures) -> Vec<RequestProgress> {
         let mut told: BTreeMap<_, RequestProgress> = BTreeMap::new();
         for (stats, is_fresh) in [(self.measured(), false), (fresh, true)] {
             for of in stats.requests.iter().flatten().filter(|of| of.count > 0) {
@@ -66,7 +66,7 @@ impl Tally {
     }
 
     /// The errors so far by type, the most frequent first.
-    pub(crate) fn errors(&self, fresh: &Stats) -> Vec<ErrorProgress> {
+    pub(crate) fn errors(&self, fresh: &PartFigures) -> Vec<ErrorProgress> {
         let mut told: BTreeMap<&str, ErrorProgress> = BTreeMap::new();
         for (stats, is_fresh) in [(self.measured(), false), (fresh, true)] {
             for (key, count) in &stats.errors {
@@ -82,12 +82,12 @@ impl Tally {
 }
 
 /// Bytes of body received.
-pub(crate) fn received(fresh: &Stats) -> u64 {
+pub(crate) fn received(fresh: &PartFigures) -> u64 {
     fresh.requests.iter().flatten().map(|of| of.bytes).sum()
 }
 
 /// The 99th percentile of how late mite itself was, in all rows.
-pub(crate) fn start_lag_p99(fresh: &Stats) -> Duration {
+pub(crate) fn start_lag_p99(fresh: &PartFigures) -> Duration {
     let mut lag = Histogram::new();
     for row in &fresh.rows {
         lag.merge(&row.start_lag);

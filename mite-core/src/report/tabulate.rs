@@ -6,8 +6,8 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 
 use super::rows::{CheckReport, ErrorReport, JourneyReport, RequestReport, Tables, TransactionReport};
+use crate::figures::{CheckStats, ErrorKey, PartFigures, RequestStats, RowStats, TransactionStats};
 use crate::names::{Names, PathId};
-use crate::stats::{CheckStats, ErrorKey, RequestStats, RowStats, Stats, TransactionStats};
 
 /// The tables of figures that were counted in a part of the run.
 pub(crate) struct Tabulated {
@@ -18,7 +18,7 @@ pub(crate) struct Tabulated {
 }
 
 impl Tabulated {
-    pub(crate) fn new(stats: Stats, names: &Names) -> Self {
+    pub(crate) fn new(stats: PartFigures, names: &Names) -> Self {
         let rows = (0..).zip(stats.rows).skip(1);
         Self {
             errors: stats.errors.values().sum(),

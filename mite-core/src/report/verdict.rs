@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::rows::{ErrorReport, JourneyReport};
 use super::units::counted;
+use crate::figures::RowStats;
 use crate::histogram::Histogram;
 use crate::limits::RanOut;
-use crate::stats::RowStats;
 use crate::threshold::Checked;
 
 /// How a run ended.

@@ -14,11 +14,11 @@ use super::watch::Calling;
 use crate::clock::{Moment, WallClock};
 use crate::exchange::OnExchange;
 use crate::extensions::Extensions;
+use crate::figures::{Figures, FiguresTold, Outcome, Part, PartFigures, StartDelay};
 use crate::names::{KindId, NameCache, Names};
 use crate::report::GeneratorLimits;
 use crate::seconds::WorkerSeconds;
 use crate::sink::Outbox;
-use crate::stats::{Figures, FiguresTold, Outcome, Part, StartDelay, Stats};
 use crate::{Config, panics};
 
 /// The facts of a run that all its threads share and none changes.
@@ -47,8 +47,8 @@ pub(crate) struct Env {
     pub(crate) shared: Arc<RunFacts>,
     pub(crate) outbox: Outbox,
     pub(crate) names: RefCell<NameCache>,
-    measured: RefCell<Stats>,
-    warm_up: RefCell<Stats>,
+    measured: RefCell<PartFigures>,
+    warm_up: RefCell<PartFigures>,
     pub(crate) seconds: RefCell<WorkerSeconds>,
     pub(crate) extensions: RefCell<Extensions>,
     /// What the worker's setup has returned.
@@ -123,7 +123,7 @@ impl Env {
     }
 
     /// The figures of a part of the run.
-    pub(crate) fn stats(&self, part: Part) -> RefMut<'_, Stats> {
+    pub(crate) fn stats(&self, part: Part) -> RefMut<'_, PartFigures> {
         match part {
             Part::WarmUp => self.warm_up.borrow_mut(),
             Part::Measured => self.measured.borrow_mut(),
@@ -139,7 +139,7 @@ impl Env {
 
     /// All figures that were not told yet, at the worker's end.
     pub(crate) fn take_figures(&self) -> FiguresTold {
-        let take = |of: &RefCell<Stats>| of.replace(Stats::new(0)).tell_all();
+        let take = |of: &RefCell<PartFigures>| of.replace(PartFigures::new(0)).tell_all();
         FiguresTold { warm_up: take(&self.warm_up), measured: take(&self.measured) }
     }
 

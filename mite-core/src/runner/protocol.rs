@@ -4,9 +4,9 @@ use std::io;
 use std::time::Duration;
 
 use crate::clock::Moment;
+use crate::figures::FiguresTold;
 use crate::hooks::Hook;
 use crate::seconds::Second;
-use crate::stats::FiguresTold;
 use crate::volume::{Segment, Unit};
 
 /// A row's number: 0 for setup and teardown, from 1 for the scenario's rows.

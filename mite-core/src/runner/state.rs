@@ -18,9 +18,9 @@ use super::protocol::{Command, Event, RowId};
 use super::slots::Slots;
 use super::watch::Calling;
 use crate::Result;
+use crate::figures::Part;
 use crate::schedule::{Cursor, Schedule, Stripe};
 use crate::sink::{Outbox, SinkQueue};
-use crate::stats::Part;
 use crate::volume::{Segment, Unit};
 
 /// A row's journey and pool, as the scenario holds them: of any types.

@@ -12,10 +12,10 @@ use super::state::{WorkerPlan, WorkerState};
 use super::timer::Timer;
 use crate::clock::Moment;
 use crate::context::{Transaction, VisitIds};
+use crate::figures::Part;
 use crate::hooks::Hook;
 use crate::names::Names;
 use crate::sink::Outbox;
-use crate::stats::Part;
 use crate::{Context, clock, panics};
 
 /// How often messages are handed over and seconds are told.

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{CheckStats, ErrorKey, RequestStats, RowStats, Stats, TransactionStats};
+use super::{CheckStats, ErrorKey, PartFigures, RequestStats, RowStats, TransactionStats};
 use crate::exchange::FailedExchanges;
 use crate::limits::RanOut;
 use crate::names::PathId;
@@ -76,7 +76,7 @@ impl RequestStats {
     }
 }
 
-impl Stats {
+impl PartFigures {
     /// What has come since the last time; failed exchanges and what is planned are told at the end.
     pub(crate) fn tell(&mut self) -> Told {
         self.count_undelayed();

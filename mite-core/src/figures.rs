@@ -212,7 +212,7 @@ const MOST_DISTINCT: usize = 1000;
 
 /// One worker's figures of one part of the run, or those of all workers.
 #[derive(Debug, Clone)]
-pub(crate) struct Stats {
+pub(crate) struct PartFigures {
     pub(crate) rows: Vec<RowStats>,
     /// By path.
     pub(crate) transactions: Vec<TransactionStats>,
@@ -236,7 +236,7 @@ pub(crate) struct Stats {
     pub(crate) out_of_kinds: bool,
 }
 
-impl Stats {
+impl PartFigures {
     /// For `rows` rows, setup and teardown included.
     pub(crate) fn new(rows: usize) -> Self {
         Self {
@@ -481,14 +481,14 @@ impl Stats {
 /// The figures of both parts of a run.
 #[derive(Debug)]
 pub(crate) struct Figures {
-    pub(crate) warm_up: Stats,
-    pub(crate) measured: Stats,
+    pub(crate) warm_up: PartFigures,
+    pub(crate) measured: PartFigures,
 }
 
 impl Figures {
     /// For `rows` rows, setup and teardown included.
     pub(crate) fn new(rows: usize) -> Self {
-        Self { warm_up: Stats::counts_only(rows), measured: Stats::new(rows) }
+        Self { warm_up: PartFigures::counts_only(rows), measured: PartFigures::new(rows) }
     }
 
     /// Adds what a worker has told.
@@ -506,7 +506,7 @@ mod tests {
     fn merging_is_adding() {
         let sample =
             |code| RequestSample { method: "GET", code, total: Duration::from_millis(5), ..Default::default() };
-        let (mut one, mut other) = (Stats::new(2), Stats::new(2));
+        let (mut one, mut other) = (PartFigures::new(2), PartFigures::new(2));
         one.request(0, PathId(4), &sample(200));
         other.request(0, PathId(4), &sample(200));
         other.request(0, PathId(4), &sample(404));
@@ -522,7 +522,7 @@ mod tests {
 
     #[test]
     fn too_many_different_errors_end_in_one() {
-        let mut stats = Stats::new(1);
+        let mut stats = PartFigures::new(1);
         for user in 0..MOST_DISTINCT + 10 {
             let (ex_type, location) = ("E".to_owned(), "f:1:g".to_owned());
             stats.error(&ErrorKey { path: PathId(0), ex_type, message: format!("no user {user}"), location });
@@ -534,7 +534,7 @@ mod tests {
     /// A row's series, new ones among them, without room for all: each sample is counted somewhere.
     #[test]
     fn what_there_is_no_room_for_is_counted_all_the_same() {
-        let mut stats = Stats::new(2);
+        let mut stats = PartFigures::new(2);
         stats.limit_series(20_000);
         let overflow = Names::overflow(1, 2);
         let sample = |index| RequestSample {
@@ -569,11 +569,11 @@ mod tests {
     #[test]
     fn requests_are_told_apart_by_name_and_merged_by_it() {
         let sample = |name| RequestSample { method: "GET", name, code: 200, bytes: 1, ..Default::default() };
-        let counts = |stats: &Stats| -> Vec<(Option<String>, u64, u64)> {
+        let counts = |stats: &PartFigures| -> Vec<(Option<String>, u64, u64)> {
             let told = |of: &RequestStats| (of.name.as_deref().map(str::to_owned), of.count, of.time.count());
             stats.requests[1].iter().map(told).collect()
         };
-        let (mut one, mut other) = (Stats::new(2), Stats::new(2));
+        let (mut one, mut other) = (PartFigures::new(2), PartFigures::new(2));
         for name in [Some("/users/{id}"), None, Some(""), Some("/users/{id}")] {
             one.request(1, PathId(1), &sample(name));
         }
@@ -588,7 +588,7 @@ mod tests {
 
     #[test]
     fn too_many_names_of_requests_end_in_one() {
-        let mut stats = Stats::new(1);
+        let mut stats = PartFigures::new(1);
         for user in 0..100 {
             let name = format!("/users/{user}");
             let sample = RequestSample { method: "GET", name: Some(&name), code: 200, ..Default::default() };
@@ -602,7 +602,7 @@ mod tests {
     /// However long names are, what they take counts as what their histograms do.
     #[test]
     fn names_are_weighed() {
-        let mut stats = Stats::new(2);
+        let mut stats = PartFigures::new(2);
         stats.limit_series(100_000);
         for path in 10..50 {
             let name = format!("{path}").repeat(5_000);
@@ -619,7 +619,7 @@ mod tests {
 
     #[test]
     fn too_many_kinds_of_request_end_in_one() {
-        let (mut stats, mut other) = (Stats::new(1), Stats::new(1));
+        let (mut stats, mut other) = (PartFigures::new(1), PartFigures::new(1));
         for code in 0..100 {
             for stats in [&mut stats, &mut other] {
                 stats.request(0, PathId(0), &RequestSample { method: "GET", code, bytes: 1, ..Default::default() });

@@ -24,7 +24,7 @@ use crate::panics::{self, Panic};
 use crate::recorder;
 use crate::request::RequestSample;
 use crate::runner::env::Env;
-use crate::sink::Wanted;
+use crate::sink::outbox::Wanted;
 use crate::{Config, Error, Result, pack};
 
 /// The random numbers of a journey: xoshiro256++, seeded for the run and the start, so that a run can be repeated.
@@ -121,7 +121,12 @@ impl Context {
     pub async fn transaction<T>(&mut self, name: &str, body: impl AsyncFnOnce(&mut Context) -> Result<T>) -> Result<T> {
         let mut transaction = Transaction::begin(self, name);
         let result = body(transaction.context()).await;
-        transaction.end(result)
+        let result = transaction.end(result);
+        if self.scope.visit.env.outbox.is_behind() {
+            // Boxed, since it is rare. The journey goes on without a sink that has failed, or the run is about to end.
+            let _ = Box::pin(self.wait_for_room(u64::MAX)).await;
+        }
+        result
     }
 
     /// Sends a message of a type of one's own, or `data_created` and `purge_data` for the recorder. `fields` is anything
@@ -422,7 +427,10 @@ impl Scope {
         let Some((kind_id, wanted)) = env.wanted(kind) else { return };
         let mut own = env.scratch();
         match message::own_fields(kind, fields, &mut own) {
-            Ok((count, start)) => env.outbox.emit(wanted, self.head(kind_id, count), &own[start..]),
+            Ok((count, start)) => {
+                // A sink whose failure ends the run has ended it already.
+                let _ = env.outbox.push(wanted, self.head(kind_id, count), &own[start..]);
+            }
             Err(error) => self.report(&mut error.into()),
         }
         env.put_back(own);
@@ -571,7 +579,8 @@ impl Scope {
                 pack::write_str(&mut own, value);
             }
             let count = 3 + more(&mut own);
-            env.outbox.emit(wanted, self.head_at(kind_id, count, path, transaction_id), &own);
+            // As above.
+            let _ = env.outbox.push(wanted, self.head_at(kind_id, count, path, transaction_id), &own);
             env.put_back(own);
         }
         tracing::debug!(journey, location, "{message}");
@@ -670,7 +679,8 @@ impl<'a> Transaction<'a> {
                 pack::write_f64(&mut own, Duration::from_nanos(paused).as_secs_f64());
                 count += 1;
             }
-            env.outbox.emit(wanted, scope.head(kind, count), &own);
+            // Who ends the transaction waits for room.
+            let _ = env.outbox.push(wanted, scope.head(kind, count), &own);
             env.put_back(own);
         }
         let scope = &mut self.context.scope;

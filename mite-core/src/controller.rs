@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::Span;
 
 use crate::clock::{Gaps, Moment, WallClock};
@@ -21,7 +21,9 @@ use crate::message::Head;
 use crate::names::{NameCache, Names};
 use crate::recordings::Records;
 use crate::report::settings::{PLAN_POINTS, RowSettings, RunSettings};
-use crate::report::{self, Facts, Generator, GeneratorLimits, Report, RowFacts, SecondQuantiles, SecondRow, Stopped};
+use crate::report::{
+    self, Facts, Generator, GeneratorLimits, Report, RowFacts, SecondQuantiles, SecondRow, SinkReport, Stopped,
+};
 use crate::row::{CheckedRow, Plan};
 use crate::run::error::RunError;
 use crate::run::progress::{Progress, RowProgress};
@@ -34,7 +36,10 @@ use crate::runner::watch::{Blocked, Calling, LOOK, Watch};
 use crate::runner::worker;
 use crate::schedule::{Schedule, Stripe};
 use crate::seconds::{Second, Seconds};
-use crate::sink::{self, Outbox, Sink, SinkQueue, SinkStrand};
+use crate::sink::outbox::Outbox;
+use crate::sink::queue::{self, SinkQueue, SinkStrand, Spawned};
+use crate::sink::{Sink, SinkError};
+use crate::snapshot::Snapshot;
 use crate::threshold::Asked;
 use crate::usage::Usage;
 use crate::volume::{Answer, Asking, Unit};
@@ -50,6 +55,8 @@ const LEAD: Duration = Duration::from_millis(5);
 const ASK_AHEAD: u64 = SECOND / 2;
 /// How long after it should have ended a worker is taken to be blocked.
 const BLOCKED_AFTER: Duration = Duration::from_secs(3);
+/// How long a worker has to tell what is new when somebody asks for it.
+const MOST_ASKED: Duration = Duration::from_millis(250);
 
 /// Setup and teardown go by this name where a journey's is told.
 const HOOKS: &str = "__setup__";
@@ -115,9 +122,12 @@ struct Worker {
     finished: bool,
 }
 
+#[derive(Default)]
 struct Sinks {
     queues: Vec<SinkQueue>,
     strands: Vec<SinkStrand>,
+    /// To those that want the run's figures.
+    figures: Vec<watch::Sender<Option<Arc<Snapshot>>>>,
 }
 
 async fn carry_out(control: Control) -> Result<Report, RunError> {
@@ -138,7 +148,7 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         max_running: Some(control.max_running).filter(|most| *most != u64::MAX),
         on_exchange: control.on_exchange,
     });
-    let sinks = start_sinks(control.sinks, &names, control.strands, &control.span, &control.events)?;
+    let mut sinks = start_sinks(control.sinks, &names, control.strands, &control.span, &control.events)?;
     let mut row_plans = Vec::new();
     let mut rows = Vec::new();
     for row in control.rows {
@@ -169,6 +179,8 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         strands: control.strands,
         span: control.span.clone(),
         outbox: Outbox::new(&sinks.queues),
+        figures: std::mem::take(&mut sinks.figures),
+        inquiry: Inquiry::default(),
         names: NameCache::new(Arc::clone(&names)),
         facts,
         rows,
@@ -194,17 +206,30 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         Ok(()) => run.conduct(control.hooks).await,
         Err(error) => Err(error),
     };
+    // A sink that has failed ends the run with its own error.
+    let _ = run.outbox.finish().await;
+    let mut sent = run.outbox.sent();
     drop(run.outbox);
     let (results, joined) = join_workers(run.workers, outcome.is_err(), &run.facts, &run.watch).await;
-    let served = finish_sinks(sinks).await;
+    let bugs = take_results(results, &mut run.tally, &mut sent);
+    // Who still asks for figures is told that the run is over, and has those of the whole run.
+    drop(run.received);
+    if let Ok(ended) = &outcome {
+        let last = Snapshot { elapsed: ended.duration, is_last: true, ..run.tally.snapshot(&run.facts.names) };
+        tell_figures(&run.figures, last);
+    }
+    drop(run.figures);
+    let served = finish_sinks(sinks, sent).await;
     // The first cause is told: a failed sink makes journeys fail, and not the other way round.
-    served?;
+    let sinks = served?;
     let ended = outcome?;
     joined?;
     let left = Left {
         rows: run.rows,
         seconds: run.seconds,
         tally: run.tally,
+        sinks,
+        bugs,
         conditions: run.conditions,
         stopped: run.stopped,
         aborted: run.aborted,
@@ -213,7 +238,7 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         hooks: run.hooks,
         stop_after: run.stop_after,
     };
-    Ok(make_report(&run.facts, left, results, ended, control.records, &control.warnings))
+    Ok(make_report(&run.facts, left, ended, control.records, &control.warnings))
 }
 
 fn start_sinks(
@@ -223,32 +248,65 @@ fn start_sinks(
     span: &Span,
     events: &mpsc::UnboundedSender<Event>,
 ) -> Result<Sinks, RunError> {
-    let mut started = Sinks { queues: Vec::new(), strands: Vec::new() };
+    let mut started = Sinks::default();
     for sink in sinks {
-        let events = events.clone();
-        let on_failure = move || {
-            let _ = events.send(Event::SinkFailed);
+        let (events, name, is_essential) = (events.clone(), sink.name().to_owned(), sink.is_essential());
+        let on_failure = move |error: &SinkError| {
+            if is_essential {
+                let _ = events.send(Event::SinkFailed);
+            } else {
+                tracing::error!("the {name} failed, and the run goes on without it: {error}");
+            }
         };
-        let (queue, strand) =
-            sink::spawn(sink, Arc::clone(names), strands, span, on_failure).map_err(RunError::Thread)?;
+        let spawned = queue::spawn(sink, Arc::clone(names), strands, span, on_failure);
+        let Spawned { queue, strand, figures } = spawned.map_err(RunError::Thread)?;
         started.queues.push(queue);
         started.strands.push(strand);
+        started.figures.extend(figures);
     }
     Ok(started)
 }
 
-/// Lets the sinks take what is queued and end.
-async fn finish_sinks(sinks: Sinks) -> Result<(), RunError> {
+/// Lets the sinks take what is queued and end; `sent` is how many messages were meant for each.
+async fn finish_sinks(sinks: Sinks, sent: Vec<u64>) -> Result<Vec<SinkReport>, RunError> {
+    let mut reports = Vec::new();
     let mut outcome = Ok(());
-    for strand in sinks.strands {
-        let sink = strand.name.to_string();
-        if let Err(cause) = strand.finish().await
+    for (strand, sent) in sinks.strands.into_iter().zip(sent) {
+        let (sink, is_essential) = (strand.name.to_string(), strand.is_essential);
+        let (taken, served) = strand.finish().await;
+        let failure = served.as_ref().err().map(ToString::to_string);
+        reports.push(SinkReport { sink: sink.clone(), taken, dropped: sent.saturating_sub(taken), failure });
+        if let Err(cause) = served
+            && is_essential
             && outcome.is_ok()
         {
             outcome = Err(RunError::Sink { sink, cause });
         }
     }
-    outcome
+    outcome.map(|()| reports)
+}
+
+/// Hands figures to the sinks that want them.
+fn tell_figures(figures: &[watch::Sender<Option<Arc<Snapshot>>>], snapshot: Snapshot) {
+    let snapshot = Arc::new(snapshot);
+    for sink in figures {
+        sink.send_replace(Some(Arc::clone(&snapshot)));
+    }
+}
+
+/// Adds up what the workers hand over at their ends, and gives what does not add up.
+fn take_results(results: Vec<WorkerResult>, tally: &mut Tally, sent: &mut [u64]) -> Vec<String> {
+    let mut bugs = Vec::new();
+    for result in results {
+        tally.add_last(&result.figures);
+        for (sent, more) in sent.iter_mut().zip(result.sent_messages) {
+            *sent += more;
+        }
+        for (row, planned, passed) in result.miscounted {
+            bugs.push(format!("row {row}: a worker planned {planned} starts and passed over {passed}"));
+        }
+    }
+    bugs
 }
 
 /// Tells the workers to exit and takes their figures; a worker that does not answer is left behind.
@@ -305,6 +363,8 @@ struct Left {
     rows: Vec<Row>,
     seconds: Seconds,
     tally: Tally,
+    sinks: Vec<SinkReport>,
+    bugs: Vec<String>,
     conditions: Conditions,
     stopped: Option<Stopped>,
     aborted: Option<String>,
@@ -338,6 +398,9 @@ struct Controller {
     /// The process's use of CPU at the end of the last second that was told.
     usage: Usage,
     outbox: Outbox,
+    /// To the sinks that want the run's figures.
+    figures: Vec<watch::Sender<Option<Arc<Snapshot>>>>,
+    inquiry: Inquiry,
     names: NameCache,
     origin: Instant,
     stopped: Option<Stopped>,
@@ -347,6 +410,16 @@ struct Controller {
     watch: Watch,
     gaps: Gaps,
     hooks: Vec<HookReport>,
+}
+
+/// Who has asked for the run's figures.
+#[derive(Default)]
+struct Inquiry {
+    answers: Vec<oneshot::Sender<Arc<Snapshot>>>,
+    /// The workers that were asked for what is new and have not told it yet.
+    workers: Vec<u32>,
+    /// When they are no longer waited for.
+    until: Option<Instant>,
 }
 
 /// Starts of each slot, and how a row's journeys are run.
@@ -497,7 +570,12 @@ impl Controller {
                 Event::Stop => self.stopped = self.stopped.or(Some(Stopped::Gracefully)),
                 Event::Abort => self.stopped = Some(Stopped::AtOnce),
                 Event::SinkFailed => return Err(sink_failed()),
-                Event::HookDone(..) | Event::Seconds(..) | Event::Exhausted(_) | Event::Finished(_) => {}
+                Event::Snapshot(answer) => self.answer(answer),
+                Event::HookDone(..)
+                | Event::Seconds(..)
+                | Event::Told(..)
+                | Event::Exhausted(_)
+                | Event::Finished(_) => {}
             }
         }
     }
@@ -534,7 +612,10 @@ impl Controller {
                     self.stopped = self.stopped.or(Some(Stopped::Gracefully));
                     cut_off_at = cut_off_at.or(clock::now().checked_add(self.facts.graceful_stop));
                 }
-                Ok(Event::Ready(_) | Event::Seconds(..) | Event::Exhausted(_) | Event::Finished(_)) => {}
+                Ok(Event::Snapshot(answer)) => self.answer(answer),
+                Ok(
+                    Event::Ready(_) | Event::Seconds(..) | Event::Told(..) | Event::Exhausted(_) | Event::Finished(_),
+                ) => {}
                 Err(_) if give_up.is_some() => return Err(blocked(&self.facts, &self.watch, first)),
                 Ok(Event::Abort) | Err(_) => {
                     self.stopped = Some(Stopped::AtOnce);
@@ -569,6 +650,7 @@ impl Controller {
             let wake = origin + Duration::from_nanos(next_ask.unwrap_or(u64::MAX).min(next_tell));
             let wake = give_up.map_or(wake, |give_up| wake.min(give_up));
             let wake = next_look.map_or(wake, |next_look| wake.min(next_look));
+            let wake = self.inquiry.until.map_or(wake, |until| wake.min(until));
             tokio::select! {
                 biased;
                 event = self.event() => self.handle(event)?,
@@ -578,6 +660,10 @@ impl Controller {
             if next_look.is_some_and(|next_look| instant >= next_look) {
                 next_look = Some(instant + LOOK);
                 self.look(instant);
+            }
+            if self.inquiry.until.is_some_and(|until| instant >= until) {
+                self.inquiry.workers.clear();
+                self.answer_asked();
             }
             let now = crate::clock::nanos_since(origin, instant);
             while next_ask.is_some() && self.rows.iter().any(Row::asks) && now >= (asked + 1) * SECOND - ASK_AHEAD {
@@ -611,9 +697,43 @@ impl Controller {
             self.tell_second(told);
             told += 1;
         }
-        // A sink that has failed ends the run with its own error.
-        let _ = self.outbox.flush().await;
+        self.inquiry.workers.clear();
+        self.answer_asked();
         Ok(())
+    }
+
+    /// Asks the workers for what is new, for who asks for the run's figures.
+    fn ask_workers(&mut self, answer: oneshot::Sender<Arc<Snapshot>>) {
+        self.inquiry.answers.push(answer);
+        if self.inquiry.until.is_none() {
+            let under_way = self.workers.iter().filter(|worker| !worker.finished);
+            self.inquiry.workers = under_way.map(|worker| worker.number).collect();
+            self.inquiry.until = Some(clock::now() + MOST_ASKED);
+            self.tell_all(|| Command::Tell);
+        }
+        self.answer_asked();
+    }
+
+    /// Answers who asked for the run's figures, once all workers that were asked have told theirs.
+    fn answer_asked(&mut self) {
+        if self.inquiry.workers.is_empty() && !self.inquiry.answers.is_empty() {
+            let figures = Arc::new(self.snapshot());
+            for answer in std::mem::take(&mut self.inquiry).answers {
+                // Who does not wait any longer has asked in vain.
+                let _ = answer.send(Arc::clone(&figures));
+            }
+        }
+    }
+
+    /// Answers with the figures that there are, while the workers cannot be asked.
+    fn answer(&self, answer: oneshot::Sender<Arc<Snapshot>>) {
+        let _ = answer.send(Arc::new(self.snapshot()));
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let elapsed = if self.driving { clock::now().saturating_duration_since(self.origin) } else { Duration::ZERO };
+        let rows = self.progress.borrow().rows.clone();
+        Snapshot { elapsed, rows, ..self.tally.snapshot(&self.facts.names) }
     }
 
     /// Looks for what disturbs the run: journeys that block their thread, and clocks that jump.
@@ -638,6 +758,13 @@ impl Controller {
                 }
                 self.seconds.add(worker, seconds);
             }
+            Event::Told(worker, told) => {
+                let now = crate::clock::nanos_since(self.origin, clock::now());
+                self.tally.add(now / SECOND, *told);
+                self.inquiry.workers.retain(|asked| *asked != worker);
+                self.answer_asked();
+            }
+            Event::Snapshot(answer) => self.ask_workers(answer),
             Event::Exhausted(row) => {
                 self.rows[row.0 as usize - 1].exhausted = true;
                 self.tell_all(|| Command::Exhausted(row));
@@ -719,6 +846,9 @@ impl Controller {
         let fresh = self.tally.take_fresh(second);
         let progress = self.progress_of(second, &rows, response_time, &fresh);
         self.progress.send_replace(progress);
+        if !self.figures.is_empty() {
+            tell_figures(&self.figures, self.snapshot());
+        }
         self.hold_against(second, fresh);
         let kind = self.names.kind("controller_report");
         let wanted = self.outbox.who_wants("controller_report").lanes;
@@ -739,7 +869,8 @@ impl Controller {
         pack::write_str(&mut own, "num_runners");
         pack::write_uint(&mut own, 1);
         let time = self.facts.wall.seconds_at(Moment::now());
-        self.outbox.emit(wanted, Head { kind, time, place: None, own: 3, end: 0 }, &own);
+        // Who does not wait for a sink that has failed is not told either.
+        let _ = self.outbox.push(wanted, Head { kind, time, place: None, own: 3, end: 0 }, &own);
         self.outbox.tick();
     }
 
@@ -853,28 +984,14 @@ impl Row {
 fn make_report(
     facts: &RunFacts,
     left: Left,
-    results: Vec<WorkerResult>,
     ended: Ended,
     records: Option<Records>,
     warnings: &Mutex<Vec<String>>,
 ) -> Report {
-    let Left { rows, seconds, mut tally, conditions, .. } = left;
+    let Left { rows, seconds, tally, conditions, .. } = left;
     let mut warnings = std::mem::take(&mut *warnings.lock().unwrap_or_else(PoisonError::into_inner));
-    let mut dropped = BTreeMap::new();
-    let mut bugs = Vec::new();
-    for result in results {
-        tally.add_last(&result.figures);
-        for (sink, count) in result.dropped_messages {
-            *dropped.entry(sink).or_insert(0) += count;
-        }
-        for (row, planned, passed) in result.miscounted {
-            bugs.push(format!("row {row}: a worker planned {planned} starts and passed over {passed}"));
-        }
-    }
     warnings.extend(left.gaps);
-    for (sink, count) in dropped.into_iter().filter(|(_, count)| *count > 0) {
-        warnings.push(format!("{count} messages were dropped, since the {sink} did not keep up"));
-    }
+    warnings.extend(left.sinks.iter().filter_map(SinkReport::warning));
     if facts.names.overflowed() {
         warnings.push(
             "there were over 10000 different transaction names: those that came later are told as `__overflow__`. \
@@ -908,8 +1025,9 @@ fn make_report(
             limits: facts.limits,
             warm_up: Duration::from_nanos(facts.warm_up),
             max_series_bytes: facts.max_series_bytes,
-            bugs,
+            bugs: left.bugs,
             warnings,
+            sinks: left.sinks,
             blocked: left.blocked.iter().map(|(row, blocked)| blocked.told(facts.names.journey(*row))).collect(),
             records: records.map(|records| records.taken()).unwrap_or_default(),
             per_second,

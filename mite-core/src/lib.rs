@@ -52,6 +52,7 @@ mod scenario;
 mod scenario_function;
 mod seconds;
 mod sink;
+mod snapshot;
 mod usage;
 
 pub use config::{Config, ConfigError};
@@ -69,7 +70,7 @@ pub use recorded::{RecordedError, RecordedRows, recorded, recorded_rows};
 pub use recorder::{NameError, Recorder, RecorderError};
 pub use report::{
     CheckReport, ErrorReport, Generator, JourneyReport, PerSecond, Report, RequestReport, Requests, RowSettings,
-    RunSettings, SecondQuantiles, SecondRow, StoredError, TransactionReport, Verdict, WarmUp,
+    RunSettings, SecondQuantiles, SecondRow, SinkReport, StoredError, TransactionReport, Verdict, WarmUp,
 };
 
 pub use report::units;
@@ -81,5 +82,6 @@ pub use run::{
 pub use runner::options::Overload;
 pub use scenario::{IntoScenario, Scenario};
 pub use scenario_function::ScenarioFunction;
-pub use sink::{Sink, SinkError, Wants};
+pub use sink::{Sink, SinkError, Wants, WhenFull};
+pub use snapshot::{LiveFigures, Snapshot};
 pub use volume::{Volume, VolumeError, VolumeModel};

@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
+
 use crate::names::{KindId, Names, PathId};
-use crate::{pack, scan};
+use crate::{pack, recorded, scan};
 
 /// The fields that mite adds to every message; a user's own may not have these names.
 pub const RESERVED: [&str; 10] = [
@@ -127,6 +129,34 @@ impl Message<'_> {
         field(self.own, self.head.own, name)
     }
 
+    /// The value of one of its own fields as any type that serde reads; `None` where it has no such field.
+    ///
+    /// # Errors
+    /// The value is of another type.
+    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, MessageError> {
+        let read = |value| {
+            recorded::unpack(value).map_err(|(place, why)| match &*place {
+                "." => self.unreadable(name, why),
+                place => self.unreadable(&format!("{name}.{place}"), why),
+            })
+        };
+        self.field(name).map(read).transpose()
+    }
+
+    /// The whole map, with the fields that mite adds, as any type that serde reads.
+    ///
+    /// # Errors
+    /// It does not fit.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, MessageError> {
+        let mut packed = Vec::new();
+        self.pack(&mut packed);
+        recorded::unpack(&packed).map_err(|(place, why)| self.unreadable(&place, why))
+    }
+
+    fn unreadable(&self, field: &str, why: String) -> MessageError {
+        MessageError::Unreadable { kind: self.kind().to_string(), field: field.to_owned(), why }
+    }
+
     /// The names of its own fields, and their values.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         counted_fields(self.own, self.head.own)
@@ -235,6 +265,16 @@ pub enum MessageError {
         kind: String,
         /// The name of the field.
         field: String,
+    },
+    /// It is read as what it is not.
+    #[error("the field {field:?} of a message of type {kind:?} cannot be read: {why}")]
+    Unreadable {
+        /// The message's type.
+        kind: String,
+        /// Where in it.
+        field: String,
+        /// What is there.
+        why: String,
     },
 }
 

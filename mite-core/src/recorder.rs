@@ -15,7 +15,8 @@ use crate::message::{Message, split_text};
 use crate::names::{DATA_CREATED, KindId, PURGE_DATA};
 use crate::recordings::Records;
 use crate::scan::{self, ScanError};
-use crate::sink::{Sink, SinkError, Wants};
+use crate::sink::{Sink, SinkError, Wants, WhenFull};
+use crate::snapshot::LiveFigures;
 
 pub(crate) use memory::MemoryRecorder;
 
@@ -198,7 +199,7 @@ impl Recorder {
         }
     }
 
-    fn flush(&mut self) -> Result<(), RecorderError> {
+    fn write_out(&mut self) -> Result<(), RecorderError> {
         for (name, file) in &mut self.files {
             let written = file.flush()?;
             if written > 0 {
@@ -326,8 +327,16 @@ impl Sink for Recorder {
         WANTS
     }
 
+    fn when_full(&self) -> WhenFull {
+        WhenFull::Wait
+    }
+
+    fn is_essential(&self) -> bool {
+        true
+    }
+
     /// Finds out whether the folder can be written, without leaving anything behind.
-    fn open(&mut self) -> Result<(), SinkError> {
+    fn open(&mut self, _: &LiveFigures) -> Result<(), SinkError> {
         let mut there = self.folder.as_path();
         // The nearest folder that exists is the one that must let us in: the rest is made with the first record.
         while !there.as_os_str().is_empty() && !there.try_exists().map_err(io_error("look for", there))? {
@@ -356,12 +365,12 @@ impl Sink for Recorder {
         Ok(())
     }
 
-    fn idle(&mut self) -> Result<(), SinkError> {
-        Ok(self.flush()?)
+    fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(self.write_out()?)
     }
 
     fn sync(&mut self) -> Result<(), SinkError> {
-        self.flush()?;
+        self.write_out()?;
         for file in self.files.values_mut() {
             file.sync()?;
         }
@@ -427,13 +436,14 @@ mod tests {
     fn a_folder_that_cannot_be_written_is_refused_and_one_that_can_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let wanted = folder.path().join("deep/recorder-data");
-        Recorder::new(&wanted).open().unwrap();
+        let live = LiveFigures::new(tokio::sync::mpsc::unbounded_channel().0);
+        Recorder::new(&wanted).open(&live).unwrap();
         assert!(fs::read_dir(folder.path()).unwrap().next().is_none());
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
-        let error = Recorder::new(file.join("sub")).open().unwrap_err();
+        let error = Recorder::new(file.join("sub")).open(&live).unwrap_err();
         assert!(error.to_string().starts_with("failed to "), "{error}");
-        let error = Recorder::new(&file).open().unwrap_err();
+        let error = Recorder::new(&file).open(&live).unwrap_err();
         assert!(error.to_string().starts_with("failed to write to the recorder folder"), "{error}");
     }
 }

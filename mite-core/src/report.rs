@@ -14,6 +14,7 @@ mod requests;
 pub(crate) mod rows;
 pub(crate) mod series;
 pub(crate) mod settings;
+mod sinks;
 mod stored;
 pub(crate) mod tabulate;
 pub(crate) mod text;
@@ -42,6 +43,7 @@ pub use requests::Requests;
 use rows::Tables;
 pub use rows::{CheckReport, ErrorReport, JourneyReport, RequestReport, TransactionReport};
 pub use settings::{RowSettings, RunSettings};
+pub use sinks::SinkReport;
 pub use stored::StoredError;
 use tabulate::{checks, errors, requests, transactions};
 use units::counted;
@@ -93,6 +95,8 @@ pub struct Report {
     pub generator: Generator,
     /// What it was told.
     pub settings: RunSettings,
+    /// One for each receiver of its messages.
+    pub sinks: Vec<SinkReport>,
     /// What the reader should know besides.
     pub warnings: Vec<String>,
     #[serde(skip)]
@@ -319,6 +323,7 @@ pub(crate) struct Facts {
     pub(crate) per_second: Vec<PerSecond>,
     pub(crate) hooks: Vec<HookReport>,
     pub(crate) settings: RunSettings,
+    pub(crate) sinks: Vec<SinkReport>,
     pub(crate) generator: Generator,
 }
 
@@ -392,6 +397,7 @@ pub(crate) fn make(
         per_second: facts.per_second,
         hooks: facts.hooks,
         settings: facts.settings,
+        sinks: facts.sinks,
         generator,
         warnings,
         warm_up,

@@ -25,7 +25,9 @@ use crate::report::{GeneratorLimits, Report};
 use crate::row::{CheckedRow, Row, RowError};
 use crate::runner::strand::{StrandKind, traced};
 use crate::scenario::Scenario;
-use crate::sink::{MOST_SINKS, Sink};
+use crate::sink::Sink;
+use crate::sink::outbox::MOST_SINKS;
+use crate::snapshot::LiveFigures;
 use crate::threshold::Threshold;
 use crate::volume::{HOUR, SpawnRate, nanos};
 use crate::{Config, Error};
@@ -455,8 +457,10 @@ impl Run {
         if sinks.len() > MOST_SINKS {
             return Err(RunError::Sinks { sinks: sinks.len() });
         }
+        let (events, received) = mpsc::unbounded_channel();
+        let live = LiveFigures::new(events.clone());
         for sink in &mut sinks {
-            sink.open().map_err(|cause| RunError::Sink { sink: sink.name().to_owned(), cause })?;
+            sink.open(&live).map_err(|cause| RunError::Sink { sink: sink.name().to_owned(), cause })?;
         }
         if self.strands == StrandKind::Thread
             && let Some(warning) = too_few_files(&rows)
@@ -464,7 +468,6 @@ impl Run {
             tracing::warn!("{warning}");
             warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
         }
-        let (events, received) = mpsc::unbounded_channel();
         let (progress, told) = watch::channel(Progress::default());
         let done = Arc::new(Done::default());
         let (outcome, result) = oneshot::channel();

@@ -1,23 +1,16 @@
-//! Where messages go: the trait of all receivers, and the bounded queues between them and the workers.
+//! Where messages go: the trait of all receivers, and what each of them may ask for.
 //!
-//! Each sink has a thread of its own, so that a slow disk never holds a worker's thread; a worker that is ahead of it by a
-//! full queue waits.
+//! Each sink has a thread and a bounded queue of its own, so that a slow disk or a slow dashboard never holds a worker's thread.
 
-use std::cell::{Cell, RefCell};
+pub(crate) mod outbox;
+pub(crate) mod queue;
+
 use std::error::Error as StdError;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::MissedTickBehavior;
-use tracing::Span;
+use crate::message::Message;
+use crate::snapshot::{LiveFigures, Snapshot};
 
-use crate::message::{Batch, Head, Message};
-use crate::names::{DATA_CREATED, Names};
-use crate::runner::strand::{Lost, Strand, StrandKind};
-use crate::{clock, panics};
-
-/// What a sink fails with; the run ends with it.
+/// What a sink fails with.
 pub type SinkError = Box<dyn StdError + Send + Sync>;
 
 /// The types of messages that a sink takes.
@@ -25,7 +18,7 @@ pub type SinkError = Box<dyn StdError + Send + Sync>;
 pub enum Wants {
     /// Every message.
     Everything,
-    /// Messages of these types: `Wants::Types(&["txn"])`.
+    /// Messages of these types: `Wants::Types(&["txn"])`; without any, it takes none.
     Types(&'static [&'static str]),
 }
 
@@ -43,9 +36,22 @@ impl Wants {
     }
 }
 
-/// Receives the messages of a run, each whole and in the order in which its worker sent it.
+/// What becomes of messages for a sink that does not keep up, once about 10 MB for each worker wait for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Journeys wait: with each message that they send, and at the end of each transaction. What they wait is taken out of their
+    /// times, and no message is lost.
+    Wait,
+    /// Messages are dropped, and counted in the report: the load is never slowed by who watches it.
+    Drop,
+}
+
+/// Receives the messages of a run, each whole and in the order in which its worker sent it, and its figures.
 ///
 /// A sink runs on a thread of its own and may block. [`Recorder`](crate::Recorder) is one.
+///
+/// One that fails or panics gets nothing more. It is named in the log at once, and in the report with the messages that it did not
+/// take, and the run goes on without it, unless it is [essential](Sink::is_essential).
 ///
 /// ```
 /// use mite_core::{Message, Sink, SinkError, Wants};
@@ -63,366 +69,93 @@ impl Wants {
 ///     }
 ///
 ///     fn message(&mut self, message: &Message<'_>) -> Result<(), SinkError> {
-///         self.0 += u64::from(message.field("had_error") == Some(b"\xc3"));
+///         self.0 += u64::from(message.get("had_error")? == Some(true));
 ///         Ok(())
 ///     }
 /// }
 /// ```
 pub trait Sink: Send + 'static {
-    /// What errors and threads name it by.
+    /// What errors, threads and the report name it by.
     fn name(&self) -> &str;
 
     /// Which messages it takes: asked once, before the run. A message that no sink wants is not even packed.
     fn wants(&self) -> Wants;
 
-    /// Makes ready, before anything of the run has started.
+    /// What becomes of messages that it has no room for: asked once, before the run.
+    fn when_full(&self) -> WhenFull {
+        WhenFull::Drop
+    }
+
+    /// Whether the run ends with this sink's error rather than going on without it: asked once, before the run.
+    fn is_essential(&self) -> bool {
+        false
+    }
+
+    /// Whether it is told the run's figures once a second: asked once, before the run.
+    fn wants_snapshots(&self) -> bool {
+        false
+    }
+
+    /// Makes ready, before anything of the run has started. `live` gives the run's figures whenever they are asked for.
     ///
     /// # Errors
     /// The run is refused.
-    fn open(&mut self) -> Result<(), SinkError> {
+    fn open(&mut self, live: &LiveFigures) -> Result<(), SinkError> {
+        let _ = live;
         Ok(())
     }
 
-    /// Takes one message.
+    /// Takes one message. Unless this is written anew, it is packed and handed to [`Sink::bytes`].
     ///
     /// # Errors
-    /// The run ends with this error; this sink gets no more messages.
-    fn message(&mut self, message: &Message<'_>) -> Result<(), SinkError>;
+    /// This sink gets no more messages; the run ends if it is essential.
+    fn message(&mut self, message: &Message<'_>) -> Result<(), SinkError> {
+        let mut packed = Vec::new();
+        message.pack(&mut packed);
+        self.bytes(&packed)
+    }
 
-    /// Called when no message waits for the moment: the time to hand on what is buffered.
+    /// Takes one message as the bytes of a MessagePack map: for who hands it on as it is.
     ///
     /// # Errors
     /// As for [`Sink::message`].
-    fn idle(&mut self) -> Result<(), SinkError> {
+    fn bytes(&mut self, packed: &[u8]) -> Result<(), SinkError> {
+        let _ = packed;
         Ok(())
     }
 
-    /// Called once a second, and at the end: the time to make durable what was taken.
+    /// Takes the run's figures: those of a whole second, about a quarter of a second after it, and those of the whole run at its
+    /// end. Figures that come while it is busy are left out for later ones.
+    ///
+    /// # Errors
+    /// As for [`Sink::message`].
+    fn snapshot(&mut self, figures: &Snapshot) -> Result<(), SinkError> {
+        let _ = figures;
+        Ok(())
+    }
+
+    /// Called after each batch of messages, which is up to some hundreds, or what came in some milliseconds: the time to hand on
+    /// what is buffered. Messages before it count as taken when it returns.
+    ///
+    /// # Errors
+    /// As for [`Sink::message`].
+    fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    /// Called once a second, and before the end: the time to make durable what was taken.
     ///
     /// # Errors
     /// As for [`Sink::message`].
     fn sync(&mut self) -> Result<(), SinkError> {
         Ok(())
     }
-}
 
-/// A batch is handed over when it takes this many bytes, and at its worker's next tick in any case.
-const BATCH_BYTES: usize = 64 * 1024;
-/// How many batches may wait for a sink before its senders do: with `BATCH_BYTES` about 2 MB.
-const QUEUED_BATCHES: usize = 32;
-/// How often a sink is asked to make durable what it took.
-const SYNC_EVERY: Duration = Duration::from_secs(1);
-
-/// A sink's end that workers send to.
-#[derive(Debug, Clone)]
-pub(crate) struct SinkQueue {
-    name: Arc<str>,
-    wants: Wants,
-    sender: mpsc::Sender<Batch>,
-    failure: Arc<Mutex<Option<String>>>,
-}
-
-impl SinkQueue {
-    fn failed(&self) -> SinkGone {
-        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        SinkGone { sink: self.name.clone(), cause: failure.unwrap_or_else(|| "it has stopped".into()) }
-    }
-}
-
-/// A sink takes no more messages.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the {sink} takes no more messages: {cause}")]
-pub(crate) struct SinkGone {
-    sink: Arc<str>,
-    cause: String,
-}
-
-/// A sink that takes messages.
-#[derive(Debug)]
-pub(crate) struct SinkStrand {
-    pub(crate) name: Arc<str>,
-    strand: Strand<Result<(), SinkError>>,
-    /// Dropped to say that nothing more is to come, whoever still has a queue: a worker that is blocked may keep its own.
-    close: oneshot::Sender<()>,
-}
-
-impl SinkStrand {
-    /// Lets the sink take what is queued, and waits for its end.
-    pub(crate) async fn finish(self) -> Result<(), SinkError> {
-        drop(self.close);
-        // A slow disk takes as long as it takes.
-        match self.strand.join(Duration::MAX).await {
-            Ok(served) => served,
-            Err(Lost::Panicked(payload)) => Err(panics::text(&*payload).into()),
-            Err(Lost::Blocked) => Err("it did not end".into()),
-        }
-    }
-}
-
-/// Runs a sink, on a thread or as a task, until all queues to it are dropped; `on_failure` is called at once when it fails.
-///
-/// # Errors
-/// No thread could be started.
-pub(crate) fn spawn(
-    mut sink: impl Sink,
-    names: Arc<Names>,
-    strands: StrandKind,
-    span: &Span,
-    on_failure: impl FnOnce() + Send + 'static,
-) -> std::io::Result<(SinkQueue, SinkStrand)> {
-    let (sender, receiver) = mpsc::channel(QUEUED_BATCHES);
-    let (close, closed) = oneshot::channel();
-    let failure = Arc::new(Mutex::new(None));
-    let queue = SinkQueue { name: sink.name().into(), wants: sink.wants(), sender, failure: Arc::clone(&failure) };
-    let work = async move {
-        // A user's sink may panic.
-        let served = panics::caught_in(serve(&mut sink, receiver, closed, &names)).await;
-        let served = served.unwrap_or_else(|payload| Err(panics::text(&*payload).into()));
-        if let Err(error) = &served {
-            *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
-            on_failure();
-        }
-        served
-    };
-    let strand = match strands {
-        StrandKind::Thread => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-            Strand::thread(format!("mite-{}", queue.name), span.clone(), move || runtime.block_on(work))?
-        }
-        #[cfg(feature = "testing")]
-        StrandKind::Task => Strand::task(work),
-    };
-    let name = Arc::clone(&queue.name);
-    Ok((queue, SinkStrand { name, strand, close }))
-}
-
-async fn serve(
-    sink: &mut impl Sink,
-    mut batches: mpsc::Receiver<Batch>,
-    mut closed: oneshot::Receiver<()>,
-    names: &Names,
-) -> Result<(), SinkError> {
-    let mut sync = tokio::time::interval(SYNC_EVERY);
-    sync.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            biased;
-            _ = sync.tick() => sink.sync()?,
-            _ = &mut closed, if !closed.is_terminated() => batches.close(),
-            batch = batches.recv() => {
-                let Some(batch) = batch else { break };
-                for message in batch.messages(names) {
-                    sink.message(&message)?;
-                }
-                if batches.is_empty() {
-                    sink.idle()?;
-                }
-            }
-        }
-    }
-    sink.sync()
-}
-
-/// One thread's messages on their way to the sinks.
-#[derive(Debug)]
-pub(crate) struct Outbox {
-    lanes: Vec<Lane>,
-    /// Who wants the types that some sink asks for by name; they are few, and mostly of different lengths.
-    named: Vec<(&'static str, Wanted)>,
-    /// Who wants all others.
-    others: Wanted,
-    /// Who wants records.
-    records: Wanted,
-    /// How many messages there was room for since a journey's turn began.
-    this_turn: Cell<u32>,
-}
-
-/// Who wants messages of a type.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted {
-    /// The lanes that do, as bits.
-    pub(crate) lanes: u64,
-    /// Whether there is a sink that asks for it by name: one that takes all of them keeps no records.
-    pub(crate) kept: bool,
-}
-
-#[derive(Debug)]
-struct Lane {
-    queue: SinkQueue,
-    batch: RefCell<Batch>,
-    /// Messages that nobody waits for and that found the batch far over its size.
-    dropped: Cell<u64>,
-}
-
-/// A journey that records in a loop gives way after so many records, which take about 15 µs: tokio's own budget, of 128, would
-/// make the runtime look at its timers more often than other journeys need.
-const MOST_PER_TURN: u32 = 32;
-/// Messages that nobody waits for are dropped, and counted, when so much waits already.
-const MOST_UNAWAITED_BYTES: usize = 8 * 1024 * 1024;
-/// `wanted` has a bit for each sink.
-pub(crate) const MOST_SINKS: usize = 64;
-
-impl Outbox {
-    pub(crate) fn new(queues: &[SinkQueue]) -> Self {
-        let lane = |queue: &SinkQueue| Lane { queue: queue.clone(), batch: RefCell::default(), dropped: Cell::new(0) };
-        let wanted = |kind: &str| {
-            let wants = |(index, queue): (usize, &SinkQueue)| u64::from(queue.wants.includes(kind)) << index;
-            let lanes = queues.iter().enumerate().map(wants).sum();
-            Wanted { lanes, kept: queues.iter().any(|queue| queue.wants.names(kind)) }
-        };
-        let types = |queue: &SinkQueue| match queue.wants {
-            Wants::Everything => [].as_slice(),
-            Wants::Types(types) => types,
-        };
-        let everything = |queue: &SinkQueue| queue.wants == Wants::Everything;
-        let others = queues.iter().enumerate().map(|(index, queue)| u64::from(everything(queue)) << index).sum();
-        Self {
-            lanes: queues.iter().map(lane).collect(),
-            named: queues.iter().flat_map(types).map(|kind| (*kind, wanted(kind))).collect(),
-            others: Wanted { lanes: others, kept: false },
-            records: wanted(DATA_CREATED),
-            this_turn: Cell::new(0),
-        }
-    }
-
-    /// A journey has its turn.
-    #[inline]
-    pub(crate) fn begin_turn(&self) {
-        self.this_turn.set(0);
-    }
-
-    /// Who wants records.
-    pub(crate) fn records(&self) -> Wanted {
-        self.records
-    }
-
-    /// Who wants messages of this type.
-    #[inline]
-    pub(crate) fn who_wants(&self, kind: &str) -> Wanted {
-        self.named.iter().find(|(named, _)| *named == kind).map_or(self.others, |(_, wanted)| *wanted)
-    }
-
-    fn lanes(&self, wanted: u64) -> impl Iterator<Item = &Lane> {
-        self.lanes.iter().enumerate().filter(move |(index, _)| wanted >> index & 1 == 1).map(|(_, lane)| lane)
-    }
-
-    /// Waits until the batches for these sinks are under their size, and says how long that took.
+    /// Called once, after all messages and figures. The run's report waits for its return.
     ///
     /// # Errors
-    /// A sink has failed; the run is about to end with its error.
-    pub(crate) async fn room(&self, wanted: u64) -> Result<Duration, SinkGone> {
-        self.this_turn.set(self.this_turn.get() + 1);
-        if self.this_turn.get() > MOST_PER_TURN {
-            self.begin_turn();
-            tokio::task::yield_now().await;
-        }
-        let mut waited = Duration::ZERO;
-        // While one is waited for, others may send.
-        while let Some(lane) = self.lanes(wanted).find(|lane| lane.is_full()) {
-            // Boxed, since it is rare: what is awaited is moved, and each message would pay for the size of this.
-            waited += Box::pin(lane.make_room()).await?;
-        }
-        Ok(waited)
-    }
-
-    /// Adds a message, for which there is [`room`](Self::room).
-    ///
-    /// # Errors
-    /// A sink has failed; the run is about to end with its error.
-    pub(crate) fn push(&self, wanted: u64, head: Head, own: &[u8]) -> Result<(), SinkGone> {
-        self.lanes(wanted).try_for_each(|lane| lane.push(head, own))
-    }
-
-    /// Adds a message that nobody waits for.
-    pub(crate) fn emit(&self, wanted: u64, head: Head, own: &[u8]) {
-        for lane in self.lanes(wanted) {
-            if lane.batch.borrow().size() > MOST_UNAWAITED_BYTES {
-                lane.dropped.set(lane.dropped.get() + 1);
-                continue;
-            }
-            // A sink that is gone has ended the run already.
-            let _ = lane.push(head, own);
-        }
-    }
-
-    /// Hands over what there is, as far as the sinks have room: called at each tick.
-    pub(crate) fn tick(&self) {
-        for lane in &self.lanes {
-            let _ = lane.hand_over(1);
-        }
-    }
-
-    /// Hands over everything.
-    ///
-    /// # Errors
-    /// A sink has failed.
-    pub(crate) async fn flush(&self) -> Result<(), SinkGone> {
-        let mut outcome = Ok(());
-        for lane in &self.lanes {
-            while !lane.batch.borrow().is_empty() {
-                let Ok(permit) = lane.queue.sender.reserve().await else {
-                    // The others get theirs all the same.
-                    outcome = Err(lane.queue.failed());
-                    break;
-                };
-                permit.send(lane.take());
-            }
-        }
-        outcome
-    }
-
-    /// For each sink how many messages were dropped.
-    pub(crate) fn dropped(&self) -> Vec<(String, u64)> {
-        self.lanes.iter().map(|lane| (lane.queue.name.to_string(), lane.dropped.get())).collect()
-    }
-}
-
-impl Lane {
-    fn is_full(&self) -> bool {
-        self.batch.borrow().size() >= BATCH_BYTES
-    }
-
-    /// Adds a message, and hands the batch over once it is full and the queue has room.
-    fn push(&self, head: Head, own: &[u8]) -> Result<(), SinkGone> {
-        let mut batch = self.batch.borrow_mut();
-        batch.push(head, own);
-        if batch.size() < BATCH_BYTES {
-            return Ok(());
-        }
-        drop(batch);
-        self.hand_over(BATCH_BYTES)
-    }
-
-    /// The batch. The next one has room already: it would copy what it has each time that it grows.
-    fn take(&self) -> Batch {
-        let mut batch = self.batch.borrow_mut();
-        let next = batch.next(BATCH_BYTES);
-        std::mem::replace(&mut *batch, next)
-    }
-
-    /// Waits until the batch is under its size.
-    async fn make_room(&self) -> Result<Duration, SinkGone> {
-        let started = clock::now();
-        while self.is_full() {
-            let permit = self.queue.sender.reserve().await.map_err(|_| self.queue.failed())?;
-            // Others waited too: the batch may have gone meanwhile, and then the permit goes back.
-            if self.is_full() {
-                permit.send(self.take());
-            }
-        }
-        Ok(clock::now() - started)
-    }
-
-    /// Hands the batch over if it has `least` bytes and the queue has room.
-    fn hand_over(&self, least: usize) -> Result<(), SinkGone> {
-        if self.batch.borrow().size() < least {
-            return Ok(());
-        }
-        match self.queue.sender.try_reserve() {
-            Ok(permit) => permit.send(self.take()),
-            Err(mpsc::error::TrySendError::Full(())) => {}
-            Err(mpsc::error::TrySendError::Closed(())) => return Err(self.queue.failed()),
-        }
+    /// As for [`Sink::message`].
+    fn end(&mut self) -> Result<(), SinkError> {
         Ok(())
     }
 }
@@ -437,19 +170,43 @@ impl Sink for Box<dyn Sink> {
         (**self).wants()
     }
 
-    fn open(&mut self) -> Result<(), SinkError> {
-        (**self).open()
+    fn when_full(&self) -> WhenFull {
+        (**self).when_full()
+    }
+
+    fn is_essential(&self) -> bool {
+        (**self).is_essential()
+    }
+
+    fn wants_snapshots(&self) -> bool {
+        (**self).wants_snapshots()
+    }
+
+    fn open(&mut self, live: &LiveFigures) -> Result<(), SinkError> {
+        (**self).open(live)
     }
 
     fn message(&mut self, message: &Message<'_>) -> Result<(), SinkError> {
         (**self).message(message)
     }
 
-    fn idle(&mut self) -> Result<(), SinkError> {
-        (**self).idle()
+    fn bytes(&mut self, packed: &[u8]) -> Result<(), SinkError> {
+        (**self).bytes(packed)
+    }
+
+    fn snapshot(&mut self, figures: &Snapshot) -> Result<(), SinkError> {
+        (**self).snapshot(figures)
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        (**self).flush()
     }
 
     fn sync(&mut self) -> Result<(), SinkError> {
         (**self).sync()
+    }
+
+    fn end(&mut self) -> Result<(), SinkError> {
+        (**self).end()
     }
 }

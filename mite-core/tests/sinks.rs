@@ -1,18 +1,23 @@
-//! A sink gets every message in its sender's order; one that fails ends the run with its name, and never hangs it.
+//! A sink gets every message in its sender's order; one that fails is named, ends the run if it is essential, and never hangs it.
 
 mod common;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{Kept, TENTH, failed, forever, noop, ran};
-use mite_core::volume::{SECOND, constant, nothing};
-use mite_core::{Context, Message, NoData, Result, Row, Run, RunError, Scenario, Sink, SinkError, Wants, recorded};
+use mite_core::volume::{HOUR, SECOND, at_once, constant, nothing};
+use mite_core::{
+    Context, LiveFigures, Message, NoData, Result, Row, Run, RunError, Scenario, Sink, SinkError, Snapshot, Wants,
+    WhenFull, recorded,
+};
 use serde_json::json;
 
 /// Goes wrong at its `at`th message, as it is told.
 struct Failing {
     at: u64,
     panics: bool,
+    is_essential: bool,
 }
 
 impl Sink for Failing {
@@ -22,6 +27,10 @@ impl Sink for Failing {
 
     fn wants(&self) -> Wants {
         Wants::Types(&["note"])
+    }
+
+    fn is_essential(&self) -> bool {
+        self.is_essential
     }
 
     fn message(&mut self, _: &Message<'_>) -> Result<(), SinkError> {
@@ -37,7 +46,7 @@ async fn noting(ctx: &mut Context) -> Result {
 }
 
 #[tokio::test]
-async fn one_that_fails_ends_the_run() {
+async fn an_essential_one_that_fails_ends_the_run() {
     for (panics, cause) in [(false, "it has had enough"), (true, "it fell over")] {
         for workers in 1..=2 {
             let folder = tempfile::tempdir().unwrap();
@@ -48,7 +57,7 @@ async fn one_that_fails_ends_the_run() {
                 constant(20, 60 * SECOND),
             );
             let run = Run::new(scenario).workers(workers).recorder(folder.path());
-            let run = run.sink(Failing { at: 20, panics }).sink(kept.clone());
+            let run = run.sink(Failing { at: 20, panics, is_essential: true }).sink(kept.clone());
             let error = tokio::time::timeout(15 * SECOND, failed(run)).await.expect("the run ends at once");
             assert_eq!(error.to_string(), format!("the statistics failed: {cause}"));
             assert!(matches!(error, RunError::Sink { .. }));
@@ -56,6 +65,169 @@ async fn one_that_fails_ends_the_run() {
             let records = recorded::<u64>(folder.path().join("notes.msgpack")).unwrap();
             assert!(records.len() >= 20 && kept.all().len() >= 20, "{} {}", records.len(), kept.all().len());
         }
+    }
+}
+
+#[tokio::test]
+async fn the_run_goes_on_without_another_that_fails() {
+    for (panics, cause) in [(false, "it has had enough"), (true, "it fell over")] {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Kept::types(&["note"]);
+        let scenario = Scenario::new().journey(noting, NoData, constant(200, SECOND));
+        let run = Run::new(scenario).workers(2).recorder(folder.path());
+        let run = run.sink(Failing { at: 20, panics, is_essential: false }).sink(kept.clone());
+        let report = ran(run).await;
+        assert!(report.passed(), "{report}");
+        assert_eq!(kept.all().len(), 200);
+        let [recorder, failing, keeper] = &report.sinks[..] else { panic!("{:?}", report.sinks) };
+        assert_eq!((&*recorder.sink, recorder.taken, recorder.dropped), ("recorder", 200, 0));
+        assert_eq!((&*keeper.sink, keeper.taken, keeper.dropped), ("keeper", 200, 0));
+        assert_eq!((&*failing.sink, failing.failure.as_deref()), ("statistics", Some(cause)));
+        assert_eq!(failing.taken + failing.dropped, 200);
+        assert!(failing.taken < 20);
+        let told =
+            format!("the statistics failed ({cause}): {} of 200 messages for it were not taken", failing.dropped);
+        assert!(report.warnings.contains(&told), "{:?}", report.warnings);
+    }
+}
+
+/// Takes no message until it is let go.
+struct Stuck {
+    let_go: Arc<Mutex<()>>,
+    when_full: WhenFull,
+}
+
+impl Sink for Stuck {
+    fn name(&self) -> &'static str {
+        "dashboard"
+    }
+
+    fn wants(&self) -> Wants {
+        Wants::Types(&["txn"])
+    }
+
+    fn when_full(&self) -> WhenFull {
+        self.when_full
+    }
+
+    fn message(&mut self, _: &Message<'_>) -> Result<(), SinkError> {
+        drop(self.let_go.lock().unwrap());
+        Ok(())
+    }
+}
+
+/// Many transactions: more than wait for a sink that does not keep up.
+async fn busy(ctx: &mut Context) -> Result {
+    for _ in 0..1000 {
+        ctx.transaction("step", async |_| Ok(())).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_that_may_lose_messages_never_slows_the_run() {
+    let let_go = Arc::new(Mutex::new(()));
+    let held = let_go.lock().unwrap();
+    let (ended, mut all_ended) = tokio::sync::mpsc::unbounded_channel();
+    let visit = async move |ctx: &mut Context| {
+        busy(ctx).await?;
+        Ok(ended.send(())?)
+    };
+    let scenario = Scenario::new().row(Row::new(visit, NoData, at_once(400)).named("busy"));
+    let run = Run::new(scenario).max_start_lag(HOUR);
+    let handle = run.sink(Stuck { let_go: let_go.clone(), when_full: WhenFull::Drop }).start().unwrap();
+    // All journeys end while it takes nothing.
+    for _ in 0..400 {
+        all_ended.recv().await.unwrap();
+    }
+    drop(held);
+    let report = common::checked(handle.await.unwrap());
+    let sink = &report.sinks[0];
+    assert_eq!(sink.taken + sink.dropped, 400 * 1001);
+    assert!(sink.dropped > 0 && sink.failure.is_none());
+    let told = format!("{} of 400400 messages were dropped, since the dashboard did not keep up", sink.dropped);
+    assert!(report.warnings.contains(&told), "{:?}", report.warnings);
+}
+
+#[tokio::test]
+async fn one_that_is_waited_for_loses_nothing() {
+    let let_go = Arc::new(Mutex::new(()));
+    let held = let_go.lock().unwrap();
+    let scenario = Scenario::new().journey(busy, NoData, at_once(400));
+    let run = Run::new(scenario).max_start_lag(HOUR);
+    let handle = run.sink(Stuck { let_go: let_go.clone(), when_full: WhenFull::Wait }).start().unwrap();
+    let mut follow = handle.follow();
+    // A second without one that ends: all wait.
+    let mut completed = None;
+    while let Some(progress) = follow.next().await
+        && completed.replace(progress.completed) != Some(progress.completed)
+    {}
+    assert!(completed < Some(400), "{completed:?}");
+    drop(held);
+    let report = common::checked(handle.await.unwrap());
+    assert_eq!((report.sinks[0].taken, report.sinks[0].dropped), (400 * 1001, 0));
+    // What they waited is not the system's.
+    let waited = report.transaction("step");
+    assert!(waited.time.percentile(99.0) < Duration::from_millis(500), "{report}");
+}
+
+/// Keeps the figures that it is told.
+#[derive(Clone, Default)]
+struct Watcher {
+    live: Arc<Mutex<Option<LiveFigures>>>,
+    told: Arc<Mutex<Vec<Snapshot>>>,
+}
+
+impl Sink for Watcher {
+    fn name(&self) -> &'static str {
+        "watcher"
+    }
+
+    fn wants(&self) -> Wants {
+        Wants::Types(&[])
+    }
+
+    fn wants_snapshots(&self) -> bool {
+        true
+    }
+
+    fn open(&mut self, live: &LiveFigures) -> Result<(), SinkError> {
+        *self.live.lock().unwrap() = Some(live.clone());
+        Ok(())
+    }
+
+    fn snapshot(&mut self, figures: &Snapshot) -> Result<(), SinkError> {
+        self.told.lock().unwrap().push(figures.clone());
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn figures_are_told_once_a_second_and_whenever_they_are_asked_for() {
+    for workers in 1..=2 {
+        let watcher = Watcher::default();
+        let scenario = Scenario::new().named("watched").journey(busy, NoData, constant(40, 3 * SECOND));
+        let handle = Run::new(scenario).workers(workers).max_start_lag(HOUR).sink(watcher.clone()).start().unwrap();
+        let live = watcher.live.lock().unwrap().clone().unwrap();
+        let mut follow = handle.follow();
+        let progress = follow.next().await.unwrap();
+        let now = live.now().await.unwrap();
+        assert!(now.journeys[0].started >= progress.started && !now.is_last);
+        assert!(now.elapsed >= SECOND);
+        let step = now.transactions.iter().find(|of| of.transaction == "step").unwrap();
+        assert!(step.count >= progress.completed * 1000);
+        let report = common::checked(handle.await.unwrap());
+        assert!(live.now().await.is_none());
+        let told = watcher.told.lock().unwrap();
+        let (last, before) = told.split_last().unwrap();
+        assert!(last.is_last && before.iter().all(|figures| !figures.is_last) && before.len() >= 2);
+        assert!(told.is_sorted_by_key(|figures| figures.journeys[0].started));
+        assert_eq!((&*last.scenario, last.journeys[0].completed), ("watched", 120));
+        assert_eq!(before[0].rows[0].wanted, 40);
+        let figures = |of: &[mite_core::TransactionReport]| {
+            of.iter().map(|row| (row.transaction.clone(), row.count, row.time.percentile(99.0))).collect::<Vec<_>>()
+        };
+        assert_eq!(figures(&last.transactions), figures(&report.transactions));
     }
 }
 
@@ -69,7 +241,7 @@ async fn one_that_cannot_be_opened_refuses_the_run() {
         fn wants(&self) -> Wants {
             Wants::Everything
         }
-        fn open(&mut self) -> Result<(), SinkError> {
+        fn open(&mut self, _: &LiveFigures) -> Result<(), SinkError> {
             Err("it is Sunday".into())
         }
         fn message(&mut self, _: &Message<'_>) -> Result<(), SinkError> {

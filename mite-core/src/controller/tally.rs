@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use crate::figures::{Figures, FiguresTold, PartFigures};
 use crate::histogram::Histogram;
+use crate::names::Names;
+use crate::report::tabulate::{errors, journey, place, requests, transactions};
 use crate::run::progress::{ErrorProgress, RequestProgress};
+use crate::snapshot::Snapshot;
 
 #[derive(Debug)]
 pub(crate) struct Tally {
@@ -46,6 +49,21 @@ impl Tally {
     /// The figures so far, without those of the warm-up.
     pub(crate) fn measured(&self) -> &PartFigures {
         &self.figures.measured
+    }
+
+    /// The figures so far, without those of the warm-up, by name.
+    pub(crate) fn snapshot(&self, names: &Names) -> Snapshot {
+        let figures = self.measured();
+        let of = |path| place(names, path);
+        let rows = (0..).zip(&figures.rows).skip(1);
+        Snapshot {
+            scenario: names.test.clone(),
+            journeys: rows.map(|(row, of)| journey(row, names.journey(row).to_owned(), of.clone())).collect(),
+            transactions: transactions(figures.transactions.clone(), of),
+            requests: requests(figures.requests.clone(), of),
+            errors: errors(&figures.errors, of),
+            ..Snapshot::default()
+        }
     }
 
     pub(crate) fn into_figures(self) -> Figures {

@@ -3,7 +3,7 @@
 use super::{Record, check_name, record};
 use crate::message::Message;
 use crate::recordings::Records;
-use crate::sink::{Sink, SinkError, Wants};
+use crate::sink::{Sink, SinkError, Wants, WhenFull};
 
 /// Keeps `data_created` messages in memory; see [`Run::record_in_memory`](crate::Run::record_in_memory).
 #[derive(Debug, Default)]
@@ -24,6 +24,14 @@ impl Sink for MemoryRecorder {
 
     fn wants(&self) -> Wants {
         super::WANTS
+    }
+
+    fn when_full(&self) -> WhenFull {
+        WhenFull::Wait
+    }
+
+    fn is_essential(&self) -> bool {
+        true
     }
 
     fn message(&mut self, message: &Message<'_>) -> Result<(), SinkError> {

@@ -41,6 +41,7 @@ pub(crate) fn empty() -> Report {
         per_second: Vec::new(),
         hooks: Vec::new(),
         settings: RunSettings::default(),
+        sinks: Vec::new(),
         generator: Generator { workers: 1, start_lag_p99_us: 120, ..Generator::default() },
         warnings: Vec::new(),
         request_rates: Vec::new(),

@@ -36,12 +36,12 @@ impl Tabulated {
 }
 
 /// The row, the journey and the transaction that a path is of.
-pub(super) fn place(names: &Names, path: PathId) -> (u32, String, String) {
+pub(crate) fn place(names: &Names, path: PathId) -> (u32, String, String) {
     let path = names.path(path);
     (path.row, names.journey(path.row).to_owned(), path.short().to_owned())
 }
 
-pub(super) fn journey(row: u32, journey: String, stats: RowStats) -> JourneyReport {
+pub(crate) fn journey(row: u32, journey: String, stats: RowStats) -> JourneyReport {
     JourneyReport {
         row,
         journey,
@@ -81,7 +81,7 @@ fn merged<T: Ord, R>(
     }
 }
 
-pub(super) fn transactions(
+pub(crate) fn transactions(
     stats: Vec<TransactionStats>,
     place: impl Fn(PathId) -> (u32, String, String),
 ) -> Vec<TransactionReport> {
@@ -100,7 +100,7 @@ pub(super) fn transactions(
     rows
 }
 
-pub(super) fn requests(
+pub(crate) fn requests(
     stats: Vec<Vec<RequestStats>>,
     place: impl Fn(PathId) -> (u32, String, String),
 ) -> Vec<RequestReport> {
@@ -138,7 +138,7 @@ pub(super) fn requests(
     rows
 }
 
-pub(super) fn errors(
+pub(crate) fn errors(
     stats: &HashMap<ErrorKey, u64>,
     place: impl Fn(PathId) -> (u32, String, String),
 ) -> Vec<ErrorReport> {
@@ -160,7 +160,7 @@ pub(super) fn errors(
     rows
 }
 
-pub(super) fn checks(
+pub(crate) fn checks(
     stats: &FxHashMap<PathId, FxHashMap<String, CheckStats>>,
     place: impl Fn(PathId) -> (u32, String, String),
 ) -> Vec<CheckReport> {

@@ -18,7 +18,7 @@ use crate::figures::{Figures, FiguresTold, Outcome, Part, PartFigures, StartDela
 use crate::names::{KindId, NameCache, Names};
 use crate::report::GeneratorLimits;
 use crate::seconds::WorkerSeconds;
-use crate::sink::Outbox;
+use crate::sink::outbox::Outbox;
 use crate::{Config, panics};
 
 /// The facts of a run that all its threads share and none changes.

@@ -1,12 +1,16 @@
 //! What the controller and its workers say to each other.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::oneshot;
 
 use crate::clock::Moment;
 use crate::figures::FiguresTold;
 use crate::hooks::Hook;
 use crate::seconds::Second;
+use crate::snapshot::Snapshot;
 use crate::volume::{Segment, Unit};
 
 /// A row's number: 0 for setup and teardown, from 1 for the scenario's rows.
@@ -25,6 +29,8 @@ pub(crate) enum Command {
     Complete(RowId),
     /// A row has used up its data, on another worker.
     Exhausted(RowId),
+    /// Tells what is new in the figures.
+    Tell,
     /// No new starts; what runs may finish within the graceful stop.
     Stop,
     /// No new starts, and what runs is cancelled.
@@ -47,6 +53,11 @@ pub(crate) enum Event {
     Finished(u32),
     /// A worker's own code has panicked.
     Died(String),
+    /// What is new in a worker's figures, since it was asked for it.
+    Told(u32, Box<FiguresTold>),
+    /// Somebody asks for the figures so far.
+    Snapshot(oneshot::Sender<Arc<Snapshot>>),
+    /// A sink without which the run does not go on.
     SinkFailed,
     /// The run's handle asks for a graceful stop.
     Stop,
@@ -58,8 +69,8 @@ pub(crate) enum Event {
 #[derive(Debug)]
 pub(crate) struct WorkerResult {
     pub(crate) figures: FiguresTold,
-    /// For each sink the messages that nobody waited for and that were dropped.
-    pub(crate) dropped_messages: Vec<(String, u64)>,
+    /// For each sink how many messages were meant for it.
+    pub(crate) sent_messages: Vec<u64>,
     /// Rows, by number, whose starts do not add up: planned by the schedule, and passed over by the worker.
     pub(crate) miscounted: Vec<(u32, u64, u64)>,
 }

@@ -20,7 +20,8 @@ use super::watch::Calling;
 use crate::Result;
 use crate::figures::Part;
 use crate::schedule::{Cursor, Schedule, Stripe};
-use crate::sink::{Outbox, SinkQueue};
+use crate::sink::outbox::Outbox;
+use crate::sink::queue::SinkQueue;
 use crate::volume::{Segment, Unit};
 
 /// A row's journey and pool, as the scenario holds them: of any types.

@@ -285,6 +285,11 @@ where
             drop(lease);
             let [response, service] = [due, started].map(|since| ended.saturating_sub(since).saturating_sub(paused));
             account.ended(ended, outcome, response, service);
+            let outbox = &account.env().outbox;
+            if outbox.is_behind() {
+                // Boxed, since it is rare. The run goes on without a sink that has failed, or is about to end.
+                let _ = Box::pin(outbox.room(u64::MAX)).await;
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::context::{Transaction, VisitIds};
 use crate::figures::Part;
 use crate::hooks::Hook;
 use crate::names::Names;
-use crate::sink::Outbox;
+use crate::sink::outbox::Outbox;
 use crate::{Context, clock, panics};
 
 /// How often messages are handed over and seconds are told.
@@ -60,10 +60,10 @@ pub(crate) async fn work(plan: WorkerPlan) -> Option<WorkerResult> {
     let (state, mut commands) = WorkerState::new(plan, outbox);
     serve(&state, &mut commands, &timer).await;
     // A sink that has failed has ended the run; its error is told there.
-    let _ = state.env().outbox.flush().await;
+    let _ = state.env().outbox.finish().await;
     let miscounted = state.settle();
     let figures = state.env().take_figures();
-    Some(WorkerResult { figures, dropped_messages: state.env().outbox.dropped(), miscounted })
+    Some(WorkerResult { figures, sent_messages: state.env().outbox.sent(), miscounted })
 }
 
 /// Carries out commands until the exit.
@@ -91,6 +91,7 @@ async fn serve(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
                 let _ = state.events.send(Event::Finished(state.number));
             }
             Command::Exit => return,
+            Command::Tell => tell_figures(state),
             // Before the start there is nothing to stop, and after the end nothing more.
             Command::Stop | Command::Abort | Command::Exhausted(_) => {}
             Command::Extend(row, unit, segment) => state.extend(row, unit, segment),
@@ -219,6 +220,10 @@ fn tell_seconds(state: &WorkerState, now: u64) {
     }
 }
 
+fn tell_figures(state: &WorkerState) {
+    let _ = state.events.send(Event::Told(state.number, Box::new(state.env().tell_figures())));
+}
+
 #[expect(clippy::needless_pass_by_value, reason = "a command is carried out once")]
 fn obey(state: &Rc<WorkerState>, command: Command, cancel_at: &mut Option<Moment>) {
     match command {
@@ -227,6 +232,7 @@ fn obey(state: &Rc<WorkerState>, command: Command, cancel_at: &mut Option<Moment
         Command::Exhausted(row) => {
             state.end_by_data(row);
         }
+        Command::Tell => tell_figures(state),
         Command::Stop => state.stop(),
         Command::Abort | Command::Exit => {
             state.exiting.set(state.exiting.get() || matches!(command, Command::Exit));

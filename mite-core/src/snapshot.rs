@@ -1,0 +1,54 @@
+//! The figures of a run at one moment of it: for who shows them elsewhere while it goes on.
+//!
+//! They are apart from the report, which is made once and judges, and from the progress, which tells one second.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::report::{ErrorReport, JourneyReport, RequestReport, TransactionReport};
+use crate::run::progress::RowProgress;
+use crate::runner::protocol::Event;
+
+/// The figures of a run up to one moment, counted since its start: what its report would tell of it had it ended then.
+///
+/// As in the report, what was due in the warm-up is in no figures but in `rows`.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// The scenario's name, which messages have as `test`.
+    pub scenario: String,
+    /// Since the start of the run; zero before it.
+    pub elapsed: Duration,
+    /// Whether these are the figures of the whole run, after its end.
+    pub is_last: bool,
+    /// What each row did in the last whole second; after the run's end, nothing.
+    pub rows: Vec<RowProgress>,
+    /// One for each row of the scenario.
+    pub journeys: Vec<JourneyReport>,
+    /// One for each transaction of each journey.
+    pub transactions: Vec<TransactionReport>,
+    /// One for each kind of request.
+    pub requests: Vec<RequestReport>,
+    /// One for each kind of error.
+    pub errors: Vec<ErrorReport>,
+}
+
+/// Gives a run's figures whenever they are asked for: each worker is asked for what is new, and all of it is added up.
+#[derive(Debug, Clone)]
+pub struct LiveFigures(mpsc::UnboundedSender<Event>);
+
+impl LiveFigures {
+    pub(crate) fn new(events: mpsc::UnboundedSender<Event>) -> Self {
+        Self(events)
+    }
+
+    /// The figures as they are now; `None` once the run is over. A worker that is blocked for longer than a quarter of a second
+    /// is not waited for: what it has counted since it last told is in the figures after these.
+    pub async fn now(&self) -> Option<Arc<Snapshot>> {
+        let (answer, figures) = oneshot::channel();
+        self.0.send(Event::Snapshot(answer)).ok()?;
+        figures.await.ok()
+    }
+}

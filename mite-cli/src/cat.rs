@@ -3,15 +3,12 @@
 //! `cat FILE | uncat` gives the file's bytes again, whatever they are: what JSON cannot say, and what is packed in another way
 //! than mite packs it, is written as an escape (see the `--help` of both).
 
-mod from_json;
-mod to_json;
-mod token;
-
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
+use mite_core::json_lines::{line, packed};
 use mite_core::pack::{ScanError, read_value};
 
 use crate::fault::Fault;
@@ -26,7 +23,7 @@ pub(crate) fn cat(arguments: &ArgMatches) -> Result<u8, Fault> {
         let (mut value, mut at) = (Vec::new(), 0);
         for number in 1_u64.. {
             match read_value(&mut reader, &mut value) {
-                Ok(true) => writeln!(out, "{}", to_json::line(&value, prettify))?,
+                Ok(true) => writeln!(out, "{}", line(&value, prettify))?,
                 Ok(false) => break,
                 Err(error) => {
                     outcome = Err(broken(&name, &error, number, at));
@@ -57,10 +54,10 @@ pub(crate) fn uncat(arguments: &ArgMatches) -> Result<u8, Fault> {
                     break;
                 }
             }
-            match from_json::packed(&line) {
+            match packed(&line) {
                 Ok(packed) => out.write_all(&packed)?,
                 Err(mistake) => {
-                    outcome = Err(format!("{name}: line {number}, column {}: {}", mistake.column, mistake.message));
+                    outcome = Err(format!("{name}: line {number}, {mistake}"));
                     break;
                 }
             }
@@ -99,4 +96,27 @@ fn broken(name: &str, error: &ScanError, number: u64, at: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_told_or_refused_with_their_place(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let (mut reader, mut value, mut at) = (&*bytes, Vec::new(), 0);
+            loop {
+                match read_value(&mut reader, &mut value) {
+                    Ok(true) => prop_assert_eq!(packed(line(&value, false).as_bytes()), Ok(value.clone())),
+                    Ok(false) => break,
+                    Err(error) => {
+                        let told = broken("f", &error, 1, at);
+                        prop_assert!(told.contains("byte "), "{}", told);
+                        break;
+                    }
+                }
+                at += value.len() as u64;
+            }
+        }
+    }
+}

@@ -168,14 +168,12 @@ impl Outbox {
         let mut outcome = Ok(());
         for lane in self.lanes(wanted) {
             while !lane.batch.borrow().is_empty() {
-                match lane.queue.sender.reserve().await {
-                    Ok(permit) => permit.send(lane.take()),
-                    Err(_) => {
-                        // The others get theirs all the same.
-                        outcome = outcome.and(lane.gone());
-                        break;
-                    }
-                }
+                let Ok(permit) = lane.queue.sender.reserve().await else {
+                    // The others get theirs all the same.
+                    outcome = outcome.and(lane.gone());
+                    break;
+                };
+                permit.send(lane.take());
             }
         }
         outcome

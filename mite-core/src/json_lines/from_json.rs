@@ -1,4 +1,6 @@
 //! A line of JSON as MessagePack, in the form in which mite packs.
+//!
+//! It is apart from the way there, with which it has only the steps of MessagePack in common.
 
 use std::fmt;
 
@@ -14,11 +16,13 @@ use super::token::{Token, whole};
 const DEEPEST: usize = 128;
 
 /// What is wrong in a line, and where.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Mistake {
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("column {column}: {message}")]
+pub struct Mistake {
     /// In bytes, from 1.
-    pub(super) column: usize,
-    pub(super) message: String,
+    pub column: usize,
+    /// What is wrong, and the mend.
+    pub message: String,
 }
 
 /// The value of one line.

@@ -1,4 +1,6 @@
 //! A value of MessagePack as a line of JSON that says all of it.
+//!
+//! It is apart from the way back, with which it has only the steps of MessagePack in common.
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -1,10 +1,10 @@
 //! `scenario test NAME` and `journey test NAME`: runs a scenario, or one row of it, and prints its report.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ArgMatches;
-use mite_core::{Config, Report, Run, Scenario, Verdict};
+use mite_core::{Collector, Config, Report, Run, Scenario, Verdict};
 
 use crate::args::thresholds;
 use crate::block::Block;
@@ -78,6 +78,9 @@ fn prepared(mut run: Run, arguments: &ArgMatches) -> Run {
     if let Some(folder) = arguments.get_one::<PathBuf>("recorder-dir") {
         run = run.recorder(folder);
     }
+    if let Some(folder) = arguments.get_one::<PathBuf>("collector-dir") {
+        run = run.sink(collector(folder, arguments));
+    }
     if let Some(duration) = duration("duration") {
         run = run.stop_after(duration);
     }
@@ -100,6 +103,14 @@ fn prepared(mut run: Run, arguments: &ArgMatches) -> Run {
         run = run.min_achieved(*part);
     }
     run
+}
+
+fn collector(folder: &Path, arguments: &ArgMatches) -> Collector {
+    let mut collector = Collector::new(folder);
+    if let Some(messages) = arguments.get_one::<u64>("collector-roll") {
+        collector = collector.roll_after(*messages);
+    }
+    if arguments.get_flag("collector-use-json") { collector.json_lines() } else { collector }
 }
 
 /// The exit code that tells how a run went.

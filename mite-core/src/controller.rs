@@ -149,28 +149,7 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         on_exchange: control.on_exchange,
     });
     let mut sinks = start_sinks(control.sinks, &names, control.strands, &control.span, &control.events)?;
-    let mut row_plans = Vec::new();
-    let mut rows = Vec::new();
-    for row in control.rows {
-        let (unit, each, mut schedule, ask) = match row.plan {
-            Plan::Known(schedule, unit, each) => (unit, each, schedule, None),
-            Plan::Asked(asking, None) => (asking.unit(), None, Schedule::unknown(), Some(asking)),
-            Plan::Asked(asking, Some(part)) => (asking.unit(), None, Schedule::unknown().part(part), Some(asking)),
-        };
-        if let Some(cut) = control.stop_after {
-            schedule.cut(cut);
-        }
-        row_plans.push((each, row.options));
-        rows.push(Row {
-            name: row.name,
-            unit,
-            schedule,
-            complete: ask.is_none(),
-            ask,
-            exhausted: false,
-            pool: row.spec,
-        });
-    }
+    let (row_plans, rows) = planned(control.rows, control.stop_after);
     let seconds = Seconds::new(control.workers, rows.len());
     let tally = Tally::new(rows.len() + 1, control.max_series_bytes / 2);
     let conditions = Conditions::new(control.asked, Duration::from_nanos(control.warm_up));
@@ -239,6 +218,33 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         stop_after: run.stop_after,
     };
     Ok(make_report(&run.facts, left, ended, control.records, &control.warnings))
+}
+
+/// The rows as the workers are told of them, and as the controller sees them.
+fn planned(checked: Vec<CheckedRow>, stop_after: Option<u64>) -> (Vec<RowPlan>, Vec<Row>) {
+    let mut row_plans = Vec::new();
+    let mut rows = Vec::new();
+    for row in checked {
+        let (unit, each, mut schedule, ask) = match row.plan {
+            Plan::Known(schedule, unit, each) => (unit, each, schedule, None),
+            Plan::Asked(asking, None) => (asking.unit(), None, Schedule::unknown(), Some(asking)),
+            Plan::Asked(asking, Some(part)) => (asking.unit(), None, Schedule::unknown().part(part), Some(asking)),
+        };
+        if let Some(cut) = stop_after {
+            schedule.cut(cut);
+        }
+        row_plans.push((each, row.options));
+        rows.push(Row {
+            name: row.name,
+            unit,
+            schedule,
+            complete: ask.is_none(),
+            ask,
+            exhausted: false,
+            pool: row.spec,
+        });
+    }
+    (row_plans, rows)
 }
 
 fn start_sinks(

@@ -23,6 +23,7 @@ pub mod volume;
 
 mod assertions;
 mod clock;
+mod collector;
 mod config;
 mod context;
 mod controller;
@@ -56,6 +57,7 @@ mod sink;
 mod snapshot;
 mod usage;
 
+pub use collector::{Collector, CollectorError};
 pub use config::{Config, ConfigError};
 pub use context::{Context, Rng, Scope};
 pub use datapool::{Checkout, DataPool, IterableDataPool, NoData, RecyclableIterableDataPool, SingleRunDataPool};

@@ -48,7 +48,7 @@ pub enum WhenFull {
 
 /// Receives the messages of a run, each whole and in the order in which its worker sent it, and its figures.
 ///
-/// A sink runs on a thread of its own and may block. [`Recorder`](crate::Recorder) is one.
+/// A sink runs on a thread of its own and may block. [`Recorder`](crate::Recorder) and [`Collector`](crate::Collector) are sinks.
 ///
 /// One that fails or panics gets nothing more. It is named in the log at once, and in the report with the messages that it did not
 /// take, and the run goes on without it, unless it is [essential](Sink::is_essential).

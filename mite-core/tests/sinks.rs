@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use common::{Kept, TENTH, failed, forever, noop, ran};
@@ -91,9 +91,9 @@ async fn the_run_goes_on_without_another_that_fails() {
     }
 }
 
-/// Takes no message until it is let go.
+/// Takes no message until it is let go, by the other end being dropped.
 struct Stuck {
-    let_go: Arc<Mutex<()>>,
+    let_go: mpsc::Receiver<()>,
     when_full: WhenFull,
 }
 
@@ -111,7 +111,7 @@ impl Sink for Stuck {
     }
 
     fn message(&mut self, _: &Message<'_>) -> Result<(), SinkError> {
-        drop(self.let_go.lock().unwrap());
+        assert_eq!(self.let_go.recv(), Err(mpsc::RecvError));
         Ok(())
     }
 }
@@ -126,8 +126,7 @@ async fn busy(ctx: &mut Context) -> Result {
 
 #[tokio::test]
 async fn one_that_may_lose_messages_never_slows_the_run() {
-    let let_go = Arc::new(Mutex::new(()));
-    let held = let_go.lock().unwrap();
+    let (held, let_go) = mpsc::channel();
     let (ended, mut all_ended) = tokio::sync::mpsc::unbounded_channel();
     let visit = async move |ctx: &mut Context| {
         busy(ctx).await?;
@@ -135,7 +134,7 @@ async fn one_that_may_lose_messages_never_slows_the_run() {
     };
     let scenario = Scenario::new().row(Row::new(visit, NoData, at_once(400)).named("busy"));
     let run = Run::new(scenario).max_start_lag(HOUR);
-    let handle = run.sink(Stuck { let_go: let_go.clone(), when_full: WhenFull::Drop }).start().unwrap();
+    let handle = run.sink(Stuck { let_go, when_full: WhenFull::Drop }).start().unwrap();
     // All journeys end while it takes nothing.
     for _ in 0..400 {
         all_ended.recv().await.unwrap();
@@ -151,11 +150,10 @@ async fn one_that_may_lose_messages_never_slows_the_run() {
 
 #[tokio::test]
 async fn one_that_is_waited_for_loses_nothing() {
-    let let_go = Arc::new(Mutex::new(()));
-    let held = let_go.lock().unwrap();
+    let (held, let_go) = mpsc::channel();
     let scenario = Scenario::new().journey(busy, NoData, at_once(400));
     let run = Run::new(scenario).max_start_lag(HOUR);
-    let handle = run.sink(Stuck { let_go: let_go.clone(), when_full: WhenFull::Wait }).start().unwrap();
+    let handle = run.sink(Stuck { let_go, when_full: WhenFull::Wait }).start().unwrap();
     let mut follow = handle.follow();
     // A second without one that ends: all wait.
     let mut completed = None;

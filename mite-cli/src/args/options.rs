@@ -74,6 +74,27 @@ pub(super) fn run() -> [Arg; 9] {
         .map(|arg| arg.help_heading("Run"))
 }
 
+/// Where every message of the run goes besides, if anywhere.
+pub(super) fn collector() -> [Arg; 3] {
+    let folder = Arg::new("collector-dir")
+        .long("collector-dir")
+        .value_name("DIR")
+        .value_parser(value_parser!(PathBuf))
+        .help("Writes every message of the run to files in this folder");
+    let roll = Arg::new("collector-roll")
+        .long("collector-roll")
+        .value_name("MESSAGES")
+        .value_parser(value_parser!(u64).range(1..))
+        .default_value("100000")
+        .help("Begins another file after so many");
+    let json = Arg::new("collector-use-json")
+        .long("collector-use-json")
+        .action(ArgAction::SetTrue)
+        .requires("collector-dir")
+        .help("Writes lines of JSON in the place of MessagePack");
+    [folder, roll, json].map(|arg| arg.help_heading("Messages"))
+}
+
 pub(super) fn duration() -> Arg {
     Arg::new("duration")
         .long("duration")

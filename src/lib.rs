@@ -102,6 +102,9 @@ mod guide {
     #[doc = include_str!("../docs/src/http-connections.md")]
     mod http_connections {}
 
+    #[doc = include_str!("../docs/src/messages.md")]
+    mod messages {}
+
     #[doc = include_str!("../docs/src/tests.md")]
     mod tests {}
 

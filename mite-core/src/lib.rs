@@ -68,8 +68,9 @@ pub use preview::{Preview, RowPreview};
 pub use recorded::{RecordedError, RecordedRows, recorded, recorded_rows};
 pub use recorder::{NameError, Recorder, RecorderError};
 pub use report::{
-    CheckReport, ErrorReport, Generator, JourneyReport, PerSecond, Report, RequestReport, Requests, RowSettings,
-    RunSettings, SecondQuantiles, SecondRow, StoredError, TransactionReport, Verdict, WarmUp,
+    CheckReport, ErrorReport, Generator, HalfFigures, HalfTimes, Halves, JourneyReport, PerSecond, Report,
+    RequestReport, Requests, RowSettings, RunSettings, SecondQuantiles, SecondRow, StoredError, TransactionReport,
+    Verdict, WarmUp,
 };
 
 pub use report::units;

@@ -6,6 +6,7 @@ mod csv;
 pub(crate) mod exchanges;
 #[cfg(test)]
 pub(crate) mod fixed;
+mod halves;
 mod html;
 mod junit;
 mod markup;
@@ -37,6 +38,7 @@ use crate::recorded::RecordedError;
 use crate::recordings::Recordings;
 use crate::threshold::{Checked, Threshold};
 
+pub use halves::{HalfFigures, HalfTimes, Halves};
 pub use per_second::{PerSecond, SecondQuantiles, SecondRow};
 pub use requests::Requests;
 use rows::Tables;

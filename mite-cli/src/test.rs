@@ -7,6 +7,7 @@ use clap::ArgMatches;
 use mite_core::{Config, Report, Run, Scenario, Verdict};
 
 use crate::args::thresholds;
+use crate::baseline::Baseline;
 use crate::block::Block;
 use crate::fault::Fault;
 use crate::interrupt::Interrupts;
@@ -43,6 +44,7 @@ async fn run(
     arguments: &ArgMatches,
     block: &Block,
 ) -> Result<u8, Fault> {
+    let baseline = Baseline::of(arguments)?;
     let shown = Shown::new(title, arguments, block)?;
     let outputs = Outputs::open(arguments)?;
     let is_quiet = arguments.get_flag("quiet");
@@ -63,8 +65,14 @@ async fn run(
         ended = interrupts.watch(handle) => ended,
         never = shown.follow(told) => match never {},
     };
-    let (report, was_interrupted) = ended.map_err(|error| Fault::Failed(error.to_string()))?;
-    let printed = if is_quiet { Ok(()) } else { stdout::print(&colour::for_stdout(&report)) };
+    let (mut report, was_interrupted) = ended.map_err(|error| Fault::Failed(error.to_string()))?;
+    let held =
+        baseline.and_then(|baseline| baseline.hold_run(&mut report).map(|comparison| baseline.told(&comparison)));
+    let mut text = colour::for_stdout(&report);
+    if let Some(held) = held {
+        text.extend(["\n", &held]);
+    }
+    let printed = if is_quiet { Ok(()) } else { stdout::print(&text) };
     // The files first of all: who reads the other end may be gone.
     outputs.write(&report).map_err(Fault::Failed)?;
     printed?;

@@ -68,9 +68,10 @@ pub use preview::{Preview, RowPreview};
 pub use recorded::{RecordedError, RecordedRows, recorded, recorded_rows};
 pub use recorder::{NameError, Recorder, RecorderError};
 pub use report::{
-    CheckReport, ErrorReport, Generator, HalfFigures, HalfTimes, Halves, JourneyReport, PerSecond, Report,
-    RequestReport, Requests, RowSettings, RunSettings, SecondQuantiles, SecondRow, StoredError, TransactionReport,
-    Verdict, WarmUp,
+    Change, CheckReport, CompareError, ComparedFigure, ComparedRow, ComparedRun, ComparedSeries, Comparison,
+    ErrorReport, Figure, Generator, HalfFigures, HalfTimes, Halves, HeldToBaseline, JourneyReport, NoiseUnknown,
+    PerSecond, Regression, Report, RequestReport, Requests, RowSettings, RunSettings, SecondQuantiles, SecondRow,
+    StoredError, TransactionReport, Verdict, WarmUp,
 };
 
 pub use report::units;

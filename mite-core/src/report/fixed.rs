@@ -30,6 +30,7 @@ pub(crate) fn empty() -> Report {
         verdict: Verdict::Passed,
         reasons: Vec::new(),
         thresholds: Vec::new(),
+        baseline: None,
         warm_up: None,
         journeys: Vec::new(),
         transactions: Vec::new(),

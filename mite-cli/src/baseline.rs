@@ -1,0 +1,90 @@
+//! An earlier report that others are compared with: read before a run, so that an hour's figures are not made for a file that is
+//! none.
+
+use std::path::{Path, PathBuf};
+
+use clap::ArgMatches;
+use mite_core::{CompareError, Comparison, Report, Verdict};
+
+use crate::fault::Fault;
+use crate::{colour, report};
+
+/// The report, and how others are held against it.
+#[derive(Debug)]
+pub(crate) struct Baseline {
+    report: Report,
+    /// By how much a figure may be worse.
+    percent: Option<f64>,
+    anyway: bool,
+}
+
+/// What `--compare-anyway` is for.
+const MEND: &str = "`--compare-anyway` compares them all the same";
+
+impl Baseline {
+    /// What `--baseline` names, if it was given.
+    pub(crate) fn of(arguments: &ArgMatches) -> Result<Option<Self>, Fault> {
+        arguments.get_one::<PathBuf>("baseline").map(|path| Self::read(path, arguments)).transpose()
+    }
+
+    pub(crate) fn read(path: &Path, arguments: &ArgMatches) -> Result<Self, Fault> {
+        let report = report::read(path)?;
+        let percent = arguments.get_one::<f64>("fail-on-regression").copied();
+        if percent.is_some() && !report.has_halves() {
+            return Err(Fault::Usage(format!(
+                "{}: nothing can be held against it, since an older version has written it, without the halves that tell the \
+                 noise: make it anew",
+                path.display()
+            )));
+        }
+        Ok(Self { report, percent, anyway: arguments.get_flag("compare-anyway") })
+    }
+
+    /// Compares a report with this one, and holds it to it where that was asked for.
+    pub(crate) fn hold(&self, report: &mut Report) -> Result<Comparison, CompareError> {
+        let comparison =
+            if self.anyway { report.compare_anyway(&self.report) } else { report.compare(&self.report)? };
+        if let Some(percent) = self.percent {
+            report.hold_to_baseline(&comparison, percent);
+        }
+        Ok(comparison)
+    }
+
+    /// As [`Baseline::hold`] at the end of a run, whose report is told in any case: what cannot be compared is a warning, and a
+    /// failure where it should have been judged.
+    pub(crate) fn hold_run(&self, report: &mut Report) -> Option<Comparison> {
+        self.hold(report)
+            .map_err(|error| {
+                let told = format!("not compared with the baseline: {error}; {MEND}");
+                if self.percent.is_some() {
+                    if report.verdict == Verdict::Passed {
+                        report.verdict = Verdict::Failed;
+                    }
+                    report.reasons.push(told);
+                } else {
+                    report.warnings.push(told);
+                }
+            })
+            .ok()
+    }
+
+    /// A comparison as standard output takes it, with what came of holding the run to it.
+    pub(crate) fn told(&self, comparison: &Comparison) -> String {
+        let mut text = comparison.to_string();
+        if let Some(held) = self.percent.map(|percent| comparison.held(percent)) {
+            text += "\n";
+            if held.regressions.is_empty() {
+                text += &format!("{} {held}\n", if held.passed() { '✓' } else { '✗' });
+            }
+            for regression in &held.regressions {
+                text += &format!("✗ {regression}\n");
+            }
+        }
+        colour::comparison_for_stdout(&text)
+    }
+
+    /// A refusal as the user is told it.
+    pub(crate) fn refusal(path: &Path, error: &CompareError) -> Fault {
+        Fault::Usage(format!("{}: {error}; {MEND}", path.display()))
+    }
+}

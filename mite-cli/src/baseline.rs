@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
-use mite_core::{CompareError, Comparison, Report, Verdict};
+use mite_core::{CompareError, Comparison, Report, Run, RunError, Verdict};
 
 use crate::fault::Fault;
 use crate::{colour, report};
@@ -12,6 +12,7 @@ use crate::{colour, report};
 /// The report, and how others are held against it.
 #[derive(Debug)]
 pub(crate) struct Baseline {
+    path: PathBuf,
     report: Report,
     /// By how much a figure may be worse.
     percent: Option<f64>,
@@ -37,7 +38,20 @@ impl Baseline {
                 path.display()
             )));
         }
-        Ok(Self { report, percent, anyway: arguments.get_flag("compare-anyway") })
+        Ok(Self { path: path.to_owned(), report, percent, anyway: arguments.get_flag("compare-anyway") })
+    }
+
+    /// The run, which does not start where its plan is known to be another one.
+    pub(crate) fn planned(&self, run: Run) -> Run {
+        if self.anyway { run } else { run.planned_as(&self.report) }
+    }
+
+    /// Why the run did not start.
+    pub(crate) fn told_of_start(&self, error: &RunError) -> String {
+        match error {
+            RunError::Plan(error) => refusal(&self.path, error),
+            error => error.to_string(),
+        }
     }
 
     /// Compares a report with this one, and holds it to it where that was asked for.
@@ -70,21 +84,20 @@ impl Baseline {
 
     /// A comparison as standard output takes it, with what came of holding the run to it.
     pub(crate) fn told(&self, comparison: &Comparison) -> String {
+        let held = self.percent.map(|percent| comparison.held(percent));
+        let lines = held.map_or_else(Vec::new, |held| match &held.regressions[..] {
+            [] => vec![format!("{} {held}", if held.passed() { '✓' } else { '✗' })],
+            regressions => regressions.iter().map(|regression| format!("✗ {regression}")).collect(),
+        });
         let mut text = comparison.to_string();
-        if let Some(held) = self.percent.map(|percent| comparison.held(percent)) {
-            text += "\n";
-            if held.regressions.is_empty() {
-                text += &format!("{} {held}\n", if held.passed() { '✓' } else { '✗' });
-            }
-            for regression in &held.regressions {
-                text += &format!("✗ {regression}\n");
-            }
+        for (index, line) in lines.iter().enumerate() {
+            text.extend([if index == 0 { "\n" } else { "" }, line, "\n"]);
         }
         colour::comparison_for_stdout(&text)
     }
+}
 
-    /// A refusal as the user is told it.
-    pub(crate) fn refusal(path: &Path, error: &CompareError) -> Fault {
-        Fault::Usage(format!("{}: {error}; {MEND}", path.display()))
-    }
+/// A refusal as the user is told it.
+pub(crate) fn refusal(path: &Path, error: &CompareError) -> String {
+    format!("{}: {error}; {MEND}", path.display())
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::ArgMatches;
 use mite_core::{Comparison, Report};
 
-use crate::baseline::Baseline;
+use crate::baseline::{Baseline, refusal};
 use crate::fault::Fault;
 use crate::outputs::Outputs;
 use crate::{FAILED, PASSED, stdout};
@@ -42,7 +42,7 @@ pub(crate) fn compare(arguments: &ArgMatches) -> Result<u8, Fault> {
     let mut code = PASSED;
     let mut comparisons = Vec::new();
     for (path, report) in others.iter().zip(&mut reports) {
-        comparisons.push(baseline.hold(report).map_err(|error| Baseline::refusal(path, &error))?);
+        comparisons.push(baseline.hold(report).map_err(|error| refusal(path, &error))?);
         if report.baseline.as_ref().is_some_and(|held| !held.passed()) {
             code = FAILED;
         }

@@ -49,6 +49,9 @@ async fn run(
     let outputs = Outputs::open(arguments)?;
     let is_quiet = arguments.get_flag("quiet");
     let mut run = prepared(Run::new(thresholds::hold(scenario, arguments)).with_config(config), arguments);
+    if let Some(baseline) = &baseline {
+        run = baseline.planned(run);
+    }
     let interrupts = Interrupts::listen((!is_quiet).then(|| block.clone()))
         .map_err(|error| format!("failed to listen to Ctrl-C: {error}"))?;
     let ends = run.ends();
@@ -56,7 +59,10 @@ async fn run(
         run = run.until_stopped();
     }
     // What is refused here has started nothing.
-    let handle = run.start().map_err(|error| error.to_string())?;
+    let handle = run.start().map_err(|error| match &baseline {
+        Some(baseline) => baseline.told_of_start(&error),
+        None => error.to_string(),
+    })?;
     if !is_quiet {
         eprintln!("running {title}{}", if ends { "" } else { " until Ctrl-C: nothing else ends it" });
     }

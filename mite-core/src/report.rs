@@ -2,7 +2,7 @@
 //!
 //! The JSON is a contract (`"schema": "mite.report/1"`, times in whole microseconds); the text is for people.
 
-mod compare;
+pub(crate) mod compare;
 mod csv;
 pub(crate) mod exchanges;
 #[cfg(test)]

@@ -22,6 +22,7 @@ use crate::names::ROOT;
 
 pub use hold::{HeldToBaseline, Regression};
 pub use plan::CompareError;
+pub(crate) use plan::Planned;
 
 /// The name of the JSON's format.
 const SCHEMA: &str = "mite.comparison/1";
@@ -47,7 +48,8 @@ const SCHEMA: &str = "mite.comparison/1";
 /// samples are independent of each other far fewer are. A report with many rows has many figures: it takes
 /// [`Comparison::regressions`]' limit besides to make a test of it.
 ///
-/// What the halves cannot show is what changes a whole run, as another machine does, or a neighbour on it.
+/// What the halves cannot show is what they have in common: a neighbour that makes the machine slow for a minute, a cache that
+/// is warm in one run and cold in the other, another machine. The noise between such runs is more than is said here.
 ///
 /// A figure's noise is not known where a report has no halves (old ones), and where a half has fewer than ten samples beyond
 /// the quantile (20 of p50, 100 of p90, 200 of p95, 1000 of p99, 10 000 of p99.9), ten samples of a mean or a share, or two
@@ -325,7 +327,7 @@ impl Report {
             started_at: of.started_at.clone(),
             duration: of.duration,
         };
-        let rows::Rows { rows, only_in_baseline, only_now } = rows::compared(baseline, self);
+        let rows::Found { rows, only_in_baseline, only_now } = rows::compared(baseline, self);
         Comparison {
             schema: SCHEMA.to_owned(),
             baseline: run(baseline),

@@ -87,3 +87,52 @@ pub(super) fn rate_error(count: u64, seconds: f64) -> f64 {
 pub(super) fn in_micros(duration: Duration) -> f64 {
     duration.as_micros() as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::{RngExt as _, SeedableRng as _};
+
+    use super::*;
+    use crate::Rng;
+
+    /// The formula alone, of runs whose halves' figures are normal: one pair in 20 is beyond it, half of them to the worse.
+    #[test]
+    fn one_pair_of_equal_runs_in_twenty_is_beyond_the_noise_of_its_halves() {
+        const PAIRS: u32 = 20_000;
+        let random = &mut Rng::seed_from_u64(1);
+        // Nearly normal: the sum of twelve.
+        let mut half = || 100.0 + (0..12).map(|_| random.random::<f64>()).sum::<f64>() - 6.0;
+        let (mut worse, mut better) = (0, 0);
+        for _ in 0..PAIRS {
+            let [baseline, now] = [0, 1].map(|_| {
+                let halves = [half(), half()];
+                Measured { value: halves.iter().sum::<f64>() / 2.0, halves: Ok(halves), error: 0.0 }
+            });
+            match change(baseline.value, now.value, noise(&baseline, &now, 0.0), true) {
+                Change::Worse => worse += 1,
+                Change::Better => better += 1,
+                _ => {}
+            }
+        }
+        for found in [worse, better] {
+            let part = f64::from(found) / f64::from(PAIRS);
+            assert!((0.020..0.030).contains(&part), "{part}");
+        }
+    }
+
+    #[test]
+    fn the_larger_noise_counts() {
+        let of = |halves, error| Measured { value: 100.0, halves: Ok(halves), error };
+        let told = |one, other, least| noise(&one, &other, least).unwrap();
+        assert!((told(of([100.0, 103.0], 0.0), of([100.0, 96.0], 0.0), 0.0) - 4.303 * 2.5).abs() < 1e-9);
+        assert!((told(of([100.0, 100.0], 3.0), of([100.0, 100.0], 4.0), 0.0) - 15.0).abs() < 1e-9);
+        assert!((told(of([100.0, 100.0], 0.0), of([100.0, 100.0], 0.0), 2.0) - 2.0).abs() < 1e-9);
+        let few = Measured { halves: Err(NoiseUnknown::TooFew { needed: 20 }), ..of([1.0, 1.0], 0.0) };
+        assert_eq!(noise(&of([1.0, 1.0], 0.0), &few, 0.0), Err(NoiseUnknown::TooFew { needed: 20 }));
+    }
+
+    #[test]
+    fn a_quantile_needs_ten_samples_beyond_it() {
+        assert_eq!([50.0, 90.0, 95.0, 99.0, 99.9].map(needed), [20, 100, 200, 1000, 10_000]);
+    }
+}

@@ -5,9 +5,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::clock::whole_micros;
 use crate::report::settings::RowSettings;
 use crate::report::units::{counted, time};
 use crate::report::{Report, Verdict};
+use crate::row::{CheckedRow, Plan};
+use crate::schedule::Schedule;
 use crate::volume::Unit;
 
 /// Why two reports cannot be compared.
@@ -22,13 +25,59 @@ pub enum CompareError {
     },
 }
 
-/// Nothing, where both had the same plan.
-pub(super) fn same(baseline: &Report, now: &Report) -> Result<(), CompareError> {
-    difference(baseline, now).map_or(Ok(()), |difference| Err(CompareError::Plan { difference }))
+/// What a run was to do, which another must have done too to be compared with it.
+#[derive(Debug, Clone)]
+pub(crate) struct Planned {
+    rows: Vec<RowSettings>,
+    warm_up: Duration,
 }
 
-fn difference(baseline: &Report, now: &Report) -> Option<String> {
-    let (was, is) = (&baseline.settings.rows, &now.settings.rows);
+impl Planned {
+    /// What a run has done.
+    pub(crate) fn of(report: &Report) -> Self {
+        let warm_up = report.warm_up.as_ref().map_or(Duration::ZERO, |part| part.duration);
+        Self { rows: report.settings.rows.clone(), warm_up }
+    }
+
+    /// Whether a run that has not begun is to do the same, as far as that is known: of rows that are asked for their plan
+    /// second by second, only their journeys.
+    pub(crate) fn is_planned_in(
+        &self,
+        rows: &[CheckedRow],
+        stop_after: Option<u64>,
+        warm_up: Duration,
+    ) -> Result<(), CompareError> {
+        let rows = (1..).zip(rows).map(|(number, row)| self.planned(number, row, stop_after)).collect();
+        let now = Self { rows, warm_up: whole_micros(warm_up) };
+        difference(self, &now).map_or(Ok(()), |difference| Err(CompareError::Plan { difference }))
+    }
+
+    fn planned(&self, number: u32, row: &CheckedRow, stop_after: Option<u64>) -> RowSettings {
+        let journey = row.name.clone();
+        match &row.plan {
+            Plan::Known(schedule, unit, _) => {
+                let mut schedule = schedule.clone();
+                if let Some(cut) = stop_after {
+                    schedule.cut(cut);
+                }
+                RowSettings::new(number, journey, *unit, &schedule)
+            }
+            Plan::Asked(..) => match self.rows.get(number as usize - 1) {
+                Some(baseline) => RowSettings { journey, ..baseline.clone() },
+                None => RowSettings::new(number, journey, Unit::Rate, &Schedule::unknown()),
+            },
+        }
+    }
+}
+
+/// Nothing, where both had the same plan.
+pub(super) fn same(baseline: &Report, now: &Report) -> Result<(), CompareError> {
+    difference(&Planned::of(baseline), &Planned::of(now))
+        .map_or(Ok(()), |difference| Err(CompareError::Plan { difference }))
+}
+
+fn difference(baseline: &Planned, now: &Planned) -> Option<String> {
+    let (was, is) = (&baseline.rows, &now.rows);
     for (was, is) in was.iter().zip(is) {
         if let Some(what) = difference_of_rows(was, is) {
             return Some(format!("row {}, {}: {what}", is.row, is.journey));
@@ -37,8 +86,7 @@ fn difference(baseline: &Report, now: &Report) -> Option<String> {
     if was.len() != is.len() {
         return Some(format!("{} in the baseline, {} now", rows(was.len()), is.len()));
     }
-    let warm_up = |report: &Report| report.warm_up.as_ref().map_or(Duration::ZERO, |part| part.duration);
-    let (was, is) = (warm_up(baseline), warm_up(now));
+    let (was, is) = (baseline.warm_up, now.warm_up);
     (was != is).then(|| format!("a warm-up of {} in the baseline, {} now", time(was), time(is)))
 }
 
@@ -54,7 +102,8 @@ fn difference_of_rows(was: &RowSettings, is: &RowSettings) -> Option<String> {
         let told = |unit| if unit == Unit::Rate { "starts at a rate" } else { "a number running at once" };
         return Some(format!("{} in the baseline, {} now", told(was.unit), told(is.unit)));
     }
-    if was.duration != is.duration {
+    // What was read from a file has no more digits.
+    if was.duration.as_micros() != is.duration.as_micros() {
         return Some(format!("{} long in the baseline, {} now", time(was.duration), time(is.duration)));
     }
     let points = is.plan.len().max(was.plan.len());

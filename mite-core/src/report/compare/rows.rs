@@ -9,7 +9,7 @@ use super::{ComparedFigure, ComparedRow, ComparedSeries, Figure, NoiseUnknown};
 use crate::histogram::Histogram;
 use crate::report::{HalfFigures, HalfTimes, Halves, Report};
 
-pub(super) struct Rows {
+pub(super) struct Found {
     pub(super) rows: Vec<ComparedRow>,
     pub(super) only_in_baseline: Vec<ComparedSeries>,
     pub(super) only_now: Vec<ComparedSeries>,
@@ -31,7 +31,9 @@ struct Lengths {
     halves: [f64; 2],
 }
 
-const QUANTILES: [(Figure, f64, fn(&HalfTimes) -> u64); 5] = [
+type OfHalf = fn(&HalfTimes) -> u64;
+
+const QUANTILES: [(Figure, f64, OfHalf); 5] = [
     (Figure::P50, 50.0, |half| half.p50),
     (Figure::P90, 90.0, |half| half.p90),
     (Figure::P95, 95.0, |half| half.p95),
@@ -42,10 +44,10 @@ const QUANTILES: [(Figure, f64, fn(&HalfTimes) -> u64); 5] = [
 /// A rate of less is not told by the halves: at either end a half may have a tenth of a second too much.
 const SHORTEST_HALF: f64 = 2.0;
 
-pub(super) fn compared(baseline: &Report, now: &Report) -> Rows {
+pub(super) fn compared(baseline: &Report, now: &Report) -> Found {
     let lengths = [baseline, now].map(Lengths::of);
     let (mut was, is) = (sides(baseline), sides(now));
-    let mut told = Rows { rows: Vec::new(), only_in_baseline: Vec::new(), only_now: Vec::new() };
+    let mut told = Found { rows: Vec::new(), only_in_baseline: Vec::new(), only_now: Vec::new() };
     let order: Vec<ComparedSeries> = was.iter().map(|(series, _)| series.clone()).collect();
     let mut was: BTreeMap<_, _> = was.drain(..).collect();
     for (series, now) in is {
@@ -232,7 +234,7 @@ fn figure(
     let change = noise::change(baseline.unwrap_or_default(), now.unwrap_or_default(), noise, up_is_worse);
     let change_percent = match (baseline, now) {
         (Some(was), Some(now)) if was > 0.0 => Some((now - was) / was * 100.0),
-        (Some(was), Some(now)) if was == now => Some(0.0),
+        (Some(_), Some(now)) if now <= 0.0 => Some(0.0),
         _ => None,
     };
     ComparedFigure { figure, baseline, now, change_percent, noise: noise.ok(), noise_unknown: noise.err(), change }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 use proptest::prelude::*;
-use rand::{RngExt as _, SeedableRng as _};
+use rand::SeedableRng as _;
 use serde_json::Value;
 
 use super::*;
@@ -58,7 +58,7 @@ fn found(comparison: &Comparison, figure: Figure) -> &ComparedFigure {
 fn a_change_counts_where_it_is_more_than_the_noise() {
     let steady = || run(&[(20, 1500)], &[(20, 1500)], [0, 0]);
     let scattered = |more: u64| run(&[(20 + more, 1500)], &[(23 + more, 1500)], [0, 0]);
-    let cases = [
+    let cases = vec![
         // The halves agree, and so do the runs.
         (steady(), steady(), Figure::P99, Change::Same),
         (steady(), run(&[(25, 1500)], &[(25, 1500)], [0, 0]), Figure::P99, Change::Worse),
@@ -131,7 +131,7 @@ fn the_verdict_and_junit_tell_a_regression() {
         let case =
             document.descendants().find(|node| node.attribute("classname") == Some("shopping.baseline")).unwrap();
         case.children()
-            .filter(|node| node.is_element())
+            .filter(roxmltree::Node::is_element)
             .map(|node| node.tag_name().name().to_owned())
             .collect::<Vec<_>>()
     };
@@ -322,7 +322,7 @@ fn parts_found(wander: f64, slower: f64) -> [f64; 2] {
 fn equal_runs_are_seldom_told_to_differ() {
     let of_samples = parts_found(0.0, 1.0);
     assert!(of_samples.iter().all(|part| *part <= 0.005), "{of_samples:?}");
-    let of_seconds = parts_found(0.5, 1.0);
+    let of_seconds = parts_found(1.0, 1.0);
     assert!(of_seconds.iter().all(|part| *part <= 0.035), "{of_seconds:?}");
 }
 
@@ -330,7 +330,6 @@ fn equal_runs_are_seldom_told_to_differ() {
 #[test]
 fn a_slower_run_is_found_out() {
     let [worse, better] = parts_found(0.0, 1.5);
-    eprintln!("DEBUG {worse} {better} {:?} {:?}", parts_found(0.0, 1.0), parts_found(0.5, 1.0));
     assert!(worse >= 0.6 && better <= 0.001, "{worse} {better}");
 }
 

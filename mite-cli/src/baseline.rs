@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
-use mite_core::{CompareError, Comparison, Report, Run, RunError, Verdict};
+use mite_core::{CompareError, Comparison, HeldToBaseline, Report, Run, RunError, Verdict};
 
 use crate::fault::Fault;
 use crate::{colour, report};
@@ -54,38 +54,42 @@ impl Baseline {
         }
     }
 
-    /// Compares a report with this one, and holds it to it where that was asked for.
-    pub(crate) fn hold(&self, report: &mut Report) -> Result<Comparison, CompareError> {
-        let comparison =
-            if self.anyway { report.compare_anyway(&self.report) } else { report.compare(&self.report)? };
-        if let Some(percent) = self.percent {
-            report.hold_to_baseline(&comparison, percent);
-        }
-        Ok(comparison)
+    /// Compares a report with this one.
+    pub(crate) fn compare(&self, report: &Report) -> Result<Comparison, CompareError> {
+        if self.anyway { Ok(report.compare_anyway(&self.report)) } else { report.compare(&self.report) }
     }
 
-    /// As [`Baseline::hold`] at the end of a run, whose report is told in any case: what cannot be compared is a warning, and a
+    /// What comes of holding a report to this one, where that was asked for.
+    pub(crate) fn held(&self, comparison: &Comparison) -> Option<HeldToBaseline> {
+        self.percent.map(|percent| comparison.held(percent))
+    }
+
+    /// Holds the report of a run that is over to this one. It is told in any case: what cannot be compared is a warning, and a
     /// failure where it should have been judged.
-    pub(crate) fn hold_run(&self, report: &mut Report) -> Option<Comparison> {
-        self.hold(report)
-            .map_err(|error| {
-                let told = format!("not compared with the baseline: {error}; {MEND}");
-                if self.percent.is_some() {
-                    if report.verdict == Verdict::Passed {
-                        report.verdict = Verdict::Failed;
-                    }
-                    report.reasons.push(told);
-                } else {
-                    report.warnings.push(told);
+    pub(crate) fn hold(&self, report: &mut Report) -> Option<Comparison> {
+        match (self.compare(report), self.percent) {
+            (Ok(comparison), Some(percent)) => {
+                report.hold_to_baseline(&comparison, percent);
+                Some(comparison)
+            }
+            (Ok(comparison), None) => Some(comparison),
+            (Err(error), Some(_)) => {
+                if report.verdict == Verdict::Passed {
+                    report.verdict = Verdict::Failed;
                 }
-            })
-            .ok()
+                report.reasons.push(not_compared(&error));
+                None
+            }
+            (Err(error), None) => {
+                report.warnings.push(not_compared(&error));
+                None
+            }
+        }
     }
 
     /// A comparison as standard output takes it, with what came of holding the run to it.
     pub(crate) fn told(&self, comparison: &Comparison) -> String {
-        let held = self.percent.map(|percent| comparison.held(percent));
-        let lines = held.map_or_else(Vec::new, |held| match &held.regressions[..] {
+        let lines = self.held(comparison).map_or_else(Vec::new, |held| match &held.regressions[..] {
             [] => vec![format!("{} {held}", if held.passed() { '✓' } else { '✗' })],
             regressions => regressions.iter().map(|regression| format!("✗ {regression}")).collect(),
         });
@@ -95,6 +99,10 @@ impl Baseline {
         }
         colour::comparison_for_stdout(&text)
     }
+}
+
+fn not_compared(error: &CompareError) -> String {
+    format!("not compared with the baseline: {error}; {MEND}")
 }
 
 /// A refusal as the user is told it.

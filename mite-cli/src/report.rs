@@ -38,14 +38,15 @@ pub(crate) fn compare(arguments: &ArgMatches) -> Result<u8, Fault> {
         return Err(too_few());
     }
     let baseline = Baseline::read(first, arguments)?;
-    let mut reports = others.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+    let reports = others.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
     let mut code = PASSED;
     let mut comparisons = Vec::new();
-    for (path, report) in others.iter().zip(&mut reports) {
-        comparisons.push(baseline.hold(report).map_err(|error| refusal(path, &error))?);
-        if report.baseline.as_ref().is_some_and(|held| !held.passed()) {
+    for (path, report) in others.iter().zip(&reports) {
+        let comparison = baseline.compare(report).map_err(|error| refusal(path, &error)).map_err(Fault::Usage)?;
+        if baseline.held(&comparison).is_some_and(|held| !held.passed()) {
             code = FAILED;
         }
+        comparisons.push(comparison);
     }
     let texts: Vec<String> = comparisons.iter().map(|comparison| baseline.told(comparison)).collect();
     let printed = stdout::print(&texts.join("\n"));

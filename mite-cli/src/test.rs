@@ -72,8 +72,7 @@ async fn run(
         never = shown.follow(told) => match never {},
     };
     let (mut report, was_interrupted) = ended.map_err(|error| Fault::Failed(error.to_string()))?;
-    let held =
-        baseline.and_then(|baseline| baseline.hold_run(&mut report).map(|comparison| baseline.told(&comparison)));
+    let held = baseline.and_then(|baseline| baseline.hold(&mut report).map(|comparison| baseline.told(&comparison)));
     let mut text = colour::for_stdout(&report);
     if let Some(held) = held {
         text.extend(["\n", &held]);

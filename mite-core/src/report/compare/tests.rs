@@ -136,6 +136,8 @@ fn the_verdict_and_junit_tell_a_regression() {
             .collect::<Vec<_>>()
     };
     assert_eq!((cases(&report), cases(&kept)), (vec!["failure".to_owned()], vec!["system-out".to_owned()]));
+    let page = report.html();
+    assert!(page.contains("Held to the run of 2026-01-01T00:00:00Z") && page.contains("shop:signin: p99 is 30.0 ms"));
     let again = Report::from_json(&report.to_json()).unwrap();
     assert_eq!((again.to_json(), again.junit(), again.baseline), (report.to_json(), report.junit(), report.baseline));
     let mut limited = run(&[(30, 1500)], &[(30, 1500)], [0, 0]);

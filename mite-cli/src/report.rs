@@ -42,7 +42,7 @@ pub(crate) fn compare(arguments: &ArgMatches) -> Result<u8, Fault> {
     let mut code = PASSED;
     let mut comparisons = Vec::new();
     for (path, report) in others.iter().zip(&reports) {
-        let comparison = baseline.compare(report).map_err(|error| refusal(path, &error)).map_err(Fault::Usage)?;
+        let comparison = baseline.compare(report).map_err(|error| Fault::Usage(refusal(path, &error)))?;
         if baseline.held(&comparison).is_some_and(|held| !held.passed()) {
             code = FAILED;
         }

@@ -53,7 +53,7 @@ fn a_run_is_halved_by_its_seconds() {
         let is_odd = ctx.start_index() % 40 >= 30;
         tokio::time::sleep(if is_odd { 80 * MILLI } else { 40 * MILLI }).await;
         ctx.scope().request(&RequestSample { method: "GET", code: 200, total: MILLI, ..RequestSample::default() });
-        ensure!(!is_odd || ctx.start_index() % 2 == 0, "odd");
+        ensure!(!is_odd || ctx.start_index().is_multiple_of(2), "odd");
         Ok(())
     };
     let pulses = |start: Duration, _end: Duration| if start.as_secs() % 2 == 1 { 10.0 } else { 30.0 };

@@ -233,6 +233,67 @@ async fn a_report_is_shown_again_as_it_was() -> Result<()> {
     Ok(())
 }
 
+/// Journeys that only sleep: no server's time is in it.
+fn sleeping<'a>(pause: &'a str, options: &[&'a str]) -> Vec<&'a str> {
+    let run = ["scenario", "test", "sleep", "--set", "running=100", "--set", "seconds=4", ON_A_BUSY_MACHINE, "--set"];
+    [&run[..], &[pause], options].concat()
+}
+
+#[test]
+fn a_run_is_held_to_an_earlier_one() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path();
+    let run = |arguments: &[&str]| -> Result<_> { Ok(told(&command("load", path, arguments).output()?)) };
+    done("load", path, &sleeping("pause_ms=100", &["--json", "a.json"]));
+    let held = ["--baseline", "a.json", "--fail-on-regression", "300%"];
+    let (code, out, err) = run(&sleeping("pause_ms=100", &[&held[..], &["--json", "b.json"]].concat()))?;
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("\n✓ no figure is worse than in the baseline by more than 300 %\n"), "{out}");
+    let (code, out, err) =
+        run(&sleeping("pause_ms=1000", &[&held[..], &["--json", "c.json", "--junit", "c.xml"]].concat()))?;
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert!(
+        out.starts_with("sleep: failed") && out.contains(" worse than in the baseline by more than 300 %: "),
+        "{out}"
+    );
+    assert!(out.lines().any(|line| line.starts_with("  p50 ") && line.ends_with(" slower")), "{out}");
+    assert!(fs::read_to_string(path.join("c.xml"))?.contains("<failure message=\""));
+    let regressions = &json(&path.join("c.json"))["baseline"]["regressions"];
+    assert!(regressions.as_array().is_some_and(|told| told.iter().all(|one| out.contains(one.as_str().unwrap()))));
+    // The same of the files, and of both at once.
+    let compare = ["report", "compare", "--fail-on-regression", "300%", "--json", "all.json", "a.json"];
+    let (code, same, err) = run(&[&compare[..], &["b.json"]].concat())?;
+    assert_eq!(code, Some(0), "{same}{err}");
+    let (code, both, err) = run(&[&compare[..], &["b.json", "c.json"]].concat())?;
+    assert_eq!(code, Some(1), "{both}{err}");
+    assert!(both.starts_with(&same) && out.ends_with(&both[same.len()..]), "{out}\n\n{both}");
+    assert_eq!(json(&path.join("all.json")).as_array().map(Vec::len), Some(2));
+    // Without a limit it is only told.
+    assert_eq!(run(&["report", "compare", "a.json", "c.json"])?.0, Some(0));
+    Ok(())
+}
+
+#[test]
+fn another_plan_is_refused_before_it_runs() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path();
+    let noop = |options: &[&'static str]| -> Result<_> {
+        let run = ["scenario", "test", "noop", "--set", "rate=50", ON_A_BUSY_MACHINE];
+        Ok(told(&command("load", path, &[&run[..], options].concat()).output()?))
+    };
+    assert_eq!(noop(&["--duration", "1s", "--json", "a.json"])?.0, Some(0));
+    let (code, out, err) = noop(&["--duration", "2s", "--baseline", "a.json", "--json", "b.json"])?;
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    let why = "a.json: the runs had different plans: row 1, ";
+    let mend = ": 1.00 s long in the baseline, 2.00 s now; `--compare-anyway` compares them all the same\n";
+    assert!(err.contains(why) && err.ends_with(mend), "{err}");
+    assert!(!path.join("b.json").exists());
+    let (code, out, _) = noop(&["--duration", "2s", "--baseline", "a.json", "--compare-anyway"])?;
+    assert_eq!(code, Some(0), "{out}");
+    assert!(out.contains("\nwarning: the runs had different plans: row 1, "), "{out}");
+    Ok(())
+}
+
 #[test]
 fn the_later_source_of_the_config_wins() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -315,7 +376,7 @@ fn each_error_is_one_sentence_and_the_mend() -> Result<()> {
     write("lines", b"{\"a\": 1}\n\n{\"$ref\": 1}\n")?;
     write("report.json", b"{\"schema\": \"mite.report/2\"}")?;
     write("wrong.toml", b"rate = 5\nurl = here\n")?;
-    let cases: [(&str, &str); 23] = [
+    let cases: [(&str, &str); 28] = [
         ("load", "scenario test open"),
         ("load", "scenario test noop --set rate=fast"),
         ("load", "scenario test noop --config no.toml"),
@@ -338,6 +399,11 @@ fn each_error_is_one_sentence_and_the_mend() -> Result<()> {
         ("load", "report show no-file"),
         ("load", "report show lines"),
         ("load", "report show report.json"),
+        ("load", "report compare report.json"),
+        ("load", "report compare lines lines"),
+        ("load", "scenario test noop --baseline no-file --json new.json"),
+        ("load", "scenario test noop --baseline torn"),
+        ("load", "journey test noop --baseline report.json --fail-on-regression 5%"),
         ("load", "journey test noop --volume 5 --duration 1s --recorder-dir /dev/null/x"),
     ];
     let mut all = String::new();

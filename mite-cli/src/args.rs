@@ -2,6 +2,7 @@
 //!
 //! It is apart from what the verbs do, so that help, errors and completions can be looked at without doing anything.
 
+mod baseline;
 mod cat;
 mod completions;
 mod journey;

@@ -9,11 +9,44 @@ use mite_core::{Report, Verdict};
 
 use crate::progress::has_escapes;
 
+/// A comparison's text as standard output takes it.
+pub(crate) fn comparison_for_stdout(text: &str) -> String {
+    if is_coloured() { coloured_comparison(text) } else { text.to_owned() }
+}
+
+fn is_coloured() -> bool {
+    io::stdout().is_terminal() && has_escapes() && !anstyle_query::no_color()
+}
+
+/// The text with the colours of its marks, and of the last word of figures that have changed.
+fn coloured_comparison(text: &str) -> String {
+    let mut told = String::new();
+    for line in text.split_inclusive('\n') {
+        let (body, end) = line.strip_suffix('\n').map_or((line, ""), |body| (body, "\n"));
+        let word = body.rsplit_once(' ').map_or("", |(_, word)| word);
+        let colour = match word {
+            "slower" | "worse" => Some(AnsiColor::Red),
+            "faster" | "better" => Some(AnsiColor::Green),
+            _ => None,
+        };
+        if let Some(rest) = body.strip_prefix('✓') {
+            told.extend([painted(style(AnsiColor::Green), "✓").as_str(), rest]);
+        } else if body.starts_with('✗') {
+            told += &painted(style(AnsiColor::Red), body);
+        } else if let Some(colour) = colour.filter(|_| body.starts_with("  ")) {
+            told.extend([&body[..body.len() - word.len()], painted(style(colour), word).as_str()]);
+        } else {
+            told += body;
+        }
+        told += end;
+    }
+    told
+}
+
 /// The report's text as standard output takes it.
 pub(crate) fn for_stdout(report: &Report) -> String {
     let text = report.to_string();
-    let is_coloured = io::stdout().is_terminal() && has_escapes() && !anstyle_query::no_color();
-    if is_coloured { coloured(&text, &report.scenario, report.verdict) } else { text }
+    if is_coloured() { coloured(&text, &report.scenario, report.verdict) } else { text }
 }
 
 /// The text with the colours of its first lines: the verdict's, and those of the thresholds below it.
@@ -77,6 +110,19 @@ mod tests {
         let limited = coloured("shop: generator limited in 1 s", "shop", Verdict::GeneratorLimited);
         assert_eq!(limited, "shop: \x1b[1m\x1b[33mgenerator limited\x1b[0m in 1 s");
         assert_eq!(coloured("something else", "shop", Verdict::Passed), "something else");
+    }
+
+    #[test]
+    fn what_has_changed_is_coloured() {
+        let text = "shop: compared: 1 figure worse\nLog in\n  p50   1 ms  same\n  p99   2 s  slower\n  rate  5/s  better\n\n\
+                    ✗ p99 is worse\n✓ no figure is worse\n";
+        let told = coloured_comparison(text);
+        assert_eq!(
+            told,
+            "shop: compared: 1 figure worse\nLog in\n  p50   1 ms  same\n  p99   2 s  \x1b[31mslower\x1b[0m\n  rate  5/s  \
+             \x1b[32mbetter\x1b[0m\n\n\x1b[31m✗ p99 is worse\x1b[0m\n\x1b[32m✓\x1b[0m no figure is worse\n"
+        );
+        assert_eq!(anstyle_free(&told), text);
     }
 
     /// What a terminal shows of it.

@@ -3,6 +3,7 @@
 //! `PROGRAM scenario test NAME --set key=value --json FILE`; the exit code says how it went (see [`run`]).
 
 mod args;
+mod baseline;
 mod block;
 mod cat;
 mod colour;
@@ -106,6 +107,7 @@ async fn dispatch(scenarios: &Scenarios, program: &str, matches: &ArgMatches) ->
         ("journey", "test") => test::journey(scenarios, arguments, &block).await,
         ("journey", "run") => journey::run(scenarios, arguments).await,
         ("report", "show") => report::show(arguments),
+        ("report", "compare") => report::compare(arguments),
         _ => Err(unknown()),
     }
 }

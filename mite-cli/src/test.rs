@@ -7,6 +7,7 @@ use clap::ArgMatches;
 use mite_core::{Collector, Config, Report, Run, Scenario, Verdict};
 
 use crate::args::thresholds;
+use crate::baseline::Baseline;
 use crate::block::Block;
 use crate::fault::Fault;
 use crate::interrupt::Interrupts;
@@ -43,10 +44,14 @@ async fn run(
     arguments: &ArgMatches,
     block: &Block,
 ) -> Result<u8, Fault> {
+    let baseline = Baseline::of(arguments)?;
     let shown = Shown::new(title, arguments, block)?;
     let outputs = Outputs::open(arguments)?;
     let is_quiet = arguments.get_flag("quiet");
     let mut run = prepared(Run::new(thresholds::hold(scenario, arguments)).with_config(config), arguments);
+    if let Some(baseline) = &baseline {
+        run = baseline.planned(run);
+    }
     let interrupts = Interrupts::listen((!is_quiet).then(|| block.clone()))
         .map_err(|error| format!("failed to listen to Ctrl-C: {error}"))?;
     let ends = run.ends();
@@ -54,7 +59,10 @@ async fn run(
         run = run.until_stopped();
     }
     // What is refused here has started nothing.
-    let handle = run.start().map_err(|error| error.to_string())?;
+    let handle = run.start().map_err(|error| match &baseline {
+        Some(baseline) => baseline.told_of_start(&error),
+        None => error.to_string(),
+    })?;
     if !is_quiet {
         eprintln!("running {title}{}", if ends { "" } else { " until Ctrl-C: nothing else ends it" });
     }
@@ -63,8 +71,13 @@ async fn run(
         ended = interrupts.watch(handle) => ended,
         never = shown.follow(told) => match never {},
     };
-    let (report, was_interrupted) = ended.map_err(|error| Fault::Failed(error.to_string()))?;
-    let printed = if is_quiet { Ok(()) } else { stdout::print(&colour::for_stdout(&report)) };
+    let (mut report, was_interrupted) = ended.map_err(|error| Fault::Failed(error.to_string()))?;
+    let held = baseline.and_then(|baseline| baseline.hold(&mut report).map(|comparison| baseline.told(&comparison)));
+    let mut text = colour::for_stdout(&report);
+    if let Some(held) = held {
+        text.extend(["\n", &held]);
+    }
+    let printed = if is_quiet { Ok(()) } else { stdout::print(&text) };
     // The files first of all: who reads the other end may be gone.
     outputs.write(&report).map_err(Fault::Failed)?;
     printed?;

@@ -20,7 +20,7 @@ use crate::hooks::{Hook, HookKind, HookReport, Hooks, WorkerHook};
 use crate::message::Head;
 use crate::names::{NameCache, Names};
 use crate::recordings::Records;
-use crate::report::settings::{PLAN_POINTS, RowSettings, RunSettings};
+use crate::report::settings::{RowSettings, RunSettings};
 use crate::report::{
     self, Facts, Generator, GeneratorLimits, Report, RowFacts, SecondQuantiles, SecondRow, SinkReport, Stopped,
 };
@@ -953,16 +953,6 @@ impl Controller {
 }
 
 impl Row {
-    /// See [`RowSettings::plan`].
-    fn planned_points(&self) -> Vec<u64> {
-        let at = |point| (u128::from(self.schedule.end()) * u128::from(point) / u128::from(PLAN_POINTS)) as u64;
-        let points = (1..=PLAN_POINTS).map(at);
-        match self.unit {
-            Unit::Rate => points.map(|time| self.schedule.before(time)).collect(),
-            Unit::Running => points.map(|time| self.schedule.running_at(time.saturating_sub(1))).collect(),
-        }
-    }
-
     /// As `controller_report` has it: of a rate the starts planned and made in one second, and in the closed model the journeys
     /// wanted and running at its end.
     fn wanted_and_actual(&self, second: u64, of_row: &SecondRow) -> (u64, u64) {
@@ -1050,13 +1040,7 @@ fn make_report(
 }
 
 fn settings(facts: &RunFacts, stop_after: Option<u64>, rows: &[Row]) -> RunSettings {
-    let plan = |(number, row): (u32, &Row)| RowSettings {
-        row: number,
-        journey: row.name.clone(),
-        unit: row.unit,
-        duration: Duration::from_nanos(row.schedule.end()),
-        plan: row.planned_points(),
-    };
+    let plan = |(number, row): (u32, &Row)| RowSettings::new(number, row.name.clone(), row.unit, &row.schedule);
     RunSettings {
         workers: facts.workers,
         seed: facts.seed,

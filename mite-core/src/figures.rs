@@ -1,6 +1,7 @@
 //! The figures of a run, counted where they happen: each worker hands over what is new once a second, and the controller adds
 //! it up.
 
+mod halves;
 mod told;
 
 use std::collections::{BTreeMap, HashMap};
@@ -14,7 +15,9 @@ use crate::limits::RanOut;
 use crate::names::{Names, OVERFLOW, PathId};
 use crate::request::{RequestKind, RequestSample};
 
+pub(crate) use halves::Half;
 pub(crate) use told::FiguresTold;
+use told::Told;
 
 /// The part of a run that a start belongs to, by when it was due: each has figures of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +66,8 @@ pub(crate) struct RowStats {
     pub(crate) queue_wait: Histogram,
     pub(crate) data_wait: Histogram,
     pub(crate) failed_time: Histogram,
+    /// Only of the figures of a whole run; a row's errors are its journeys that failed, and the time is their response time.
+    pub(crate) even: Option<Box<Half>>,
 }
 
 impl RowStats {
@@ -108,12 +113,14 @@ pub(crate) struct TransactionStats {
     pub(crate) count: u64,
     pub(crate) errors: u64,
     pub(crate) time: Histogram,
+    /// Only of the figures of a whole run.
+    pub(crate) even: Option<Box<Half>>,
 }
 
 impl TransactionStats {
     /// The bytes that it takes.
     fn bytes(&self) -> usize {
-        size_of::<Self>() + self.time.heap_bytes()
+        size_of::<Self>() + self.time.heap_bytes() + self.even.as_ref().map_or(0, |even| even.bytes())
     }
 }
 
@@ -132,6 +139,8 @@ pub(crate) struct RequestStats {
     pub(crate) connect: Histogram,
     pub(crate) tls: Histogram,
     pub(crate) first_byte: Histogram,
+    /// Only of the figures of a whole run.
+    pub(crate) even: Option<Box<Half>>,
 }
 
 impl RequestStats {
@@ -149,6 +158,7 @@ impl RequestStats {
             connect: Histogram::new(),
             tls: Histogram::new(),
             first_byte: Histogram::new(),
+            even: None,
         }
     }
 
@@ -160,7 +170,8 @@ impl RequestStats {
     fn bytes(&self) -> usize {
         let histograms = [&self.time, &self.dns, &self.connect, &self.tls, &self.first_byte];
         let texts = self.kind().text_bytes();
-        size_of::<Self>() + texts + histograms.into_iter().map(Histogram::heap_bytes).sum::<usize>()
+        let even = self.even.as_ref().map_or(0, |even| even.bytes());
+        size_of::<Self>() + texts + even + histograms.into_iter().map(Histogram::heap_bytes).sum::<usize>()
     }
 
     fn merge(&mut self, other: &Self) {

@@ -342,6 +342,26 @@ impl Histogram {
         self.sum_of_squares = self.sum_of_squares.saturating_add(other.sum_of_squares);
     }
 
+    /// What is left without a part of it; the minimum and the maximum are told within 0.1 %.
+    pub(crate) fn without(&self, part: &Histogram) -> Self {
+        let mut left = Self::new();
+        let mut taken = part.slots().peekable();
+        for (slot, count) in self.slots() {
+            let of_part = taken.next_if(|(of_part, _)| *of_part == slot).map_or(0, |(_, count)| count);
+            let count = count.saturating_sub(of_part);
+            if count > 0 {
+                left.add_to(slot, count);
+                let micros = highest_of(slot).clamp(self.min, self.max);
+                left.min = if left.count == 0 { micros } else { left.min };
+                left.max = micros;
+                left.count += count;
+            }
+        }
+        left.sum = self.sum.saturating_sub(part.sum);
+        left.sum_of_squares = self.sum_of_squares.saturating_sub(part.sum_of_squares);
+        left
+    }
+
     /// Adds a block of counters, no wider than its own, to one of its blocks.
     fn add_block(&mut self, block: usize, theirs: &[u64], width: u32) {
         loop {
@@ -616,6 +636,26 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_left_without_a_part_is_the_rest(
+            values in prop::collection::vec((0u32..32, 0u64..LONGEST, 1..1000_u64), 0..200),
+            cut in 0usize..200,
+        ) {
+            let (mut part, mut rest) = (Histogram::new(), Histogram::new());
+            for (index, (shift, value, times)) in values.iter().enumerate() {
+                (if index < cut { &mut part } else { &mut rest }).record_micros(value >> shift, *times);
+            }
+            let mut all = part.clone();
+            all.merge(&rest);
+            let left = all.without(&part);
+            prop_assert!(left.slots().eq(rest.slots()));
+            prop_assert_eq!((left.count, left.sum, left.sum_of_squares), (rest.count, rest.sum, rest.sum_of_squares));
+            for percent in [1.0, 50.0, 99.9] {
+                let (left, rest) = (left.percentile(percent), rest.percentile(percent));
+                prop_assert!(left.abs_diff(rest) <= rest / 1000 + Duration::from_micros(1), "{:?} and {:?}", left, rest);
+            }
+        }
+
         /// Bucket for bucket that of HdrHistogram, also when the values were counted in two parts and merged, each as often
         /// as needs counters of another width.
         #[test]

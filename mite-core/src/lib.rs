@@ -72,8 +72,10 @@ pub use preview::{Preview, RowPreview};
 pub use recorded::{RecordedError, RecordedRows, recorded, recorded_rows};
 pub use recorder::{NameError, Recorder, RecorderError};
 pub use report::{
-    CheckReport, ErrorReport, Generator, JourneyReport, PerSecond, Report, RequestReport, Requests, RowSettings,
-    RunSettings, SecondQuantiles, SecondRow, SinkReport, StoredError, TransactionReport, Verdict, WarmUp,
+    Change, CheckReport, CompareError, ComparedFigure, ComparedRow, ComparedRun, ComparedSeries, Comparison,
+    ErrorReport, Figure, Generator, HalfFigures, HalfTimes, Halves, HeldToBaseline, JourneyReport, NoiseUnknown,
+    PerSecond, Regression, Report, RequestReport, Requests, RowSettings, RunSettings, SecondQuantiles, SecondRow,
+    SinkReport, StoredError, TransactionReport, Verdict, WarmUp,
 };
 
 pub use report::units;

@@ -2,10 +2,12 @@
 //!
 //! The JSON is a contract (`"schema": "mite.report/1"`, times in whole microseconds); the text is for people.
 
+pub(crate) mod compare;
 mod csv;
 pub(crate) mod exchanges;
 #[cfg(test)]
 pub(crate) mod fixed;
+mod halves;
 mod html;
 mod junit;
 mod markup;
@@ -38,6 +40,11 @@ use crate::recorded::RecordedError;
 use crate::recordings::Recordings;
 use crate::threshold::{Checked, Threshold};
 
+pub use compare::{
+    Change, CompareError, ComparedFigure, ComparedRow, ComparedRun, ComparedSeries, Comparison, Figure, HeldToBaseline,
+    NoiseUnknown, Regression,
+};
+pub use halves::{HalfFigures, HalfTimes, Halves};
 pub use per_second::{PerSecond, SecondQuantiles, SecondRow};
 pub use requests::Requests;
 use rows::Tables;
@@ -71,6 +78,9 @@ pub struct Report {
     pub reasons: Vec<String>,
     /// What its figures should be, where the run was told, and whether they are.
     pub thresholds: Vec<Checked>,
+    /// What came of holding it against an earlier run, where it was: see [`Report::hold_to_baseline`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<HeldToBaseline>,
     /// What was left out of the figures that follow, where the run had a warm-up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub warm_up: Option<WarmUp>,
@@ -386,6 +396,7 @@ pub(crate) fn make(
         verdict: Verdict::Passed,
         reasons: Vec::new(),
         thresholds: Vec::new(),
+        baseline: None,
         transactions: transactions(stats.transactions, place),
         requests: requests(stats.requests, place),
         errors: errors(&stats.errors, place),

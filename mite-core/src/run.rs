@@ -21,6 +21,7 @@ use crate::exchange::{Exchange, OnExchange};
 use crate::limits;
 use crate::preview::{self, Preview};
 use crate::recorder::{MemoryRecorder, Recorder};
+use crate::report::compare::Planned;
 use crate::report::{GeneratorLimits, Report};
 use crate::row::{CheckedRow, Row, RowError};
 use crate::runner::strand::{StrandKind, traced};
@@ -107,6 +108,7 @@ pub struct Run {
     limits: GeneratorLimits,
     endless: bool,
     on_exchange: Option<OnExchange>,
+    planned_as: Option<Planned>,
     strands: StrandKind,
 }
 
@@ -131,6 +133,7 @@ impl Run {
             limits: GeneratorLimits::default(),
             endless: false,
             on_exchange: None,
+            planned_as: None,
             strands: StrandKind::Thread,
         }
     }
@@ -220,7 +223,8 @@ impl Run {
     }
 
     /// How much memory the figures of all transactions and requests may take, in bytes: 256 MiB unless told otherwise, which is
-    /// enough for some thousands of them. Half of it is for the workers, shared out evenly, and half for what they have told.
+    /// enough for some thousands of them. Half of it is for the workers, shared out evenly, and half for what they have told,
+    /// the share of the even seconds included, which is kept apart for [`Halves`](crate::Halves).
     ///
     /// Beyond that, transactions and kinds of request that are new are counted together as `__overflow__`, and the report has
     /// a warning. What is there already goes on growing, so that a little more may be taken.
@@ -341,6 +345,24 @@ impl Run {
         self
     }
 
+    /// Refuses to start where the plan is not that of an earlier run, so that [`Report::compare`] will not refuse the report of
+    /// an hour. Of rows whose volume is a closure only the journeys are known before.
+    ///
+    /// ```
+    /// # use mite_core::volume::{SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let scenario = |rate| Scenario::new().journey(visit, NoData, constant(rate, SECOND / 10));
+    /// let baseline = Run::new(scenario(100)).run_blocking()?;
+    /// assert!(Run::new(scenario(100)).planned_as(&baseline).start().is_ok());
+    /// assert!(Run::new(scenario(50)).planned_as(&baseline).start().is_err());
+    /// # Ok::<(), mite_core::RunError>(())
+    /// ```
+    pub fn planned_as(mut self, baseline: &Report) -> Self {
+        self.planned_as = Some(Planned::of(baseline));
+        self
+    }
+
     /// Allows a scenario that does not end by itself: it runs until its handle is told to stop.
     pub fn until_stopped(mut self) -> Self {
         self.endless = true;
@@ -438,6 +460,9 @@ impl Run {
             return Err(RunError::Threshold { threshold, why });
         }
         let rows = checked_rows(rows, self.workers, endless_ok, self.spawn_rate)?;
+        if let Some(planned) = &self.planned_as {
+            planned.is_planned_in(&rows, stop_after, self.warm_up)?;
+        }
         let max_running = checked_max_running(self.max_running, self.workers, &rows)?;
         let mut sinks = self.sinks;
         let mut records = None;

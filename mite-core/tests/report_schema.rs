@@ -79,14 +79,20 @@ fn a_run_with_all_that_can_be_told() {
         .row(row("two"))
         .setup(async |_ctx: &mut Context| Ok(()))
         .worker_setup(async |_ctx: &mut Context| Ok(()));
-    let report = Run::new(scenario)
+    let mut report = Run::new(scenario)
         .record_in_memory()
         .warm_up(SECOND / 10)
         .threshold(error_rate().under(percent(50.0)))
         .threshold(p99("Log on").under(ms(1)))
         .run_blocking()
         .unwrap();
+    let comparison = report.compare(&report).unwrap();
+    report.hold_to_baseline(&comparison, 5.0);
     let told: Value = serde_json::from_str(&report.to_json()).unwrap();
+    assert!(told["baseline"]["regressions"].is_array(), "{}", told["baseline"]);
+    for list in ["journeys", "transactions", "requests"] {
+        assert!(told[list][0]["halves"]["odd"]["time"]["p999"].is_u64(), "{list}");
+    }
     // Else the schema would be held against nothing.
     for list in [
         "thresholds",

@@ -2,7 +2,7 @@
 
 use clap::{Arg, Command};
 
-use super::{one_of, options, thresholds, values};
+use super::{baseline, one_of, options, thresholds, values};
 
 pub(super) fn command(journeys: &[String]) -> Command {
     let mut name = Arg::new("name").value_name("[SCENARIO:]NAME").required(true).help(
@@ -24,6 +24,7 @@ pub(super) fn command(journeys: &[String]) -> Command {
         .args(options::config())
         .args(options::run())
         .args(thresholds::options())
+        .args(baseline::options())
         .args(options::collector())
         .args(options::outputs());
     let run = Command::new("run")

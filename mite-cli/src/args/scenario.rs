@@ -2,7 +2,7 @@
 
 use clap::{Arg, Command};
 
-use super::{one_of, options, thresholds};
+use super::{baseline, one_of, options, thresholds};
 
 pub(super) fn command(scenarios: &[&str]) -> Command {
     let name = Arg::new("name").value_name("NAME").required(true).help("The scenario").value_parser(one_of(scenarios));
@@ -12,6 +12,7 @@ pub(super) fn command(scenarios: &[&str]) -> Command {
         .args(options::config())
         .args(options::run())
         .args(thresholds::options())
+        .args(baseline::options())
         .args(options::collector())
         .args(options::outputs());
     let preview = Command::new("preview")

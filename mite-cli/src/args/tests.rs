@@ -74,6 +74,11 @@ fn help_of_report_show() {
 }
 
 #[test]
+fn help_of_report_compare() {
+    assert_snapshot!(help("shop report compare"));
+}
+
+#[test]
 fn help_of_cat() {
     assert_snapshot!(help("shop cat"));
 }
@@ -107,6 +112,9 @@ fn wrong_use_is_told_with_its_mend() {
         "shop scenario test my_scenario --abort-when error_rate>50",
         "shop scenario test my_scenario --benchmark-percentiles 99",
         "shop scenario test my_scenario --jsn report.json",
+        "shop scenario test my_scenario --fail-on-regression 5%",
+        "shop scenario test my_scenario --baseline a.json --fail-on-regression -1",
+        "shop report compare",
         "shop journey test signn",
         "shop journey test signin --volume -1",
         "shop journey test signin --volume=-1",

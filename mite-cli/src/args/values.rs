@@ -14,6 +14,13 @@ pub(super) fn part(text: &str) -> Result<f64, String> {
     part.ok_or_else(|| "write it as a number from 0 to 1".to_owned())
 }
 
+/// `5%`, or plain `5`.
+pub(super) fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim_end();
+    let percent = number.parse().ok().filter(|percent: &f64| percent.is_finite() && *percent >= 0.0);
+    percent.ok_or_else(|| "write it as a percentage, from 0 on: `5%`".to_owned())
+}
+
 /// Journeys per second, within the bounds that a volume has.
 pub(super) fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|rate| (0.001..=1e9).contains(rate));
@@ -63,6 +70,17 @@ mod tests {
         assert_eq!((part("0"), part("0.95"), part("1")), (Ok(0.0), Ok(0.95), Ok(1.0)));
         for wrong in ["", "95%", "1.01", "-0.1", "NaN"] {
             assert!(part(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn percentages_are_from_nothing_on() {
+        assert_eq!(
+            (percent("5%"), percent("0.5 %"), percent("0"), percent("250")),
+            (Ok(5.0), Ok(0.5), Ok(0.0), Ok(250.0))
+        );
+        for wrong in ["", "%", "-1%", "NaN", "inf%", "5%%", "5 per cent"] {
+            assert!(percent(wrong).is_err(), "{wrong:?}");
         }
     }
 

@@ -15,6 +15,8 @@ use crate::snapshot::Snapshot;
 #[derive(Debug)]
 pub(crate) struct Tally {
     figures: Figures,
+    /// The latest second that was told.
+    latest: u64,
     /// What was told of seconds that are not taken yet, with the second's number.
     fresh: Vec<(u64, FiguresTold)>,
 }
@@ -24,18 +26,19 @@ impl Tally {
     pub(crate) fn new(rows: usize, max_series_bytes: u64) -> Self {
         let mut figures = Figures::new(rows);
         figures.measured.limit_series(max_series_bytes);
-        Self { figures, fresh: Vec::new() }
+        Self { figures, latest: 0, fresh: Vec::new() }
     }
 
     /// Adds what a worker tells at the end of a second.
     pub(crate) fn add(&mut self, second: u64, told: FiguresTold) {
-        self.figures.add(&told);
+        self.figures.add_second(second, &told);
+        self.latest = self.latest.max(second);
         self.fresh.push((second, told));
     }
 
     /// Adds what a worker has left to tell when the run is over.
     pub(crate) fn add_last(&mut self, told: &FiguresTold) {
-        self.figures.add(told);
+        self.figures.add_second(self.latest + 1, told);
     }
 
     /// What has been told of the seconds up to this one since the last call.
@@ -66,7 +69,8 @@ impl Tally {
         }
     }
 
-    pub(crate) fn into_figures(self) -> Figures {
+    pub(crate) fn into_figures(mut self) -> Figures {
+        self.figures.measured.complete_halves();
         self.figures
     }
 

@@ -12,9 +12,9 @@ use crate::names::PathId;
 /// What is new in the figures of one part of the run.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
-    rows: Vec<RowStats>,
-    transactions: Vec<(PathId, TransactionStats)>,
-    requests: Vec<(PathId, RequestStats)>,
+    pub(super) rows: Vec<RowStats>,
+    pub(super) transactions: Vec<(PathId, TransactionStats)>,
+    pub(super) requests: Vec<(PathId, RequestStats)>,
     errors: HashMap<ErrorKey, u64>,
     checks: Vec<(PathId, String, CheckStats)>,
     failed_exchanges: FailedExchanges,

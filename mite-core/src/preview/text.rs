@@ -74,7 +74,7 @@ fn time(time: Duration) -> String {
         ..1e-3 => (seconds * 1e6, "µs"),
         ..1.0 => (seconds * 1e3, "ms"),
         ..120.0 => (seconds, "s"),
-        ..7200.0 => (seconds / 60.0, "min"),
+        ..3600.0 => (seconds / 60.0, "min"),
         ..172_800.0 => (seconds / 3600.0, "h"),
         _ => (seconds / 86_400.0, "days"),
     };

@@ -30,6 +30,7 @@ pub(crate) fn empty() -> Report {
         verdict: Verdict::Passed,
         reasons: Vec::new(),
         thresholds: Vec::new(),
+        baseline: None,
         warm_up: None,
         journeys: Vec::new(),
         transactions: Vec::new(),
@@ -71,12 +72,20 @@ pub(crate) fn journey(row: u32, name: &str, took: &[(u64, u64)], failed: u64) ->
         data_wait: Histogram::new(),
         failed_time: Histogram::new(),
         unused_items: None,
+        halves: None,
     }
 }
 
 pub(crate) fn transaction(journey: &str, name: &str, took: &[(u64, u64)], errors: u64) -> TransactionReport {
     let time = times(took);
-    TransactionReport { journey: journey.to_owned(), transaction: name.to_owned(), count: time.count(), errors, time }
+    TransactionReport {
+        journey: journey.to_owned(),
+        transaction: name.to_owned(),
+        count: time.count(),
+        errors,
+        time,
+        halves: None,
+    }
 }
 
 pub(crate) fn request(journey: &str, transaction: &str, method: &str, code: u16, took: &[(u64, u64)]) -> RequestReport {
@@ -95,6 +104,7 @@ pub(crate) fn request(journey: &str, transaction: &str, method: &str, code: u16,
         connect: Histogram::new(),
         tls: Histogram::new(),
         first_byte: Histogram::new(),
+        halves: None,
     }
 }
 

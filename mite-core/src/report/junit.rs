@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::markup::Escaped;
 use super::units::{counted, time};
-use super::{ErrorReport, JourneyReport, Report, Verdict};
+use super::{ErrorReport, HeldToBaseline, JourneyReport, Report, Verdict};
 use crate::histogram::Histogram;
 use crate::threshold::Checked;
 
@@ -16,7 +16,8 @@ pub(super) struct Suite<'a> {
 }
 
 impl Report {
-    /// The report as JUnit XML, for CI systems: a case for the run's verdict, for each threshold and for each journey.
+    /// The report as JUnit XML, for CI systems: a case for the run's verdict, for each threshold, for
+    /// the baseline where it was held to one, and for each journey.
     ///
     /// A run that tells nothing of the system, since the generator was limited or the run was aborted, is an `error`. Without
     /// thresholds a journey's case fails by any error of it, and by any start that was not made; with thresholds they judge,
@@ -68,6 +69,7 @@ impl Suite<'_> {
     fn cases(&self) -> Vec<Case> {
         let mut cases = vec![run(self.report)];
         cases.extend(self.report.thresholds.iter().map(threshold));
+        cases.extend(self.report.baseline.iter().map(baseline));
         let mut names: Vec<&str> = Vec::new();
         for row in &self.report.journeys {
             if !names.contains(&row.journey.as_str()) {
@@ -101,6 +103,16 @@ fn threshold(checked: &Checked) -> Case {
     let (outcome, told) =
         if checked.passed() { (Outcome::Passed, told) } else { (Outcome::Failed(told.clone(), told), String::new()) };
     Case { class: "thresholds", name, took: None, outcome, told }
+}
+
+fn baseline(held: &HeldToBaseline) -> Case {
+    let told = held.to_string();
+    let (outcome, told) = if held.passed() {
+        (Outcome::Passed, told)
+    } else {
+        (Outcome::Failed(told, held.regressions.join("\n")), String::new())
+    };
+    Case { class: "baseline", name: held.name(), took: None, outcome, told }
 }
 
 /// All rows of the journey of this name.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Halves;
 use crate::histogram::Histogram;
 
 /// The tables that figures are asked of, over so much time: those of a run, or of a part of it.
@@ -61,6 +62,9 @@ pub struct JourneyReport {
     /// Items that the pool still had when the row ended, where it knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unused_items: Option<u64>,
+    /// The run's even and odd seconds; old reports do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halves: Option<Halves>,
 }
 
 /// The figures of one transaction.
@@ -77,6 +81,9 @@ pub struct TransactionReport {
     pub errors: u64,
     /// How long it took, with or without an error; not of those that were cut off.
     pub time: Histogram,
+    /// The run's even and odd seconds; old reports do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halves: Option<Halves>,
 }
 
 /// The figures of one kind of request.
@@ -109,6 +116,9 @@ pub struct RequestReport {
     pub tls: Histogram,
     /// From the request having been sent to the first byte of the response.
     pub first_byte: Histogram,
+    /// The run's even and odd seconds; old reports do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halves: Option<Halves>,
 }
 
 /// One kind of error.

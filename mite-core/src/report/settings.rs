@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::clock::micros;
+use crate::schedule::Schedule;
 use crate::volume::Unit;
 
 /// What a run was told.
@@ -55,8 +56,21 @@ pub struct RowSettings {
     pub plan: Vec<u64>,
 }
 
+impl RowSettings {
+    /// Of the plan as far as it is known.
+    pub(crate) fn new(row: u32, journey: String, unit: Unit, schedule: &Schedule) -> Self {
+        let at = |point| (u128::from(schedule.end()) * u128::from(point) / u128::from(PLAN_POINTS)) as u64;
+        let points = (1..=PLAN_POINTS).map(at);
+        let plan = match unit {
+            Unit::Rate => points.map(|time| schedule.before(time)).collect(),
+            Unit::Running => points.map(|time| schedule.running_at(time.saturating_sub(1))).collect(),
+        };
+        Self { row, journey, unit, duration: Duration::from_nanos(schedule.end()), plan }
+    }
+}
+
 /// So many points tell one plan from another.
-pub(crate) const PLAN_POINTS: u64 = 60;
+const PLAN_POINTS: u64 = 60;
 
 mod maybe_micros {
     use super::{Deserialize, Deserializer, Duration, Serializer, micros};

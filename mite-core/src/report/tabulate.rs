@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
+use super::Halves;
 use super::rows::{CheckReport, ErrorReport, JourneyReport, RequestReport, Tables, TransactionReport};
-use crate::figures::{CheckStats, ErrorKey, PartFigures, RequestStats, RowStats, TransactionStats};
+use crate::figures::{CheckStats, ErrorKey, Half, PartFigures, RequestStats, RowStats, TransactionStats};
 use crate::names::{Names, PathId};
 
 /// The tables of figures that were counted in a part of the run.
@@ -42,9 +43,11 @@ pub(crate) fn place(names: &Names, path: PathId) -> (u32, String, String) {
 }
 
 pub(crate) fn journey(row: u32, journey: String, stats: RowStats) -> JourneyReport {
+    let halves = stats.even.map(|even| Halves::of(stats.started, stats.failed, &stats.response_time, &even));
     JourneyReport {
         row,
         journey,
+        halves,
         planned: stats.planned,
         started: stats.started,
         completed: stats.completed,
@@ -89,15 +92,26 @@ pub(crate) fn transactions(
     for (path, stats) in stats.into_iter().enumerate().filter(|(_, stats)| stats.count > 0) {
         let (row, journey, transaction) = place(PathId(path as u32));
         let key = (u32::from(row > 0), journey.clone(), transaction.clone(), ());
-        let TransactionStats { count, errors, time, .. } = stats;
-        let row = TransactionReport { journey, transaction, count, errors, time };
-        merged(&mut rows, &mut index, key, row, |told, row| {
+        let TransactionStats { count, errors, time, even, .. } = stats;
+        let row = TransactionReport { journey, transaction, count, errors, time, halves: None };
+        merged(&mut rows, &mut index, key, (row, even), |(told, even), (row, even_of_row)| {
             told.count += row.count;
             told.errors += row.errors;
             told.time.merge(&row.time);
+            merge_even(even, even_of_row);
         });
     }
-    rows
+    let halved = |(row, even): (TransactionReport, Option<Box<Half>>)| {
+        let halves = even.map(|even| Halves::of(row.count, row.errors, &row.time, &even));
+        TransactionReport { halves, ..row }
+    };
+    rows.into_iter().map(halved).collect()
+}
+
+fn merge_even(even: &mut Option<Box<Half>>, other: Option<Box<Half>>) {
+    if let (Some(even), Some(other)) = (even, other) {
+        even.merge(&other);
+    }
 }
 
 pub(crate) fn requests(
@@ -124,8 +138,9 @@ pub(crate) fn requests(
             connect: stats.connect,
             tls: stats.tls,
             first_byte: stats.first_byte,
+            halves: None,
         };
-        merged(&mut rows, &mut index, key, row, |told, row| {
+        merged(&mut rows, &mut index, key, (row, stats.even), |(told, even), (row, even_of_row)| {
             told.count += row.count;
             told.bytes += row.bytes;
             told.time.merge(&row.time);
@@ -133,9 +148,14 @@ pub(crate) fn requests(
             told.connect.merge(&row.connect);
             told.tls.merge(&row.tls);
             told.first_byte.merge(&row.first_byte);
+            merge_even(even, even_of_row);
         });
     }
-    rows
+    let halved = |(row, even): (RequestReport, Option<Box<Half>>)| {
+        let halves = even.map(|even| Halves::of(row.count, 0, &row.time, &even));
+        RequestReport { halves, ..row }
+    };
+    rows.into_iter().map(halved).collect()
 }
 
 pub(crate) fn errors(

@@ -33,6 +33,9 @@ impl fmt::Display for Report {
         for checked in &self.thresholds {
             writeln!(f, "{} {checked}", if checked.passed() { '✓' } else { '✗' })?;
         }
+        if let Some(held) = &self.baseline {
+            writeln!(f, "{} {}", if held.passed() { '✓' } else { '✗' }, held.name())?;
+        }
         journeys(&all(&self.journeys)).write(f)?;
         // The root's time is the journey's service time: it would only repeat the table above.
         let named: Vec<_> = self.transactions.iter().filter(|row| row.transaction != ROOT).collect();
@@ -263,13 +266,13 @@ const LONGEST_IN_LINE: usize = 40;
 
 /// Columns as wide as their widest cell; the first to the left, the others to the right. A name that is very long has a line
 /// of its own, above its figures.
-struct Table {
+pub(super) struct Table {
     head: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    fn new<const N: usize>(head: [&str; N]) -> Self {
+    pub(super) fn new<const N: usize>(head: [&str; N]) -> Self {
         Self { head: head.map(str::to_owned).to_vec(), rows: Vec::new() }
     }
 
@@ -277,11 +280,15 @@ impl Table {
         self.head.splice(at..at, columns.iter().map(|&column| column.to_owned()));
     }
 
-    fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().collect());
     }
 
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    pub(super) fn rows(&mut self, rows: impl Iterator<Item = Vec<String>>) {
+        self.rows.extend(rows);
+    }
+
+    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.rows.is_empty() {
             return Ok(());
         }

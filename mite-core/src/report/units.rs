@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-/// Three significant digits in the unit that fits: `873 µs`, `1.24 ms`, `12.3 s`.
+/// Three significant digits in the unit that fits: `873 µs`, `1.24 ms`, `12.3 s`, `2.50 min`, `1.00 h`. Seconds go up to two
+/// minutes.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -16,7 +17,9 @@ pub fn time(duration: Duration) -> String {
     let (value, unit) = match micros {
         0.0..999.5 => (micros, "µs"),
         999.5..999_500.0 => (micros / 1e3, "ms"),
-        _ => (micros / 1e6, "s"),
+        999_500.0..119_500_000.0 => (micros / 1e6, "s"),
+        119_500_000.0..3_597_000_000.0 => (micros / 60e6, "min"),
+        _ => (micros / 3600e6, "h"),
     };
     digits(value, unit)
 }
@@ -61,6 +64,11 @@ mod tests {
             (999_499, "999 ms"),
             (999_500, "1.00 s"),
             (12_300_000, "12.3 s"),
+            (119_499_000, "119 s"),
+            (120_000_000, "2.00 min"),
+            (3_596_000_000, "59.9 min"),
+            (3_600_000_000, "1.00 h"),
+            (45_000_000_000, "12.5 h"),
         ];
         for (micros, text) in cases {
             assert_eq!(time(Duration::from_micros(micros)), text);

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::report::CompareError;
 use crate::row::RowError;
 use crate::sink::SinkError;
 use crate::volume::VolumeError;
@@ -17,6 +18,9 @@ pub enum RunError {
     /// A row makes no sense.
     #[error(transparent)]
     Row(#[from] RowError),
+    /// The plan is not that of the run that it is to be compared with.
+    #[error(transparent)]
+    Plan(#[from] CompareError),
     /// `workers` is out of range.
     #[error("a run has from 1 to 1024 workers, not {workers}")]
     Workers {

@@ -22,6 +22,15 @@ pub(crate) fn checked(report: Report) -> Report {
         assert_eq!(row.start_lag.count(), row.started);
         assert_eq!(row.response_time.count(), row.completed);
         assert_eq!(row.failed_time.count(), row.failed);
+        let halves = row.halves.as_ref().expect("a run has halves");
+        let times = halves.even.time.count + halves.odd.time.count;
+        assert_eq!((halves.even.count + halves.odd.count, times), (row.started, row.completed), "{halves:?}");
+        assert_eq!(halves.even.errors + halves.odd.errors, row.failed, "{halves:?}");
+    }
+    for row in &report.requests {
+        let halves = row.halves.as_ref().expect("a run has halves");
+        assert_eq!(halves.even.count + halves.odd.count, row.count, "{halves:?}");
+        assert_eq!(halves.even.time.count + halves.odd.time.count, row.time.count(), "{halves:?}");
     }
     assert!(!report.reasons.iter().any(|reason| reason.contains("a bug of mite")), "{:?}", report.reasons);
     let sum = |of: fn(&mite_core::PerSecond) -> u64| report.per_second.iter().map(of).sum::<u64>();

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use common::{Kept, Starts, TENTH, checked, noop};
 use mite_core::volume::{HOUR, MINUTE, SECOND, Stages, constant, nothing, ramp};
 use mite_core::{
-    Checkout, Config, Context, DataPool, Message, NoData, Overload, RecyclableIterableDataPool, Report, Result, Row,
-    Run, Scenario, Sink, SinkError, Verdict, Volume, recorded,
+    Change, Checkout, Config, Context, DataPool, Message, NoData, Overload, RecyclableIterableDataPool, Report,
+    RequestSample, Result, Row, Run, Scenario, Sink, SinkError, Verdict, Volume, ensure, recorded,
 };
 
 /// Runs on the virtual clock and checks; the limits on the generator are left as they are, since it is never late.
@@ -43,6 +43,44 @@ fn scenario(row: Row) -> Scenario {
 fn counts(report: &Report) -> [u64; 7] {
     let row = &report.journeys[0];
     [row.planned, row.started, row.completed, row.failed, row.cancelled, row.dropped, row.unstarted]
+}
+
+/// Journeys take twice as long in odd seconds, and are fewer; the seconds' own figures say the same as the halves.
+#[test]
+fn a_run_is_halved_by_its_seconds() {
+    let journey = async |ctx: &mut Context| {
+        // Thirty start in each even second, and ten in each odd one.
+        let is_odd = ctx.start_index() % 40 >= 30;
+        tokio::time::sleep(if is_odd { 80 * MILLI } else { 40 * MILLI }).await;
+        ctx.scope().request(&RequestSample { method: "GET", code: 200, total: MILLI, ..RequestSample::default() });
+        ensure!(!is_odd || ctx.start_index().is_multiple_of(2), "odd");
+        Ok(())
+    };
+    let pulses = |start: Duration, _end: Duration| if start.as_secs() % 2 == 1 { 10.0 } else { 30.0 };
+    for workers in [1, 3] {
+        let row = Row::new(journey, NoData, pulses).named("row");
+        let report = virtually(Run::new(scenario(row)).workers(workers).stop_after(10 * SECOND).warm_up(2 * SECOND));
+        let row = &report.journeys[0];
+        let halves = row.halves.as_ref().unwrap();
+        let of = |odd: u64, of: fn(&mite_core::PerSecond) -> u64| {
+            report.per_second.iter().filter(|second| !second.warm_up && second.t % 2 == odd).map(of).sum::<u64>()
+        };
+        for (half, odd, count) in [(&halves.even, 0, 120), (&halves.odd, 1, 40)] {
+            assert_eq!((half.count, of(odd, |second| second.started)), (count, count), "{halves:?}");
+            assert_eq!(
+                (half.errors, half.time.count),
+                (of(odd, |second| second.failed), of(odd, |second| second.completed))
+            );
+        }
+        assert!(halves.odd.errors > 10 && halves.even.errors < 10, "{halves:?}");
+        // tokio wakes on whole milliseconds.
+        assert_eq!((halves.even.time.p50 / 1000, halves.odd.time.p50 / 1000), (40, 80), "{halves:?}");
+        let requests = report.requests[0].halves.as_ref().unwrap();
+        assert_eq!(requests.even.count + requests.odd.count, 160);
+        // What differs so much between its own seconds is no change when it is more of the same.
+        let comparison = report.compare(&report).unwrap();
+        assert_eq!(comparison.count(Change::Worse) + comparison.count(Change::Better), 0, "{comparison}");
+    }
 }
 
 #[test]

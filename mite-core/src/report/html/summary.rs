@@ -7,7 +7,7 @@ use super::axis::grouped;
 use crate::histogram::Histogram;
 use crate::report::markup::Escaped;
 use crate::report::units::time;
-use crate::report::{Report, Verdict};
+use crate::report::{HeldToBaseline, Report, Verdict};
 use crate::threshold::Checked;
 
 pub(super) fn write(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,6 +28,9 @@ pub(super) fn write(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result 
     writeln!(f, "</header>")?;
     tiles(report, f)?;
     checked(&report.thresholds, f)?;
+    if let Some(held) = &report.baseline {
+        held_to(held, f)?;
+    }
     if !report.warnings.is_empty() {
         writeln!(f, "<section><h2>Warnings</h2>")?;
         list("warnings", report.warnings.iter().map(|warning| Escaped(warning)), f)?;
@@ -84,4 +87,13 @@ fn checked(thresholds: &[Checked], f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "<li><b class=\"{class}\">{word}</b> <span>{}</span></li>", Escaped(&checked.to_string()))?;
     }
     writeln!(f, "</ul></section>")
+}
+
+fn held_to(held: &HeldToBaseline, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let (class, word) = if held.passed() { ("good", "passed") } else { ("bad", "failed") };
+    let (of, name) = (Escaped(&held.started_at), held.name());
+    writeln!(f, "<section><h2>Held to the run of {of}</h2><ul class=\"thresholds\">")?;
+    writeln!(f, "<li><b class=\"{class}\">{word}</b> <span>{}</span></li></ul>", Escaped(&name))?;
+    list("reasons", held.regressions.iter().map(|regression| Escaped(regression)), f)?;
+    writeln!(f, "</section>")
 }

@@ -15,6 +15,7 @@
 pub mod nearest;
 pub mod pack;
 pub mod schedule;
+pub mod stats;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod threshold;
@@ -68,8 +69,9 @@ pub use preview::{Preview, RowPreview};
 pub use recorded::{RecordedError, RecordedRows, recorded, recorded_rows};
 pub use recorder::{NameError, Recorder, RecorderError};
 pub use report::{
-    CheckReport, ErrorReport, Generator, JourneyReport, PerSecond, Report, RequestReport, Requests, RowSettings,
-    RunSettings, SecondQuantiles, SecondRow, StoredError, TransactionReport, Verdict, WarmUp,
+    CheckReport, ErrorReport, Generator, JourneyReport, MetricKind, MetricReport, MetricSeries, MetricValue, PerSecond,
+    Report, RequestReport, Requests, RowSettings, RunSettings, SecondQuantiles, SecondRow, StoredError,
+    TransactionReport, Verdict, WarmUp,
 };
 
 pub use report::units;

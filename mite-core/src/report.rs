@@ -9,6 +9,7 @@ pub(crate) mod fixed;
 mod html;
 mod junit;
 mod markup;
+mod metrics;
 mod per_second;
 mod requests;
 pub(crate) mod rows;
@@ -37,6 +38,7 @@ use crate::recorded::RecordedError;
 use crate::recordings::Recordings;
 use crate::threshold::{Checked, Threshold};
 
+pub use metrics::{MetricKind, MetricReport, MetricSeries, MetricValue};
 pub use per_second::{PerSecond, SecondQuantiles, SecondRow};
 pub use requests::Requests;
 use rows::Tables;

@@ -1,0 +1,85 @@
+//! What a run's own metrics are told as: one row for each of them, with a series for each set of label values.
+//!
+//! They are apart from the other rows, since a sink's snapshot has them too, while the run goes on.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::stats::Distribution;
+
+/// What kind of metric one is: how values become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum MetricKind {
+    /// How often something was.
+    Counter,
+    /// Values added up: of Prometheus' types a counter.
+    Accumulator,
+    /// The last value.
+    Gauge,
+    /// How values are spread.
+    Histogram,
+}
+
+impl fmt::Display for MetricKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Counter => "counter",
+            Self::Accumulator => "accumulator",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        })
+    }
+}
+
+/// A metric of one's own: see [`stats`](crate::stats).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct MetricReport {
+    /// Its name: `cart_items`.
+    pub name: String,
+    /// How its values became one.
+    pub kind: MetricKind,
+    /// What it was said to be; empty where nothing was said.
+    pub help: String,
+    /// The names of its labels, in their order.
+    pub labels: Vec<String>,
+    /// One for each set of label values, in the order of these; none where it never occurred.
+    pub series: Vec<MetricSeries>,
+}
+
+/// What a metric is for one set of label values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct MetricSeries {
+    /// The labels' values, in the order of their names; what was absent is empty.
+    pub labels: Vec<String>,
+    /// What its values have become.
+    #[serde(flatten)]
+    pub value: MetricValue,
+}
+
+/// What values have become.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum MetricValue {
+    /// Of a counter, an accumulator or a gauge.
+    #[serde(rename = "value", serialize_with = "number")]
+    Number(f64),
+    /// Of a histogram.
+    #[serde(rename = "histogram")]
+    Distribution(Distribution),
+}
+
+/// Whole numbers without a point, as far as each of them can be told.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn number<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    const MOST: f64 = 9_007_199_254_740_992.0;
+    if number.fract() == 0.0 && number.abs() <= MOST {
+        serializer.serialize_i64(*number as i64)
+    } else {
+        serializer.serialize_f64(*number)
+    }
+}

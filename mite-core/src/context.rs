@@ -16,15 +16,17 @@ use serde::Serialize;
 use crate::clock::Moment;
 use crate::exchange::{Exchange, ExchangeText, OnExchange};
 use crate::extensions::Extensions;
-use crate::figures::{ErrorKey, Part, PartFigures};
+use crate::figures::{ErrorKey, PartFigures};
 use crate::limits::RanOut;
 use crate::message::{self, Head, Place, RESERVED};
 use crate::names::{DATA_CREATED, KindId, PathId};
 use crate::panics::{self, Panic};
+use crate::part::Part;
 use crate::recorder;
 use crate::request::RequestSample;
 use crate::runner::env::Env;
 use crate::sink::Wanted;
+use crate::stats::{Counting, Handle, Kind, Setting, Spreading};
 use crate::{Config, Error, Result, pack};
 
 /// The random numbers of a journey: xoshiro256++, seeded for the run and the start, so that a run can be repeated.
@@ -217,6 +219,38 @@ impl Context {
     pub fn check(&self, name: &str, holds: bool) -> bool {
         self.scope.visit.stats().check(self.scope.path, name, holds);
         holds
+    }
+
+    /// Counts something under a name of one's own, for reports and thresholds: see [`stats`](crate::stats).
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// async fn fill_cart(ctx: &mut Context) -> Result {
+    ///     ctx.counter("cart_items").label("shop", "berlin").add(3);
+    ///     Ok(())
+    /// }
+    ///
+    /// let report = Run::new(Scenario::new().journey(fill_cart, NoData, at_once(5))).run_blocking()?;
+    /// assert_eq!(report.metric("cart_items").label("shop", "berlin").number(), Some(15.0));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
+    pub fn counter<'a>(&'a self, name: &'a str) -> Handle<'a, Counting> {
+        self.scope.counter(name)
+    }
+
+    /// Sets a value under a name of one's own: `ctx.gauge("queue_depth").set(4.0)`. See [`stats`](crate::stats).
+    pub fn gauge<'a>(&'a self, name: &'a str) -> Handle<'a, Setting> {
+        self.scope.gauge(name)
+    }
+
+    /// Counts a value under a name of one's own, of which buckets and percentiles are told:
+    /// `ctx.histogram("basket_value").record(12.5)`. See [`stats`](crate::stats).
+    ///
+    /// Its buckets are those of [`stats::Histogram`](crate::stats::Histogram) that has said nothing of them; percentiles do not
+    /// depend on them.
+    pub fn histogram<'a>(&'a self, name: &'a str) -> Handle<'a, Spreading> {
+        self.scope.histogram(name)
     }
 
     /// Random numbers that are the same for this start in each run with the same seed.
@@ -428,6 +462,27 @@ impl Scope {
         env.put_back(own);
     }
 
+    /// As [`Context::counter`].
+    pub fn counter<'a>(&'a self, name: &'a str) -> Handle<'a, Counting> {
+        self.handle(name)
+    }
+
+    /// As [`Context::gauge`].
+    pub fn gauge<'a>(&'a self, name: &'a str) -> Handle<'a, Setting> {
+        self.handle(name)
+    }
+
+    /// As [`Context::histogram`].
+    pub fn histogram<'a>(&'a self, name: &'a str) -> Handle<'a, Spreading> {
+        self.handle(name)
+    }
+
+    fn handle<'a, K: Kind>(&'a self, name: &'a str) -> Handle<'a, K> {
+        let env = &self.visit.env;
+        let is_measured = self.visit.ids.part == Part::Measured;
+        Handle::new(is_measured.then_some(&env.outbox.meter), name, env.shared.wall.seconds_at(Moment::now()))
+    }
+
     /// Counts one request among the report's requests.
     #[inline]
     pub fn request(&self, sample: &RequestSample<'_>) {
@@ -499,9 +554,10 @@ impl Scope {
     }
 
     fn head_at(&self, kind: crate::names::KindId, own: u32, path: PathId, transaction_id: u32) -> Head {
-        let VisitIds { row, context_id, data_id, .. } = self.visit.ids;
+        let VisitIds { row, context_id, data_id, part, .. } = self.visit.ids;
         let time = self.visit.env.shared.wall.seconds_at(Moment::now());
-        let place = Some(Place { row, context_id, data_id, path: Some(path), transaction_id: transaction_id.into() });
+        let transaction_id = transaction_id.into();
+        let place = Some(Place { row, context_id, data_id, path: Some(path), transaction_id, part });
         Head { kind, time, place, own, end: 0 }
     }
 

@@ -39,6 +39,8 @@ mod message;
 mod mix;
 mod names;
 mod panics;
+mod part;
+mod plain;
 mod preview;
 mod recorded;
 mod recorder;
@@ -69,9 +71,9 @@ pub use preview::{Preview, RowPreview};
 pub use recorded::{RecordedError, RecordedRows, recorded, recorded_rows};
 pub use recorder::{NameError, Recorder, RecorderError};
 pub use report::{
-    CheckReport, ErrorReport, Generator, JourneyReport, MetricKind, MetricReport, MetricSeries, MetricValue, PerSecond,
-    Report, RequestReport, Requests, RowSettings, RunSettings, SecondQuantiles, SecondRow, StoredError,
-    TransactionReport, Verdict, WarmUp,
+    CheckReport, ErrorReport, Generator, JourneyReport, MetricReport, MetricSeries, MetricValue, PerSecond, Report,
+    RequestReport, Requests, RowSettings, RunSettings, SecondQuantiles, SecondRow, StoredError, TransactionReport,
+    Verdict, WarmUp,
 };
 
 pub use report::units;

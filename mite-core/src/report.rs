@@ -38,7 +38,7 @@ use crate::recorded::RecordedError;
 use crate::recordings::Recordings;
 use crate::threshold::{Checked, Threshold};
 
-pub use metrics::{MetricKind, MetricReport, MetricSeries, MetricValue};
+pub use metrics::{MetricReport, MetricSeries, MetricValue};
 pub use per_second::{PerSecond, SecondQuantiles, SecondRow};
 pub use requests::Requests;
 use rows::Tables;
@@ -85,6 +85,9 @@ pub struct Report {
     failed_exchanges: Vec<FailedExchange>,
     /// One for each name that was checked.
     pub checks: Vec<CheckReport>,
+    /// Metrics of one's own: those of [`Stats`](crate::stats::Stats), then by name what journeys counted.
+    #[serde(default)]
+    pub metrics: Vec<MetricReport>,
     /// How many records each name got, counted where they were written; what was purged since is left out.
     pub records: BTreeMap<String, u64>,
     /// One for each second of the run.
@@ -169,6 +172,7 @@ impl Report {
             transactions: &self.transactions,
             requests: &self.requests,
             errors: self.errors.iter().map(|error| error.count).sum(),
+            metrics: &self.metrics,
             request_rates: &self.request_rates,
             measured: self.measured(),
         }
@@ -363,6 +367,7 @@ pub(crate) fn make(
                 .to_owned(),
         );
     }
+    warnings.extend(stats.metrics.warnings());
     let mut start_lag = Histogram::new();
     let mut journeys = Vec::new();
     let mut inside = Vec::new();
@@ -388,6 +393,7 @@ pub(crate) fn make(
         errors: errors(&stats.errors, place),
         failed_exchanges: stats.failed_exchanges.told(place),
         checks: checks(&stats.checks, place),
+        metrics: metrics::metrics(&stats.metrics),
         records: facts.records.counts(),
         recordings: facts.records,
         request_rates: request_rates(&facts.per_second, whole_micros(facts.duration)),

@@ -26,6 +26,7 @@ use crate::row::{CheckedRow, Row, RowError};
 use crate::runner::strand::{StrandKind, traced};
 use crate::scenario::Scenario;
 use crate::sink::{MOST_SINKS, Sink};
+use crate::stats::{Chosen, Metrics, Stats};
 use crate::threshold::Threshold;
 use crate::volume::{HOUR, SpawnRate, nanos};
 use crate::{Config, Error};
@@ -105,6 +106,7 @@ pub struct Run {
     limits: GeneratorLimits,
     endless: bool,
     on_exchange: Option<OnExchange>,
+    chosen_stats: Chosen,
     strands: StrandKind,
 }
 
@@ -129,6 +131,7 @@ impl Run {
             limits: GeneratorLimits::default(),
             endless: false,
             on_exchange: None,
+            chosen_stats: Chosen::default(),
             strands: StrandKind::Thread,
         }
     }
@@ -315,6 +318,39 @@ impl Run {
         self
     }
 
+    /// Adds a set of metrics: see [`stats`](crate::stats).
+    pub fn stats(mut self, stats: Stats) -> Self {
+        self.scenario = self.scenario.stats(stats);
+        self
+    }
+
+    /// Works out only the sets of metrics with these names: all unless told otherwise. What journeys count themselves is in
+    /// none, and counted all the same. A name that no set has is refused when the run starts.
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// use mite_core::stats::{Counter, Stats, matcher_by_type};
+    ///
+    /// # async fn browse(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let set = |name: &str| Stats::new(name).with(Counter::new(format!("{name}_total"), matcher_by_type(["txn"])));
+    /// let scenario = Scenario::new().journey(browse, NoData, at_once(1)).stats(set("shop")).stats(set("bank"));
+    /// let report = Run::new(scenario).include_stats(["shop"]).run_blocking()?;
+    /// assert_eq!(report.metrics.iter().map(|metric| &*metric.name).collect::<Vec<_>>(), ["shop_total"]);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
+    pub fn include_stats<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.chosen_stats.included.get_or_insert_default().extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Leaves out the sets of metrics with these names, those among them that are included too. A name that no set has is
+    /// refused when the run starts.
+    pub fn exclude_stats<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.chosen_stats.excluded.extend(names.into_iter().map(Into::into));
+        self
+    }
+
     /// Shows each request with what was sent and what came back, as it ends and on its worker's thread: to look at what a journey
     /// does. A run that is asked for this is slow, since it writes out every exchange.
     ///
@@ -431,7 +467,8 @@ impl Run {
             return Err(RunError::MinAchieved { part: self.limits.least_achieved });
         }
         let endless_ok = self.endless || stop_after.is_some();
-        let Scenario { name, rows, hooks, asked } = self.scenario;
+        let Scenario { name, rows, hooks, asked, stats } = self.scenario;
+        let metrics = Metrics::of(stats, &self.chosen_stats)?;
         if let Some((threshold, why)) = asked.mistake() {
             return Err(RunError::Threshold { threshold, why });
         }
@@ -489,6 +526,7 @@ impl Run {
             seed: self.seed,
             limits: self.limits,
             on_exchange: self.on_exchange,
+            metrics,
             events: events.clone(),
             received,
             progress,

@@ -14,7 +14,9 @@ use tracing::Span;
 
 use crate::message::{Batch, Head, Message};
 use crate::names::{DATA_CREATED, Names};
+use crate::part::Part;
 use crate::runner::strand::{Lost, Strand, StrandKind};
+use crate::stats::Meter;
 use crate::{clock, panics};
 
 /// What a sink fails with; the run ends with it.
@@ -228,19 +230,21 @@ async fn serve(
 pub(crate) struct Outbox {
     lanes: Vec<Lane>,
     /// Who wants the types that some sink asks for by name; they are few, and mostly of different lengths.
-    named: Vec<(&'static str, Wanted)>,
+    named: Vec<(Box<str>, Wanted)>,
     /// Who wants all others.
     others: Wanted,
     /// Who wants records.
     records: Wanted,
     /// How many messages there was room for since a journey's turn began.
     this_turn: Cell<u32>,
+    /// What is worked out of messages here.
+    pub(crate) meter: Meter,
 }
 
 /// Who wants messages of a type.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted {
-    /// The lanes that do, as bits.
+    /// The lanes that do, and metrics, as bits.
     pub(crate) lanes: u64,
     /// Whether there is a sink that asks for it by name: one that takes all of them keeps no records.
     pub(crate) kept: bool,
@@ -259,15 +263,19 @@ struct Lane {
 const MOST_PER_TURN: u32 = 32;
 /// Messages that nobody waits for are dropped, and counted, when so much waits already.
 const MOST_UNAWAITED_BYTES: usize = 8 * 1024 * 1024;
-/// `wanted` has a bit for each sink.
-pub(crate) const MOST_SINKS: usize = 64;
+/// `wanted` has a bit for each sink, and one for metrics.
+pub(crate) const MOST_SINKS: usize = 63;
+/// The bit of metrics.
+pub(crate) const METRICS: u64 = 1 << 63;
 
 impl Outbox {
-    pub(crate) fn new(queues: &[SinkQueue]) -> Self {
+    pub(crate) fn new(queues: &[SinkQueue], meter: Meter) -> Self {
+        let metrics = meter.metrics();
         let lane = |queue: &SinkQueue| Lane { queue: queue.clone(), batch: RefCell::default(), dropped: Cell::new(0) };
         let wanted = |kind: &str| {
             let wants = |(index, queue): (usize, &SinkQueue)| u64::from(queue.wants.includes(kind)) << index;
-            let lanes = queues.iter().enumerate().map(wants).sum();
+            let lanes: u64 = queues.iter().enumerate().map(wants).sum();
+            let lanes = lanes | if metrics.want(kind) { METRICS } else { 0 };
             Wanted { lanes, kept: queues.iter().any(|queue| queue.wants.names(kind)) }
         };
         let types = |queue: &SinkQueue| match queue.wants {
@@ -275,13 +283,21 @@ impl Outbox {
             Wants::Types(types) => types,
         };
         let everything = |queue: &SinkQueue| queue.wants == Wants::Everything;
-        let others = queues.iter().enumerate().map(|(index, queue)| u64::from(everything(queue)) << index).sum();
+        let others: u64 = queues.iter().enumerate().map(|(index, queue)| u64::from(everything(queue)) << index).sum();
+        let others = others | if metrics.want_everything() { METRICS } else { 0 };
         Self {
             lanes: queues.iter().map(lane).collect(),
-            named: queues.iter().flat_map(types).map(|kind| (*kind, wanted(kind))).collect(),
+            named: queues
+                .iter()
+                .flat_map(types)
+                .copied()
+                .chain(metrics.types())
+                .map(|kind| (kind.into(), wanted(kind)))
+                .collect(),
             others: Wanted { lanes: others, kept: false },
             records: wanted(DATA_CREATED),
             this_turn: Cell::new(0),
+            meter,
         }
     }
 
@@ -299,7 +315,7 @@ impl Outbox {
     /// Who wants messages of this type.
     #[inline]
     pub(crate) fn who_wants(&self, kind: &str) -> Wanted {
-        self.named.iter().find(|(named, _)| *named == kind).map_or(self.others, |(_, wanted)| *wanted)
+        self.named.iter().find(|(named, _)| **named == *kind).map_or(self.others, |(_, wanted)| *wanted)
     }
 
     fn lanes(&self, wanted: u64) -> impl Iterator<Item = &Lane> {
@@ -330,11 +346,13 @@ impl Outbox {
     /// # Errors
     /// A sink has failed; the run is about to end with its error.
     pub(crate) fn push(&self, wanted: u64, head: Head, own: &[u8]) -> Result<(), SinkGone> {
+        self.measure(wanted, &head, own);
         self.lanes(wanted).try_for_each(|lane| lane.push(head, own))
     }
 
     /// Adds a message that nobody waits for.
     pub(crate) fn emit(&self, wanted: u64, head: Head, own: &[u8]) {
+        self.measure(wanted, &head, own);
         for lane in self.lanes(wanted) {
             if lane.batch.borrow().size() > MOST_UNAWAITED_BYTES {
                 lane.dropped.set(lane.dropped.get() + 1);
@@ -342,6 +360,14 @@ impl Outbox {
             }
             // A sink that is gone has ended the run already.
             let _ = lane.push(head, own);
+        }
+    }
+
+    /// Works out the metrics of a message, unless it is of the warm-up.
+    #[inline]
+    fn measure(&self, wanted: u64, head: &Head, own: &[u8]) {
+        if wanted & METRICS != 0 && head.place.is_none_or(|place| place.part == Part::Measured) {
+            self.meter.message(head, own);
         }
     }
 

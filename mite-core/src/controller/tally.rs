@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::figures::{Figures, FiguresTold, PartFigures};
 use crate::histogram::Histogram;
 use crate::run::progress::{ErrorProgress, RequestProgress};
+use crate::stats::{Metrics, Tables};
 
 #[derive(Debug)]
 pub(crate) struct Tally {
@@ -18,9 +19,11 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// For `rows` rows, setup and teardown included, with so much room for transactions and requests.
-    pub(crate) fn new(rows: usize, max_series_bytes: u64) -> Self {
+    pub(crate) fn new(rows: usize, max_series_bytes: u64, metrics: &Metrics) -> Self {
         let mut figures = Figures::new(rows);
         figures.measured.limit_series(max_series_bytes);
+        figures.measured.metrics = Tables::new(metrics);
+        figures.measured.metrics.limit(max_series_bytes / 4);
         Self { figures, fresh: Vec::new() }
     }
 

@@ -2,37 +2,9 @@
 //!
 //! They are apart from the other rows, since a sink's snapshot has them too, while the run goes on.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::stats::Distribution;
-
-/// What kind of metric one is: how values become one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum MetricKind {
-    /// How often something was.
-    Counter,
-    /// Values added up: of Prometheus' types a counter.
-    Accumulator,
-    /// The last value.
-    Gauge,
-    /// How values are spread.
-    Histogram,
-}
-
-impl fmt::Display for MetricKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Counter => "counter",
-            Self::Accumulator => "accumulator",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-        })
-    }
-}
+use crate::stats::{Amount, Distribution, MetricKind, Table, Tables};
 
 /// A metric of one's own: see [`stats`](crate::stats).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,5 +53,28 @@ fn number<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error>
         serializer.serialize_i64(*number as i64)
     } else {
         serializer.serialize_f64(*number)
+    }
+}
+
+/// The rows of tables of metrics.
+pub(super) fn metrics(tables: &Tables) -> Vec<MetricReport> {
+    let told = |table: &Table| MetricReport {
+        name: table.shape.name.to_string(),
+        kind: table.shape.kind,
+        help: table.shape.help.clone(),
+        labels: table.labels(),
+        series: table
+            .series()
+            .into_iter()
+            .map(|(labels, amount)| MetricSeries { labels, value: told(amount) })
+            .collect(),
+    };
+    tables.tables().map(told).collect()
+}
+
+fn told(amount: &Amount) -> MetricValue {
+    match amount {
+        Amount::Sum(value) | Amount::Last { value, .. } => MetricValue::Number(*value),
+        Amount::Spread(spread) => MetricValue::Distribution((**spread).clone()),
     }
 }

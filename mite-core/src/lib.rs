@@ -71,9 +71,9 @@ pub use preview::{Preview, RowPreview};
 pub use recorded::{RecordedError, RecordedRows, recorded, recorded_rows};
 pub use recorder::{NameError, Recorder, RecorderError};
 pub use report::{
-    CheckReport, ErrorReport, Generator, JourneyReport, MetricReport, MetricSeries, MetricValue, PerSecond, Report,
-    RequestReport, Requests, RowSettings, RunSettings, SecondQuantiles, SecondRow, StoredError, TransactionReport,
-    Verdict, WarmUp,
+    CheckReport, ErrorReport, Generator, JourneyReport, MetricReport, MetricRows, MetricSeries, MetricValue, PerSecond,
+    Report, RequestReport, Requests, RowSettings, RunSettings, SecondQuantiles, SecondRow, StoredError,
+    TransactionReport, Verdict, WarmUp,
 };
 
 pub use report::units;

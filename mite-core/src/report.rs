@@ -36,9 +36,10 @@ use crate::hooks::HookReport;
 use crate::names::Names;
 use crate::recorded::RecordedError;
 use crate::recordings::Recordings;
+use crate::stats::MetricKind;
 use crate::threshold::{Checked, Threshold};
 
-pub use metrics::{MetricReport, MetricSeries, MetricValue};
+pub use metrics::{MetricReport, MetricRows, MetricSeries, MetricValue};
 pub use per_second::{PerSecond, SecondQuantiles, SecondRow};
 pub use requests::Requests;
 use rows::Tables;
@@ -209,6 +210,16 @@ impl Report {
             Ok(outcomes) => Requests { outcomes },
             Err(unknown) => panic!("{unknown}"),
         }
+    }
+
+    /// The metric of one's own with this name, with all its series: see [`stats`](crate::stats).
+    ///
+    /// # Panics
+    /// When no metric has this name: the message names those that there are. One that was declared and never occurred is there,
+    /// without series.
+    #[track_caller]
+    pub fn metric(&self, name: &str) -> MetricRows<'_> {
+        series::metric(self.tables(), name, &[]).unwrap_or_else(|unknown| panic!("{unknown}"))
     }
 
     /// A sample of the requests that failed, with what was sent and what came back, in the order in which they failed: the

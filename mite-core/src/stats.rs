@@ -48,6 +48,7 @@ mod shape;
 mod table;
 
 pub use distribution::Distribution;
+pub(crate) use distribution::added;
 pub use handle::Handle;
 pub use kind::{Adding, Counting, Kind, MetricKind, OfValues, Setting, Spreading};
 pub use matcher::{Matcher, every_message, matcher_by_type};

@@ -4,7 +4,8 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::stats::{Amount, Distribution, MetricKind, Table, Tables};
+use crate::nearest::{did_you_mean, list};
+use crate::stats::{Amount, Distribution, MetricKind, Table, Tables, added};
 
 /// A metric of one's own: see [`stats`](crate::stats).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +54,107 @@ fn number<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error>
         serializer.serialize_i64(*number as i64)
     } else {
         serializer.serialize_f64(*number)
+    }
+}
+
+impl MetricReport {
+    /// A series as text shows it: `cart_items{shop="berlin"}`.
+    pub(crate) fn label_of(&self, series: &MetricSeries) -> String {
+        let labels: Vec<String> =
+            self.labels.iter().zip(&series.labels).map(|(name, value)| format!("{name}={value:?}")).collect();
+        if labels.is_empty() { self.name.clone() } else { format!("{}{{{}}}", self.name, labels.join(", ")) }
+    }
+
+    /// What all of it is, or what has these labels.
+    ///
+    /// # Errors
+    /// It has no such label: a sentence's second half, with those that it has.
+    pub(crate) fn select(&self, labels: &[(String, String)]) -> Result<MetricRows<'_>, String> {
+        let all = MetricRows { metric: self, series: self.series.iter().collect() };
+        labels.iter().try_fold(all, |rows, (name, value)| rows.with(name, value))
+    }
+}
+
+/// Some of a metric's series, or all of them, as [`Report::metric`](crate::Report::metric) finds them.
+///
+/// ```
+/// # use mite_core::volume::at_once;
+/// # use mite_core::{Context, NoData, Result, Run, Scenario};
+/// async fn fill_cart(ctx: &mut Context) -> Result {
+///     let shop = if ctx.start_index() == 0 { "rome" } else { "berlin" };
+///     ctx.counter("cart_items").label("shop", shop).add(3);
+///     Ok(())
+/// }
+///
+/// let report = Run::new(Scenario::new().journey(fill_cart, NoData, at_once(5))).run_blocking()?;
+/// let items = report.metric("cart_items");
+/// assert_eq!(items.number(), Some(15.0));
+/// assert_eq!(items.label("shop", "rome").number(), Some(3.0));
+/// assert_eq!(items.series().len(), 2);
+/// # Ok::<(), mite_core::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct MetricRows<'a> {
+    metric: &'a MetricReport,
+    series: Vec<&'a MetricSeries>,
+}
+
+impl<'a> MetricRows<'a> {
+    /// The metric.
+    pub fn metric(&self) -> &'a MetricReport {
+        self.metric
+    }
+
+    /// The series, one for each set of label values.
+    pub fn series(&self) -> &[&'a MetricSeries] {
+        &self.series
+    }
+
+    /// Those of which a label has this value: none where there are none.
+    ///
+    /// # Panics
+    /// When the metric has no such label: the message names those that it has.
+    #[must_use]
+    #[track_caller]
+    pub fn label(&self, name: &str, value: &str) -> Self {
+        self.clone().with(name, value).unwrap_or_else(|unknown| panic!("{unknown}"))
+    }
+
+    fn with(mut self, name: &str, value: &str) -> Result<Self, String> {
+        let MetricReport { name: metric, labels, .. } = self.metric;
+        let Some(at) = labels.iter().position(|label| label == name) else {
+            let there = if labels.is_empty() { "none".to_owned() } else { list(labels) };
+            return Err(format!(
+                "the metric {metric:?} has no label {name:?}{}: it has {there}",
+                did_you_mean(name, labels)
+            ));
+        };
+        self.series.retain(|series| series.labels.get(at).is_some_and(|of| of == value));
+        Ok(self)
+    }
+
+    /// Of a counter or an accumulator what all of them are together, and of a gauge what its only series is. `None` where there
+    /// are none, for a gauge with several, and for a histogram.
+    pub fn number(&self) -> Option<f64> {
+        let mut numbers = self.series.iter().map(|series| match series.value {
+            MetricValue::Number(number) => Some(number),
+            MetricValue::Distribution(_) => None,
+        });
+        let first = numbers.next()??;
+        numbers.try_fold(first, |sum, number| (self.metric.kind != MetricKind::Gauge).then_some(added(sum, number?)))
+    }
+
+    /// Of a histogram all values together; `None` where there are none, and for other metrics.
+    pub fn distribution(&self) -> Option<Distribution> {
+        let mut spreads = self.series.iter().map(|series| match &series.value {
+            MetricValue::Number(_) => None,
+            MetricValue::Distribution(spread) => Some(spread),
+        });
+        let first = spreads.next()??.clone();
+        spreads.try_fold(first, |mut all, spread| {
+            all.merge(spread?, usize::MAX);
+            Some(all)
+        })
     }
 }
 

@@ -99,6 +99,12 @@ fn prepared(mut run: Run, arguments: &ArgMatches) -> Run {
     if let Some(part) = arguments.get_one::<f64>("min-achieved") {
         run = run.min_achieved(*part);
     }
+    if let Some(sets) = arguments.get_many::<String>("include-stats") {
+        run = run.include_stats(sets);
+    }
+    if let Some(sets) = arguments.get_many::<String>("exclude-stats") {
+        run = run.exclude_stats(sets);
+    }
     run
 }
 

@@ -86,4 +86,5 @@ pub use runner::options::Overload;
 pub use scenario::{IntoScenario, Scenario};
 pub use scenario_function::ScenarioFunction;
 pub use sink::{Sink, SinkError, Wants};
+pub use stats::MetricKind;
 pub use volume::{Volume, VolumeError, VolumeModel};

@@ -343,7 +343,11 @@ impl fmt::Display for Value {
             Self::Part(part) => write!(f, "{} %", digits(part.0)),
             Self::PerSecond(rate) => write!(f, "{} per second", digits(*rate)),
             Self::Count(count) => write!(f, "{count}"),
-            Self::Number(number) => f.write_str(without_zeros(&units::number(*number))),
+            Self::Number(number) => {
+                let text = units::number(*number);
+                // Zeros at the end of an exponent are none of its fraction.
+                f.write_str(if text.contains('e') { &text } else { without_zeros(&text) })
+            }
         }
     }
 }

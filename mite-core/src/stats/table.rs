@@ -4,6 +4,7 @@
 //! they could not hold.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -356,7 +357,7 @@ impl Tables {
         }
         let mut name = name;
         let overflow = format_args!("{}{kind}", names::OVERFLOW).to_string();
-        if is_direct && !self.others.contains_key(name) && self.others.len() >= MOST_DIRECT {
+        if is_direct && !self.others.contains_key(name) && !self.has_room_for_name(name) {
             self.out_of_names = true;
             name = &overflow;
         }
@@ -373,6 +374,16 @@ impl Tables {
             self.others.insert(name.into(), Table::new(Arc::new(shape)));
         }
         self.others.get_mut(name)
+    }
+
+    /// Whether there is room for a new name of a direct handle's metric: for those of what overflowed there always is.
+    fn has_room_for_name(&self, name: &str) -> bool {
+        let is_overflow = |name: &str| name.starts_with(names::OVERFLOW);
+        let overflowed = || {
+            let from = (Bound::Included(names::OVERFLOW), Bound::Unbounded);
+            self.others.range::<str, _>(from).take_while(|(name, _)| is_overflow(name)).count()
+        };
+        is_overflow(name) || self.others.len() < MOST_DIRECT || self.others.len() < MOST_DIRECT + overflowed()
     }
 
     /// What is new; the tables are empty then.

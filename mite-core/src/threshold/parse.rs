@@ -393,8 +393,8 @@ mod tests {
 
     use super::*;
     use crate::threshold::{
-        all_requests, count, error_rate, error_rate_of, errors, journey, max, mean, ms, p50, p99, p999, percent,
-        percentile, rate, request, request_rate_stdev, secs, stdev, transaction,
+        all_requests, count, error_rate, error_rate_of, errors, journey, max, mean, metric, ms, p50, p99, p999,
+        percent, percentile, rate, request, request_rate_stdev, secs, stdev, transaction, value,
     };
 
     #[test]
@@ -428,6 +428,20 @@ mod tests {
             ("request_rate_stdev() < 2.5", request_rate_stdev().under(2.5)),
             ("error_rate() > 50 % in each 10 s", error_rate().over(percent(50.0)).in_each(secs(10))),
             ("p99(\"x\").under(1 s).in_each(1 min)", p99("x").under(secs(1)).in_each(secs(60))),
+            ("p99(metric(\"basket_value\")) < 50", p99(metric("basket_value")).under(50.0)),
+            ("the maximum of the metric \"x\" at least -12.5", max(metric("x")).at_least(-12.5)),
+            ("mean(metric(\"x\")).over(1e300).in_each(10 s)", mean(metric("x")).over(1e300).in_each(secs(10))),
+            ("stdev(metric(\"x\")) <= 0", stdev(metric("x")).at_most(0.0)),
+            ("count(\"cart_items\") >= 100", count("cart_items").at_least(100)),
+            (
+                "count(metric(\"x\").label(\"shop\", \"berlin\")).over(3)",
+                count(metric("x").label("shop", "berlin")).over(3),
+            ),
+            (
+                "value(metric(\"x\"){shop=\"say \\\"so\\\"\", country=\"DE\"}) < 3",
+                value(metric("x").label("shop", "say \"so\"").label("country", "DE")).under(3.0),
+            ),
+            ("rate(metric(\"x\")) > 0.5/s", rate(metric("x")).over(0.5)),
         ];
         for (text, threshold) in cases {
             assert_eq!(text.parse(), Ok(threshold.clone()), "{text}");
@@ -441,7 +455,7 @@ mod tests {
         let cases = [
             (
                 "",
-                "at its end there should be a figure: `p50`, `p99`, `p99.9`, `max`, `mean`, `stdev`, `error_rate`, `errors`, `rate` or `count`",
+                "at its end there should be a figure: `p50`, `p99`, `p99.9`, `max`, `mean`, `stdev`, `error_rate`, `errors`, `rate`, `count` or `value`",
             ),
             ("q99(\"x\") < 1 s", "at `q99(\"x\") < 1 s` there should be a figure"),
             ("p99 < 1 s", "at `< 1 s` there should be what the figure is of: `(\"Log in\")`"),
@@ -459,6 +473,13 @@ mod tests {
             ("p99(\"x\") < 1 s or so", "at `or so` there should be nothing more"),
             ("p99(\"x\") < 1 s in each 1500 ms", "a window is of whole seconds"),
             ("p101(\"x\") < 1 s", "a percentile is from 0 to 100, not 101"),
+            ("p99(metric(\"x\")) < 1 s", "at `s` there should be nothing more"),
+            ("p99(metric(\"x\")) < many", "at `many` there should be a number"),
+            ("p99(metric(\"x\")) < 1e999", "a value is a finite number, not inf"),
+            ("value(\"x\") < 1", "since only these have values: `value(metric(\"queue_depth\"))`"),
+            ("count(metric(\"x\"){shop}) < 1", "at `}) < 1` there should be `=`"),
+            ("count(metric(\"x\"){shop=\"a\" b}) < 1", "at `b}) < 1` there should be `,` or `}`"),
+            ("count(metric(\"x\").label(\"shop\")) < 1", "at `)) < 1` there should be `,`"),
         ];
         for (text, expected) in cases {
             let told = text.parse::<Threshold>().unwrap_err().to_string();

@@ -121,6 +121,12 @@ proptest! {
     fn what_is_read_again_is_the_same(values in prop::collection::vec(value(), 0..100)) {
         let values = of(&values);
         let json = serde_json::to_string(&values).unwrap();
-        prop_assert_eq!(serde_json::from_str::<Distribution>(&json).unwrap(), values);
+        let mut again: Distribution = serde_json::from_str(&json).unwrap();
+        // The last digit of a float may be lost on its way.
+        for (read, told) in [(&mut again.sum, values.sum), (&mut again.min, values.min), (&mut again.max, values.max)] {
+            prop_assert!((*read - told).abs() <= told.abs() * 1e-15);
+            *read = told;
+        }
+        prop_assert_eq!(again, values);
     }
 }

@@ -142,7 +142,7 @@ impl Message<'_> {
     /// map.
     pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
         match self.reserved(name) {
-            Some(reserved) => reserved.map(Reserved::into_text),
+            Some(reserved) => reserved.into_text(),
             None => self.field(name).and_then(plain::text),
         }
     }
@@ -150,8 +150,8 @@ impl Message<'_> {
     /// A field as a number, whether its own or one of [`RESERVED`]; `true` is 1. `None` where there is none, or it is no number.
     pub fn number(&self, name: &str) -> Option<f64> {
         match self.reserved(name) {
-            Some(Some(Reserved::Integer(number))) => Some(number as f64),
-            Some(Some(Reserved::Float(number))) => Some(number),
+            Some(Reserved::Integer(number)) => Some(number as f64),
+            Some(Reserved::Float(number)) => Some(number),
             Some(_) => None,
             None => self.field(name).and_then(plain::number),
         }
@@ -164,22 +164,24 @@ impl Message<'_> {
         pairs.filter_map(|(key, value)| Some((plain::text(key)?.into_owned(), plain::number(value)?))).collect()
     }
 
-    /// A field that mite has added; `None` within where this message does not have it.
-    fn reserved(&self, name: &str) -> Option<Option<Reserved<'_>>> {
-        let place = self.head.place;
-        let integer = |number: Option<u64>| number.map_or(Reserved::None, Reserved::Integer);
-        Some(match name {
-            "type" => Some(Reserved::Shared(self.kind())),
-            "time" => Some(Reserved::Float(self.head.time)),
-            "test" => Some(Reserved::Text(&self.names.test)),
-            "runner_id" => place.map(|_| Reserved::Integer(RUNNER_ID)),
-            "journey" => place.map(|place| Reserved::Text(self.names.journey(place.row))),
-            "context_id" => place.map(|place| Reserved::Integer(place.context_id)),
-            "scenario_id" => place.map(|place| Reserved::Integer(place.row.into())),
-            "scenario_data_id" => place.map(|place| integer(place.data_id)),
-            "transaction" => place.map(|_| self.transaction().map_or(Reserved::None, Reserved::Shared)),
-            "transaction_id" => place.map(|place| integer(place.path.map(|_| place.transaction_id))),
-            _ => return None,
+    /// A field that mite adds; `None` for one that it does not.
+    fn reserved(&self, name: &str) -> Option<Reserved<'_>> {
+        if !RESERVED.contains(&name) {
+            return None;
+        }
+        let integer = |number: Option<u64>| number.map_or(Reserved::Nil, Reserved::Integer);
+        Some(match (name, self.head.place) {
+            ("type", _) => Reserved::Shared(self.kind()),
+            ("time", _) => Reserved::Float(self.head.time),
+            ("test", _) => Reserved::Text(&self.names.test),
+            (_, None) => Reserved::Absent,
+            ("runner_id", _) => Reserved::Integer(RUNNER_ID),
+            ("journey", Some(place)) => Reserved::Text(self.names.journey(place.row)),
+            ("context_id", Some(place)) => Reserved::Integer(place.context_id),
+            ("scenario_id", Some(place)) => Reserved::Integer(place.row.into()),
+            ("scenario_data_id", Some(place)) => integer(place.data_id),
+            ("transaction", _) => self.transaction().map_or(Reserved::Nil, Reserved::Shared),
+            (_, Some(place)) => integer(place.path.map(|_| place.transaction_id)),
         })
     }
 
@@ -227,7 +229,9 @@ impl Message<'_> {
 
 /// The value of a field that mite has added.
 enum Reserved<'a> {
-    None,
+    /// This message does not have it.
+    Absent,
+    Nil,
     Integer(u64),
     Float(f64),
     Text(&'a str),
@@ -235,14 +239,15 @@ enum Reserved<'a> {
 }
 
 impl<'a> Reserved<'a> {
-    fn into_text(self) -> Cow<'a, str> {
-        match self {
-            Self::None => "None".into(),
+    fn into_text(self) -> Option<Cow<'a, str>> {
+        Some(match self {
+            Self::Absent => return None,
+            Self::Nil => "None".into(),
             Self::Integer(number) => number.to_string().into(),
             Self::Float(number) => plain::float(number).into(),
             Self::Text(text) => text.into(),
             Self::Shared(text) => text.to_string().into(),
-        }
+        })
     }
 }
 

@@ -175,7 +175,7 @@ impl Distribution {
 
     /// The value that a slot stands for.
     fn value_of(&self, slot: i64) -> f64 {
-        let size = (if slot < 0 { !slot } else { slot } as u64) << self.left_out;
+        let size = (if slot < 0 { !slot } else { slot }).cast_unsigned() << self.left_out;
         let value = f64::from_bits(size.min(f64::MAX.to_bits()));
         (if slot < 0 { -value } else { value }).clamp(self.min, self.max)
     }
@@ -189,7 +189,7 @@ impl Distribution {
 
 /// The slot of a finite value: its sign, its exponent and the first bits of its mantissa, rounded, in the order of values.
 fn slot_of(value: f64) -> i64 {
-    let size = ((value.abs().to_bits() + (1 << (FINEST - 1))) >> FINEST) as i64;
+    let size = ((value.abs().to_bits() + (1 << (FINEST - 1))) >> FINEST).cast_signed();
     // As many below zero as above, and with the same shift for both when bits are left out.
     if value < 0.0 { !size } else { size }
 }

@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use crate::message::Message;
 
+type Condition = dyn Fn(&Message<'_>) -> bool + Send + Sync;
+
 /// Which messages a metric is of: those of some types, or of all, for which a condition holds.
 #[derive(Clone)]
 #[must_use = "a matcher does nothing until a metric is made of it"]
 pub struct Matcher {
     /// `None` for all.
     types: Option<Vec<String>>,
-    condition: Option<Arc<dyn Fn(&Message<'_>) -> bool + Send + Sync>>,
+    condition: Option<Arc<Condition>>,
 }
 
 /// The messages of these types: `txn`, `http_metrics`, `error`, or one of one's own.

@@ -135,7 +135,9 @@ impl Meter {
         }
         let mut key = self.key.borrow_mut();
         key.clear();
-        labels.iter().for_each(|label| key.value(label));
+        for label in labels {
+            key.value(label);
+        }
         self.add(index, &key, sample);
     }
 

@@ -66,13 +66,11 @@ impl Amount {
     fn merge(&mut self, other: &Self, most_slots: usize) {
         match (self, other) {
             (Self::Sum(sum), Self::Sum(more)) => *sum = added(*sum, *more),
-            (Self::Last { value, time }, Self::Last { value: other, time: at }) => {
-                if (*at, *other) > (*time, *value) {
-                    (*value, *time) = (*other, *at);
-                }
+            (Self::Last { value, time }, Self::Last { value: other, time: at }) if (*at, *other) > (*time, *value) => {
+                (*value, *time) = (*other, *at);
             }
             (Self::Spread(spread), Self::Spread(more)) => spread.merge(more, most_slots),
-            // Tables of different kinds are not merged.
+            // An earlier one; tables of different kinds are not merged.
             _ => {}
         }
     }

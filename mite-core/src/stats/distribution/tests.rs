@@ -1,4 +1,5 @@
 //! Values in and figures out: small tables, and what holds of any values.
+#![expect(clippy::float_cmp, reason = "these values are told exactly")]
 
 use proptest::prelude::*;
 
@@ -6,7 +7,9 @@ use super::*;
 
 fn of(values: &[f64]) -> Distribution {
     let mut of = Distribution::new([1.0, 10.0, 100.0].into());
-    values.iter().for_each(|value| of.record(*value, usize::MAX));
+    for value in values {
+        of.record(*value, usize::MAX);
+    }
     of
 }
 
@@ -102,7 +105,9 @@ proptest! {
             of_parts[index % parts].record(*value, most);
         }
         let mut merged = Distribution::new([1.0, 1000.0].into());
-        of_parts.iter().for_each(|part| merged.merge(part, most));
+        for part in &of_parts {
+            merged.merge(part, most);
+        }
         // What is added in another order may differ in its last digits.
         prop_assert!((merged.sum - whole.sum).abs() <= 1e-9 * values.iter().map(|value| value.abs()).sum::<f64>());
         merged.sum = whole.sum;

@@ -221,7 +221,7 @@ impl Run {
     }
 
     /// How much memory the figures of all transactions and requests may take, in bytes: 256 MiB unless told otherwise, which is
-    /// enough for some thousands of them. Half of it is for the workers, shared out evenly, and half for what they have told.
+    /// enough for some thousands of them. [Metrics of one's own](crate::stats) may take a quarter as much besides. Half of it is for the workers, shared out evenly, and half for what they have told.
     ///
     /// Beyond that, transactions and kinds of request that are new are counted together as `__overflow__`, and the report has
     /// a warning. What is there already goes on growing, so that a little more may be taken.

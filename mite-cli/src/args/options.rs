@@ -70,11 +70,13 @@ pub(super) fn run() -> [Arg; 11] {
         .default_value("0.99")
         .help("The run is generator limited when it made less than this part of a row's starts");
     let recorder = recorder_dir().default_value("recorder-data");
-    let sets = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name("NAME,…").value_delimiter(',').action(ArgAction::Append).help(help)
+    let sets = |name: &'static str, in_python: &'static str, help: &'static str| {
+        let arg = Arg::new(name).long(name).alias(in_python).value_name("NAME,…");
+        arg.value_delimiter(',').action(ArgAction::Append).help(help)
     };
-    let include = sets("include-stats", "Works out only these sets of the scenario's metrics");
-    let exclude = sets("exclude-stats", "Leaves these sets of the scenario's metrics out");
+    let include =
+        sets("include-stats", "stats-include-processors", "Works out only these sets of the scenario's metrics");
+    let exclude = sets("exclude-stats", "stats-exclude-processors", "Leaves these sets of the scenario's metrics out");
     [duration(), graceful, delay, warm_up, spawn_rate(), workers, recorder, lag, achieved, include, exclude]
         .map(|arg| arg.help_heading("Run"))
 }

@@ -441,13 +441,14 @@ impl Scope {
         self.visit.has_ended.get()
     }
 
-    /// Whether any sink wants messages of this type: if none does, there is no need to build one.
+    /// Whether any sink or [metric](crate::stats) wants messages of this type: if none does, there is no need to build one.
     #[inline]
     pub fn wants(&self, kind: &str) -> bool {
         self.visit.env.outbox.who_wants(kind).lanes != 0
     }
 
-    /// Sends a message that nobody waits for, such as a metric. Where no sink wants it, nothing is done.
+    /// Sends a message that nobody waits for, such as a metric. Where no sink and no metric wants it, nothing is
+    /// done.
     ///
     /// A value that cannot be a message (no map, or a field with a name that mite adds itself) is reported as an error of the
     /// journey.

@@ -9,7 +9,7 @@ pub(crate) mod fixed;
 mod html;
 mod junit;
 mod markup;
-mod metrics;
+pub(crate) mod metrics;
 mod per_second;
 mod requests;
 pub(crate) mod rows;

@@ -74,7 +74,8 @@ pub trait Sink: Send + 'static {
     /// What errors and threads name it by.
     fn name(&self) -> &str;
 
-    /// Which messages it takes: asked once, before the run. A message that no sink wants is not even packed.
+    /// Which messages it takes: asked once, before the run. A message that no sink and no [metric](crate::stats) wants is not
+    /// even packed.
     fn wants(&self) -> Wants;
 
     /// Makes ready, before anything of the run has started.

@@ -159,7 +159,7 @@ impl<'a> MetricRows<'a> {
 }
 
 /// The rows of tables of metrics.
-pub(super) fn metrics(tables: &Tables) -> Vec<MetricReport> {
+pub(crate) fn metrics(tables: &Tables) -> Vec<MetricReport> {
     let told = |table: &Table| MetricReport {
         name: table.shape.name.to_string(),
         kind: table.shape.kind,

@@ -95,6 +95,9 @@ mod guide {
     #[doc = include_str!("../docs/src/report.md")]
     mod report {}
 
+    #[doc = include_str!("../docs/src/stats.md")]
+    mod stats {}
+
     #[cfg(feature = "cli")]
     #[doc = include_str!("../docs/src/command-line.md")]
     mod command_line {}

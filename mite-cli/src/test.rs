@@ -115,6 +115,12 @@ fn prepared(mut run: Run, arguments: &ArgMatches) -> Run {
     if let Some(part) = arguments.get_one::<f64>("min-achieved") {
         run = run.min_achieved(*part);
     }
+    if let Some(sets) = arguments.get_many::<String>("include-stats") {
+        run = run.include_stats(sets);
+    }
+    if let Some(sets) = arguments.get_many::<String>("exclude-stats") {
+        run = run.exclude_stats(sets);
+    }
     run
 }
 
@@ -138,4 +144,51 @@ pub(crate) fn code(report: &Report, was_interrupted: bool) -> u8 {
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+#[cfg(test)]
+mod tests {
+    use mite_core::stats::{Counter, Stats, matcher_by_type};
+    use mite_core::volume::{MINUTE, at_once};
+    use mite_core::{Context, NoData, Row, RunError};
+
+    use super::*;
+    use crate::args::command;
+
+    /// The metrics that are left, by these options.
+    fn metrics(options: &str) -> Result<Vec<String>, RunError> {
+        let set = |name: &str| Stats::new(name).with(Counter::new(name, matcher_by_type(["txn"])));
+        let row = Row::new(async |_ctx: &mut Context| Ok(()), NoData, at_once(1)).named("browse");
+        let scenario = Scenario::new().row(row).stats(set("shop")).stats(set("bank")).stats(set("queue"));
+        let line = format!("mite scenario test visits {options}");
+        let matches = command(&["visits"], &[]).try_get_matches_from(line.split_whitespace()).unwrap();
+        let Some((_, scenarios)) = matches.subcommand() else { panic!("no verb in {line}") };
+        let Some((_, arguments)) = scenarios.subcommand() else { panic!("no verb in {line}") };
+        let run = prepared(Run::new(scenario), arguments).max_start_lag(MINUTE);
+        Ok(run.run_blocking()?.metrics.into_iter().map(|metric| metric.name).collect())
+    }
+
+    #[test]
+    fn sets_of_metrics_are_chosen_by_name() {
+        let cases = [
+            ("", Ok(vec!["shop", "bank", "queue"])),
+            ("--include-stats shop,queue", Ok(vec!["shop", "queue"])),
+            ("--include-stats shop --include-stats bank", Ok(vec!["shop", "bank"])),
+            ("--exclude-stats shop,bank", Ok(vec!["queue"])),
+            ("--include-stats shop,bank --exclude-stats bank", Ok(vec!["shop"])),
+            // As Python's mite has them.
+            ("--stats-include-processors shop,bank --stats-exclude-processors bank", Ok(vec!["shop"])),
+            (
+                "--include-stats shops",
+                Err(
+                    "there is no set of metrics named \"shops\" (did you mean \"shop\"?): there is \"shop\", \"bank\", \"queue\"",
+                ),
+            ),
+        ];
+        for (options, expected) in cases {
+            let told = metrics(options).map_err(|error| error.to_string());
+            let expected = expected.map(|names| names.into_iter().map(str::to_owned).collect());
+            assert_eq!(told, expected.map_err(str::to_owned), "{options}");
+        }
+    }
 }

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::names::{JOINT, ROOT};
-use crate::report::series::Rows;
+use crate::report::series::{Meant, Rows};
 use crate::report::text::Extract;
 use crate::report::units::counted;
 use crate::report::{ErrorReport, Report, Verdict};
@@ -123,6 +123,7 @@ struct Leads<'a> {
     transactions: Vec<bool>,
     requests: Vec<bool>,
     errors: Vec<bool>,
+    metrics: Vec<bool>,
 }
 
 impl<'a> Leads<'a> {
@@ -133,6 +134,7 @@ impl<'a> Leads<'a> {
             transactions: vec![false; report.transactions.len()],
             requests: vec![false; report.requests.len()],
             errors: vec![false; report.errors.len()],
+            metrics: vec![false; report.metrics.len()],
         }
     }
 
@@ -147,8 +149,14 @@ impl<'a> Leads<'a> {
             mark(&mut self.errors, &report.errors, |_| true);
             return;
         };
-        // What has no such name says so, and leads nowhere.
-        let Ok(rows) = series.find(report.tables()) else { return };
+        let rows = match series.find(report.tables()) {
+            Ok(Meant::Rows(rows)) => rows,
+            Ok(Meant::Metric(rows)) => {
+                return mark(&mut self.metrics, &report.metrics, |row| row.name == rows.metric().name);
+            }
+            // What has no such name says so, and leads nowhere.
+            Err(_) => return,
+        };
         match &rows {
             Rows::Journeys(rows) => {
                 let is_in = |journey: &str| rows.iter().any(|row| row.journey == journey);
@@ -189,6 +197,7 @@ impl<'a> Leads<'a> {
             transactions: marked(&self.report.transactions, &self.transactions),
             requests: marked(&self.report.requests, &self.requests),
             errors: marked(&self.report.errors, &self.errors),
+            metrics: marked(&self.report.metrics, &self.metrics),
             measured: self.report.measured(),
         }
     }

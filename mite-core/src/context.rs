@@ -16,15 +16,17 @@ use serde::Serialize;
 use crate::clock::Moment;
 use crate::exchange::{Exchange, ExchangeText, OnExchange};
 use crate::extensions::Extensions;
-use crate::figures::{ErrorKey, Part, PartFigures};
+use crate::figures::{ErrorKey, PartFigures};
 use crate::limits::RanOut;
 use crate::message::{self, Head, Place, RESERVED};
 use crate::names::{DATA_CREATED, KindId, PathId};
 use crate::panics::{self, Panic};
+use crate::part::Part;
 use crate::recorder;
 use crate::request::RequestSample;
 use crate::runner::env::Env;
 use crate::sink::outbox::Wanted;
+use crate::stats::{Counting, Handle, Kind, Setting, Spreading};
 use crate::{Config, Error, Result, pack};
 
 /// The random numbers of a journey: xoshiro256++, seeded for the run and the start, so that a run can be repeated.
@@ -224,6 +226,38 @@ impl Context {
         holds
     }
 
+    /// Counts something under a name of one's own, for reports and thresholds: see [`stats`](crate::stats).
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// async fn fill_cart(ctx: &mut Context) -> Result {
+    ///     ctx.counter("cart_items").label("shop", "berlin").add(3);
+    ///     Ok(())
+    /// }
+    ///
+    /// let report = Run::new(Scenario::new().journey(fill_cart, NoData, at_once(5))).run_blocking()?;
+    /// assert_eq!(report.metric("cart_items").label("shop", "berlin").number(), Some(15.0));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
+    pub fn counter<'a>(&'a self, name: &'a str) -> Handle<'a, Counting> {
+        self.scope.counter(name)
+    }
+
+    /// Sets a value under a name of one's own: `ctx.gauge("queue_depth").set(4.0)`. See [`stats`](crate::stats).
+    pub fn gauge<'a>(&'a self, name: &'a str) -> Handle<'a, Setting> {
+        self.scope.gauge(name)
+    }
+
+    /// Counts a value under a name of one's own, of which buckets and percentiles are told:
+    /// `ctx.histogram("basket_value").record(12.5)`. See [`stats`](crate::stats).
+    ///
+    /// Its buckets are those of [`stats::Histogram`](crate::stats::Histogram) that has said nothing of them; percentiles do not
+    /// depend on them.
+    pub fn histogram<'a>(&'a self, name: &'a str) -> Handle<'a, Spreading> {
+        self.scope.histogram(name)
+    }
+
     /// Random numbers that are the same for this start in each run with the same seed.
     pub fn rng(&mut self) -> &mut Rng {
         let visit = &self.scope.visit;
@@ -412,13 +446,14 @@ impl Scope {
         self.visit.has_ended.get()
     }
 
-    /// Whether any sink wants messages of this type: if none does, there is no need to build one.
+    /// Whether any sink or [metric](crate::stats) wants messages of this type: if none does, there is no need to build one.
     #[inline]
     pub fn wants(&self, kind: &str) -> bool {
         self.visit.env.outbox.who_wants(kind).lanes != 0
     }
 
-    /// Sends a message that nobody waits for, such as a metric. Where no sink wants it, nothing is done.
+    /// Sends a message that nobody waits for, such as a metric. Where no sink and no metric wants it, nothing is
+    /// done.
     ///
     /// A value that cannot be a message (no map, or a field with a name that mite adds itself) is reported as an error of the
     /// journey.
@@ -434,6 +469,27 @@ impl Scope {
             Err(error) => self.report(&mut error.into()),
         }
         env.put_back(own);
+    }
+
+    /// As [`Context::counter`].
+    pub fn counter<'a>(&'a self, name: &'a str) -> Handle<'a, Counting> {
+        self.handle(name)
+    }
+
+    /// As [`Context::gauge`].
+    pub fn gauge<'a>(&'a self, name: &'a str) -> Handle<'a, Setting> {
+        self.handle(name)
+    }
+
+    /// As [`Context::histogram`].
+    pub fn histogram<'a>(&'a self, name: &'a str) -> Handle<'a, Spreading> {
+        self.handle(name)
+    }
+
+    fn handle<'a, K: Kind>(&'a self, name: &'a str) -> Handle<'a, K> {
+        let env = &self.visit.env;
+        let is_measured = self.visit.ids.part == Part::Measured;
+        Handle::new(is_measured.then_some(&env.outbox.meter), name, env.shared.wall.seconds_at(Moment::now()))
     }
 
     /// Counts one request among the report's requests.
@@ -507,9 +563,10 @@ impl Scope {
     }
 
     fn head_at(&self, kind: crate::names::KindId, own: u32, path: PathId, transaction_id: u32) -> Head {
-        let VisitIds { row, context_id, data_id, .. } = self.visit.ids;
+        let VisitIds { row, context_id, data_id, part, .. } = self.visit.ids;
         let time = self.visit.env.shared.wall.seconds_at(Moment::now());
-        let place = Some(Place { row, context_id, data_id, path: Some(path), transaction_id: transaction_id.into() });
+        let transaction_id = transaction_id.into();
+        let place = Some(Place { row, context_id, data_id, path: Some(path), transaction_id, part });
         Head { kind, time, place, own, end: 0 }
     }
 

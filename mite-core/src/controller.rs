@@ -36,10 +36,11 @@ use crate::runner::watch::{Blocked, Calling, LOOK, Watch};
 use crate::runner::worker;
 use crate::schedule::{Schedule, Stripe};
 use crate::seconds::{Second, Seconds};
-use crate::sink::outbox::Outbox;
+use crate::sink::outbox::{METRICS, Outbox};
 use crate::sink::queue::{self, SinkQueue, SinkStrand, Spawned};
 use crate::sink::{Sink, SinkError};
 use crate::snapshot::Snapshot;
+use crate::stats::Metrics;
 use crate::threshold::Asked;
 use crate::usage::Usage;
 use crate::volume::{Answer, Asking, Unit};
@@ -82,6 +83,7 @@ pub(crate) struct Control {
     pub(crate) seed: u64,
     pub(crate) limits: GeneratorLimits,
     pub(crate) on_exchange: Option<OnExchange>,
+    pub(crate) metrics: Metrics,
     pub(crate) events: mpsc::UnboundedSender<Event>,
     pub(crate) received: mpsc::UnboundedReceiver<Event>,
     pub(crate) progress: watch::Sender<Progress>,
@@ -147,17 +149,18 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         max_series_bytes: control.max_series_bytes,
         max_running: Some(control.max_running).filter(|most| *most != u64::MAX),
         on_exchange: control.on_exchange,
+        metrics: Arc::new(control.metrics),
     });
     let mut sinks = start_sinks(control.sinks, &names, control.strands, &control.span, &control.events)?;
     let (row_plans, rows) = planned(control.rows, control.stop_after);
     let seconds = Seconds::new(control.workers, rows.len());
-    let tally = Tally::new(rows.len() + 1, control.max_series_bytes / 2);
+    let tally = Tally::new(rows.len() + 1, control.max_series_bytes / 2, &facts.metrics);
     let conditions = Conditions::new(control.asked, Duration::from_nanos(control.warm_up));
     let calling: Vec<Arc<Calling>> = (0..control.workers).map(|_| Arc::default()).collect();
     let mut run = Controller {
         strands: control.strands,
         span: control.span.clone(),
-        outbox: Outbox::new(&sinks.queues),
+        outbox: Outbox::new(&sinks.queues, facts.meter()),
         figures: std::mem::take(&mut sinks.figures),
         inquiry: Inquiry::default(),
         names: NameCache::new(Arc::clone(&names)),
@@ -857,7 +860,10 @@ impl Controller {
         }
         self.hold_against(second, fresh);
         let kind = self.names.kind("controller_report");
-        let wanted = self.outbox.who_wants("controller_report").lanes;
+        let mut wanted = self.outbox.who_wants("controller_report").lanes;
+        if second * SECOND < self.facts.warm_up {
+            wanted &= !METRICS;
+        }
         if wanted == 0 {
             return;
         }
@@ -878,6 +884,12 @@ impl Controller {
         // Who does not wait for a sink that has failed is not told either.
         let _ = self.outbox.push(wanted, Head { kind, time, place: None, own: 3, end: 0 }, &own);
         self.outbox.tick();
+        if wanted & METRICS != 0 {
+            // What comes of it is told with the next second.
+            let mut told = FiguresTold::default();
+            told.measured.metrics = self.outbox.meter.tell();
+            self.tally.add(second, told);
+        }
     }
 
     fn progress_of(

@@ -14,18 +14,11 @@ use crate::histogram::Histogram;
 use crate::limits::RanOut;
 use crate::names::{Names, OVERFLOW, PathId};
 use crate::request::{RequestKind, RequestSample};
+use crate::stats::Tables;
 
 pub(crate) use halves::Half;
 pub(crate) use told::FiguresTold;
 use told::Told;
-
-/// The part of a run that a start belongs to, by when it was due: each has figures of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
-    /// Counted, and left out of the figures.
-    WarmUp,
-    Measured,
-}
 
 /// How a start ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -236,6 +229,8 @@ pub(crate) struct PartFigures {
     pub(crate) failed_exchanges: FailedExchanges,
     /// What the system had no more of, and how often that was found.
     pub(crate) ran_out: BTreeMap<RanOut, u64>,
+    /// Metrics of one's own; a worker's are with its messages.
+    pub(crate) metrics: Tables,
     /// Nothing is timed, and only rows and errors are counted.
     counts_only: bool,
     /// The bytes that transactions and requests take, as last weighed, and may take before no more of them are told apart.
@@ -259,6 +254,7 @@ impl PartFigures {
             distinct_checks: 0,
             failed_exchanges: FailedExchanges::default(),
             ran_out: BTreeMap::new(),
+            metrics: Tables::default(),
             counts_only: false,
             series_bytes: 0,
             most_series_bytes: usize::MAX,

@@ -16,6 +16,7 @@ pub mod json_lines;
 pub mod nearest;
 pub mod pack;
 pub mod schedule;
+pub mod stats;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod threshold;
@@ -40,6 +41,8 @@ mod message;
 mod mix;
 mod names;
 mod panics;
+mod part;
+mod plain;
 mod preview;
 mod recorded;
 mod recorder;
@@ -73,9 +76,9 @@ pub use recorded::{RecordedError, RecordedRows, recorded, recorded_rows};
 pub use recorder::{NameError, Recorder, RecorderError};
 pub use report::{
     Change, CheckReport, CompareError, ComparedFigure, ComparedRow, ComparedRun, ComparedSeries, Comparison,
-    ErrorReport, Figure, Generator, HalfFigures, HalfTimes, Halves, HeldToBaseline, JourneyReport, NoiseUnknown,
-    PerSecond, Regression, Report, RequestReport, Requests, RowSettings, RunSettings, SecondQuantiles, SecondRow,
-    SinkReport, StoredError, TransactionReport, Verdict, WarmUp,
+    ErrorReport, Figure, Generator, HalfFigures, HalfTimes, Halves, HeldToBaseline, JourneyReport, MetricReport,
+    MetricRows, MetricSeries, MetricValue, NoiseUnknown, PerSecond, Regression, Report, RequestReport, Requests,
+    RowSettings, RunSettings, SecondQuantiles, SecondRow, SinkReport, StoredError, TransactionReport, Verdict, WarmUp,
 };
 
 pub use report::units;
@@ -89,4 +92,5 @@ pub use scenario::{IntoScenario, Scenario};
 pub use scenario_function::ScenarioFunction;
 pub use sink::{Sink, SinkError, Wants, WhenFull};
 pub use snapshot::{LiveFigures, Snapshot};
+pub use stats::MetricKind;
 pub use volume::{Volume, VolumeError, VolumeModel};

@@ -3,12 +3,14 @@
 //! The own fields are packed by the sender; the rest stays plain numbers until a sink asks for the whole map, since the
 //! recorder, for one, never does.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
 use crate::names::{KindId, Names, PathId};
-use crate::{pack, recorded, scan};
+use crate::part::Part;
+use crate::{pack, plain, recorded, scan};
 
 /// The fields that mite adds to every message; a user's own may not have these names.
 pub const RESERVED: [&str; 10] = [
@@ -49,6 +51,8 @@ pub(crate) struct Place {
     pub(crate) data_id: Option<u64>,
     pub(crate) path: Option<PathId>,
     pub(crate) transaction_id: u64,
+    /// The part of the run in which its journey was due.
+    pub(crate) part: Part,
 }
 
 /// Messages that a worker hands over together.
@@ -97,6 +101,12 @@ pub struct Message<'a> {
     head: &'a Head,
     own: &'a [u8],
     names: &'a Names,
+}
+
+impl<'a> Message<'a> {
+    pub(crate) fn new(head: &'a Head, own: &'a [u8], names: &'a Names) -> Self {
+        Self { head, own, names }
+    }
 }
 
 impl Message<'_> {
@@ -157,6 +167,54 @@ impl Message<'_> {
         MessageError::Unreadable { kind: self.kind().to_string(), field: field.to_owned(), why }
     }
 
+    /// A field as text, whether its own or one of [`RESERVED`]: what is no text as Python's `str` tells it (`True`, `200`,
+    /// `None`), bytes as the text that they are, with U+FFFD where they are none. `None` without such a field, and for a list or a
+    /// map.
+    pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        match self.reserved(name) {
+            Some(reserved) => reserved.into_text(),
+            None => self.field(name).and_then(plain::text),
+        }
+    }
+
+    /// A field as a number, whether its own or one of [`RESERVED`]; `true` is 1. `None` where there is none, or it is no number.
+    pub fn number(&self, name: &str) -> Option<f64> {
+        match self.reserved(name) {
+            Some(Reserved::Integer(number)) => Some(number as f64),
+            Some(Reserved::Float(number)) => Some(number),
+            Some(_) => None,
+            None => self.field(name).and_then(plain::number),
+        }
+    }
+
+    /// What a field that is a map holds, those of its values that are numbers: `required` and `actual` of `controller_report` by
+    /// `scenario_id`. Nothing where it is none.
+    pub fn numbers(&self, name: &str) -> Vec<(String, f64)> {
+        let pairs = self.field(name).and_then(plain::pairs).into_iter().flatten();
+        pairs.filter_map(|(key, value)| Some((plain::text(key)?.into_owned(), plain::number(value)?))).collect()
+    }
+
+    /// A field that mite adds; `None` for one that it does not.
+    fn reserved(&self, name: &str) -> Option<Reserved<'_>> {
+        if !RESERVED.contains(&name) {
+            return None;
+        }
+        let integer = |number: Option<u64>| number.map_or(Reserved::Nil, Reserved::Integer);
+        Some(match (name, self.head.place) {
+            ("type", _) => Reserved::Shared(self.kind()),
+            ("time", _) => Reserved::Float(self.head.time),
+            ("test", _) => Reserved::Text(&self.names.test),
+            (_, None) => Reserved::Absent,
+            ("runner_id", _) => Reserved::Integer(RUNNER_ID),
+            ("journey", Some(place)) => Reserved::Text(self.names.journey(place.row)),
+            ("context_id", Some(place)) => Reserved::Integer(place.context_id),
+            ("scenario_id", Some(place)) => Reserved::Integer(place.row.into()),
+            ("scenario_data_id", Some(place)) => integer(place.data_id),
+            ("transaction", _) => self.transaction().map_or(Reserved::Nil, Reserved::Shared),
+            (_, Some(place)) => integer(place.path.map(|_| place.transaction_id)),
+        })
+    }
+
     /// The names of its own fields, and their values.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         counted_fields(self.own, self.head.own)
@@ -196,6 +254,30 @@ impl Message<'_> {
             None => pack::write_nil(out),
         }
         optional(out, "transaction_id", place.path.map(|_| place.transaction_id));
+    }
+}
+
+/// The value of a field that mite has added.
+enum Reserved<'a> {
+    /// This message does not have it.
+    Absent,
+    Nil,
+    Integer(u64),
+    Float(f64),
+    Text(&'a str),
+    Shared(Arc<str>),
+}
+
+impl<'a> Reserved<'a> {
+    fn into_text(self) -> Option<Cow<'a, str>> {
+        Some(match self {
+            Self::Absent => return None,
+            Self::Nil => "None".into(),
+            Self::Integer(number) => number.to_string().into(),
+            Self::Float(number) => plain::float(number).into(),
+            Self::Text(text) => text.into(),
+            Self::Shared(text) => text.to_string().into(),
+        })
     }
 }
 
@@ -321,7 +403,14 @@ mod tests {
         let head = Head {
             kind: cache.kind("data_created"),
             time: 1.5,
-            place: Some(Place { row: 1, context_id: 3, data_id: None, path: Some(path), transaction_id: 2 }),
+            place: Some(Place {
+                row: 1,
+                context_id: 3,
+                data_id: None,
+                path: Some(path),
+                transaction_id: 2,
+                part: Part::Measured,
+            }),
             own: count,
             end: 0,
         };

@@ -82,6 +82,16 @@ pub(crate) async fn caught_in<T>(future: impl Future<Output = T>) -> thread::Res
     poll_fn(|cx| caught(|| future.as_mut().poll(cx))).await
 }
 
+/// Calls code of a user that belongs to no journey, wherever this is: gives the text of its panic and where that was. A panic of
+/// the journey around it, which may be going on, stays the last one.
+pub(crate) fn caught_apart<T>(call: impl FnOnce() -> T) -> Result<T, (String, String)> {
+    let outer = LAST.take();
+    let called = panic::catch_unwind(AssertUnwindSafe(|| watched(call)));
+    let inner = LAST.replace(outer);
+    called
+        .map_err(|payload| (text(&*payload), inner.map_or_else(|| "an unknown place".to_owned(), |panic| panic.place)))
+}
+
 /// Whether this thread is within a journey's poll.
 pub(crate) fn is_watched() -> bool {
     WATCHED.get()

@@ -11,6 +11,7 @@ mod halves;
 mod html;
 mod junit;
 mod markup;
+pub(crate) mod metrics;
 mod per_second;
 mod requests;
 pub(crate) mod rows;
@@ -38,6 +39,7 @@ use crate::hooks::HookReport;
 use crate::names::Names;
 use crate::recorded::RecordedError;
 use crate::recordings::Recordings;
+use crate::stats::MetricKind;
 use crate::threshold::{Checked, Threshold};
 
 pub use compare::{
@@ -45,6 +47,7 @@ pub use compare::{
     NoiseUnknown, Regression,
 };
 pub use halves::{HalfFigures, HalfTimes, Halves};
+pub use metrics::{MetricReport, MetricRows, MetricSeries, MetricValue};
 pub use per_second::{PerSecond, SecondQuantiles, SecondRow};
 pub use requests::Requests;
 use rows::Tables;
@@ -95,6 +98,9 @@ pub struct Report {
     failed_exchanges: Vec<FailedExchange>,
     /// One for each name that was checked.
     pub checks: Vec<CheckReport>,
+    /// Metrics of one's own: those of [`Stats`](crate::stats::Stats), then by name what journeys counted.
+    #[serde(default)]
+    pub metrics: Vec<MetricReport>,
     /// How many records each name got, counted where they were written; what was purged since is left out.
     pub records: BTreeMap<String, u64>,
     /// One for each second of the run.
@@ -181,6 +187,7 @@ impl Report {
             transactions: &self.transactions,
             requests: &self.requests,
             errors: self.errors.iter().map(|error| error.count).sum(),
+            metrics: &self.metrics,
             request_rates: &self.request_rates,
             measured: self.measured(),
         }
@@ -217,6 +224,16 @@ impl Report {
             Ok(outcomes) => Requests { outcomes },
             Err(unknown) => panic!("{unknown}"),
         }
+    }
+
+    /// The metric of one's own with this name, with all its series: see [`stats`](crate::stats).
+    ///
+    /// # Panics
+    /// When no metric has this name: the message names those that there are. One that was declared and never occurred is there,
+    /// without series.
+    #[track_caller]
+    pub fn metric(&self, name: &str) -> MetricRows<'_> {
+        series::metric(self.tables(), name, &[]).unwrap_or_else(|unknown| panic!("{unknown}"))
     }
 
     /// A sample of the requests that failed, with what was sent and what came back, in the order in which they failed: the
@@ -376,6 +393,7 @@ pub(crate) fn make(
                 .to_owned(),
         );
     }
+    warnings.extend(stats.metrics.warnings());
     let mut start_lag = Histogram::new();
     let mut journeys = Vec::new();
     let mut inside = Vec::new();
@@ -402,6 +420,7 @@ pub(crate) fn make(
         errors: errors(&stats.errors, place),
         failed_exchanges: stats.failed_exchanges.told(place),
         checks: checks(&stats.checks, place),
+        metrics: metrics::metrics(&stats.metrics),
         records: facts.records.counts(),
         recordings: facts.records,
         request_rates: request_rates(&facts.per_second, whole_micros(facts.duration)),

@@ -29,6 +29,7 @@ use crate::scenario::Scenario;
 use crate::sink::Sink;
 use crate::sink::outbox::MOST_SINKS;
 use crate::snapshot::LiveFigures;
+use crate::stats::{Chosen, Metrics, Stats};
 use crate::threshold::Threshold;
 use crate::volume::{HOUR, SpawnRate, nanos};
 use crate::{Config, Error};
@@ -109,6 +110,7 @@ pub struct Run {
     endless: bool,
     on_exchange: Option<OnExchange>,
     planned_as: Option<Planned>,
+    chosen_stats: Chosen,
     strands: StrandKind,
 }
 
@@ -134,6 +136,7 @@ impl Run {
             endless: false,
             on_exchange: None,
             planned_as: None,
+            chosen_stats: Chosen::default(),
             strands: StrandKind::Thread,
         }
     }
@@ -224,7 +227,8 @@ impl Run {
 
     /// How much memory the figures of all transactions and requests may take, in bytes: 256 MiB unless told otherwise, which is
     /// enough for some thousands of them. Half of it is for the workers, shared out evenly, and half for what they have told,
-    /// the share of the even seconds included, which is kept apart for [`Halves`](crate::Halves).
+    /// the share of the even seconds included, which is kept apart for [`Halves`](crate::Halves); [metrics of one's own](crate::stats)
+    /// may take a quarter as much besides.
     ///
     /// Beyond that, transactions and kinds of request that are new are counted together as `__overflow__`, and the report has
     /// a warning. What is there already goes on growing, so that a little more may be taken.
@@ -318,6 +322,39 @@ impl Run {
     /// ```
     pub fn abort_when(mut self, condition: Threshold, delay: Duration) -> Self {
         self.scenario = self.scenario.abort_when(condition, delay);
+        self
+    }
+
+    /// Adds a set of metrics: see [`stats`](crate::stats).
+    pub fn stats(mut self, stats: Stats) -> Self {
+        self.scenario = self.scenario.stats(stats);
+        self
+    }
+
+    /// Works out only the sets of metrics with these names: all unless told otherwise. What journeys count themselves is in
+    /// none, and counted all the same. A name that no set has is refused when the run starts.
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// use mite_core::stats::{Counter, Stats, matcher_by_type};
+    ///
+    /// # async fn browse(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let set = |name: &str| Stats::new(name).with(Counter::new(format!("{name}_total"), matcher_by_type(["txn"])));
+    /// let scenario = Scenario::new().journey(browse, NoData, at_once(1)).stats(set("shop")).stats(set("bank"));
+    /// let report = Run::new(scenario).include_stats(["shop"]).run_blocking()?;
+    /// assert_eq!(report.metrics.iter().map(|metric| &*metric.name).collect::<Vec<_>>(), ["shop_total"]);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
+    pub fn include_stats<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.chosen_stats.included.get_or_insert_default().extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Leaves out the sets of metrics with these names, those among them that are included too. A name that no set has is
+    /// refused when the run starts.
+    pub fn exclude_stats<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.chosen_stats.excluded.extend(names.into_iter().map(Into::into));
         self
     }
 
@@ -455,7 +492,8 @@ impl Run {
             return Err(RunError::MinAchieved { part: self.limits.least_achieved });
         }
         let endless_ok = self.endless || stop_after.is_some();
-        let Scenario { name, rows, hooks, asked } = self.scenario;
+        let Scenario { name, rows, hooks, asked, stats } = self.scenario;
+        let metrics = Metrics::of(stats, &self.chosen_stats)?;
         if let Some((threshold, why)) = asked.mistake() {
             return Err(RunError::Threshold { threshold, why });
         }
@@ -517,6 +555,7 @@ impl Run {
             seed: self.seed,
             limits: self.limits,
             on_exchange: self.on_exchange,
+            metrics,
             events: events.clone(),
             received,
             progress,

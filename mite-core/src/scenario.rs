@@ -9,6 +9,7 @@ use crate::hooks::{self, Hooks};
 use crate::journey::Journey;
 use crate::mix::Mix;
 use crate::row::Row;
+use crate::stats::Stats;
 use crate::threshold::{Asked, Threshold};
 use crate::volume::{IntoModel, VolumeModel};
 use crate::{Context, Error, Result};
@@ -32,6 +33,7 @@ pub struct Scenario {
     pub(crate) rows: Vec<Row>,
     pub(crate) hooks: Hooks,
     pub(crate) asked: Asked,
+    pub(crate) stats: Vec<Stats>,
 }
 
 impl Scenario {
@@ -106,6 +108,12 @@ impl Scenario {
     /// Ends each run of the scenario early once a figure is so: see [`Run::abort_when`](crate::Run::abort_when).
     pub fn abort_when(mut self, condition: Threshold, delay: Duration) -> Self {
         self.asked.aborts.push((condition, delay));
+        self
+    }
+
+    /// Adds a set of metrics, which each run of the scenario has: see [`stats`](crate::stats).
+    pub fn stats(mut self, stats: Stats) -> Self {
+        self.stats.push(stats);
         self
     }
 

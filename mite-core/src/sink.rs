@@ -78,7 +78,8 @@ pub trait Sink: Send + 'static {
     /// What errors, threads and the report name it by.
     fn name(&self) -> &str;
 
-    /// Which messages it takes: asked once, before the run. A message that no sink wants is not even packed.
+    /// Which messages it takes: asked once, before the run. A message that no sink and no [metric](crate::stats) wants
+    /// is not even packed.
     fn wants(&self) -> Wants;
 
     /// What becomes of messages that it has no room for: asked once, before the run.

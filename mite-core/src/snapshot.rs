@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::report::{ErrorReport, JourneyReport, RequestReport, TransactionReport};
+use crate::report::{ErrorReport, JourneyReport, MetricReport, RequestReport, TransactionReport};
 use crate::run::progress::RowProgress;
 use crate::runner::protocol::Event;
 
@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub requests: Vec<RequestReport>,
     /// One for each kind of error.
     pub errors: Vec<ErrorReport>,
+    /// One for each [metric of one's own](crate::stats).
+    pub metrics: Vec<MetricReport>,
 }
 
 /// Gives a run's figures whenever they are asked for: each worker is asked for what is new, and all of it is added up.

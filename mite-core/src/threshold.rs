@@ -34,11 +34,13 @@ use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 use serde::{Deserialize, Deserializer};
 
 use crate::histogram::Histogram;
+use crate::report::MetricRows;
 use crate::report::rows::Tables;
-use crate::report::series::Rows;
+use crate::report::series::{Meant, Rows};
 use crate::report::units;
 
-pub use crate::report::series::{RequestSeries, Series};
+pub use crate::report::series::{MetricSelector, RequestSeries, Series};
+use crate::stats::{Distribution, MetricKind};
 pub use parse::ThresholdError;
 
 /// So many milliseconds.
@@ -86,57 +88,65 @@ pub fn request(method: impl AsRef<str>, transaction: impl AsRef<str>) -> Request
     RequestSeries::new(method.as_ref(), transaction.as_ref())
 }
 
+/// The metric of one's own with this name, over all sets of label values, or with some: `metric("cart_items").label("shop", "berlin")`.
+///
+/// Its values have no unit: `p99(metric("basket_value")).under(50.0)`. Where [`count`] or [`rate`] is asked for, a bare name does
+/// as well, unless a journey, a transaction or a request has it too.
+pub fn metric(name: impl Into<String>) -> MetricSelector {
+    MetricSelector::new(name)
+}
+
 /// What half of the times were not longer than: see [`percentile`].
-pub fn p50(of: impl Into<Series>) -> Figure<Duration> {
+pub fn p50<O: Of>(of: O) -> Figure<O::Unit> {
     percentile(50.0, of)
 }
 
 /// What three quarters of the times were not longer than: see [`percentile`].
-pub fn p75(of: impl Into<Series>) -> Figure<Duration> {
+pub fn p75<O: Of>(of: O) -> Figure<O::Unit> {
     percentile(75.0, of)
 }
 
 /// What 90 of 100 times were not longer than: see [`percentile`].
-pub fn p90(of: impl Into<Series>) -> Figure<Duration> {
+pub fn p90<O: Of>(of: O) -> Figure<O::Unit> {
     percentile(90.0, of)
 }
 
 /// What 95 of 100 times were not longer than: see [`percentile`].
-pub fn p95(of: impl Into<Series>) -> Figure<Duration> {
+pub fn p95<O: Of>(of: O) -> Figure<O::Unit> {
     percentile(95.0, of)
 }
 
 /// What 99 of 100 times were not longer than: see [`percentile`].
-pub fn p99(of: impl Into<Series>) -> Figure<Duration> {
+pub fn p99<O: Of>(of: O) -> Figure<O::Unit> {
     percentile(99.0, of)
 }
 
 /// What 999 of 1000 times were not longer than: see [`percentile`].
-pub fn p999(of: impl Into<Series>) -> Figure<Duration> {
+pub fn p999<O: Of>(of: O) -> Figure<O::Unit> {
     percentile(99.9, of)
 }
 
 /// What so many of 100 times were not longer than, told within 0.1 %: `percentile(99.9, "Log in")`.
 ///
 /// Of a journey it is the *response time* (due to ended) of those that completed; of a transaction the time with or without
-/// an error; of a request the time to the end of its body, or to its failure. All rows of the name count, by merging their
+/// an error; of a request the time to the end of its body, or to its failure; of a [`metric`] that is a histogram its values. All rows of the name count, by merging their
 /// histograms. A threshold with a percentile that is not from 0 to 100 fails, and says so.
-pub fn percentile(percent: f64, of: impl Into<Series>) -> Figure<Duration> {
+pub fn percentile<O: Of>(percent: f64, of: O) -> Figure<O::Unit> {
     Figure::new(Measure::Percentile(percent), Some(of.into()))
 }
 
-/// The longest time, exactly; of what, see [`percentile`].
-pub fn max(of: impl Into<Series>) -> Figure<Duration> {
+/// The longest time or greatest value, exactly; of what, see [`percentile`].
+pub fn max<O: Of>(of: O) -> Figure<O::Unit> {
     Figure::new(Measure::Max, Some(of.into()))
 }
 
-/// The mean of the times, exactly; of what, see [`percentile`].
-pub fn mean(of: impl Into<Series>) -> Figure<Duration> {
+/// The mean of the times or values, exactly; of what, see [`percentile`].
+pub fn mean<O: Of>(of: O) -> Figure<O::Unit> {
     Figure::new(Measure::Mean, Some(of.into()))
 }
 
-/// The standard deviation of the times; of what, see [`percentile`].
-pub fn stdev(of: impl Into<Series>) -> Figure<Duration> {
+/// The standard deviation of the times or values; of what, see [`percentile`].
+pub fn stdev<O: Of>(of: O) -> Figure<O::Unit> {
     Figure::new(Measure::Stdev, Some(of.into()))
 }
 
@@ -169,14 +179,50 @@ pub fn error_rate_of(of: impl Into<Series>) -> Figure<Percent> {
 }
 
 /// How many there were per second, over the [measured time](crate::Report::measured): journeys that completed, transactions that
-/// ended, requests of any outcome.
+/// ended, requests of any outcome, and by how much counters and accumulators rose; of a histogram, its values.
 pub fn rate(of: impl Into<Series>) -> Figure<f64> {
     Figure::new(Measure::Rate, Some(of.into()))
 }
 
-/// How many there were: journeys that completed, transactions that ended, requests of any outcome.
+/// How many there were: journeys that completed, transactions that ended, requests of any outcome, what a counter counted, and
+/// the values of a histogram.
 pub fn count(of: impl Into<Series>) -> Figure<u64> {
     Figure::new(Measure::Count, Some(of.into()))
+}
+
+/// What a metric is: what a counter or an accumulator has come to, or the last value of a gauge, with the labels of one set.
+pub fn value(of: MetricSelector) -> Figure<f64> {
+    Figure::new(Measure::Value, Some(of.into()))
+}
+
+/// What has times or values, and what these are counted in: of a [`metric`] plain numbers, of all else durations.
+pub trait Of: Into<Series> + sealed::Sealed {
+    /// What a limit is told in.
+    type Unit: Unit;
+}
+
+impl Of for &str {
+    type Unit = Duration;
+}
+
+impl Of for &String {
+    type Unit = Duration;
+}
+
+impl Of for String {
+    type Unit = Duration;
+}
+
+impl Of for Series {
+    type Unit = Duration;
+}
+
+impl Of for RequestSeries {
+    type Unit = Duration;
+}
+
+impl Of for MetricSelector {
+    type Unit = f64;
 }
 
 /// A figure of the report, and what it is of; `U` is what it is counted in.
@@ -214,11 +260,16 @@ impl<U: Unit> Figure<U> {
     }
 
     fn bound(self, bound: Bound, limit: U) -> Threshold {
-        Threshold { measure: self.measure, of: self.of, bound, limit: limit.into(), window: None }
+        let limit = match limit.into() {
+            // A rate is the only number that is per second.
+            Value::PerSecond(number) if !self.measure.is_rate() => Value::Number(number),
+            limit => limit,
+        };
+        Threshold { measure: self.measure, of: self.of, bound, limit, window: None }
     }
 }
 
-/// What a figure is counted in: [`Duration`], [`Percent`], `f64` per second, or `u64`.
+/// What a figure is counted in: [`Duration`], [`Percent`], `u64`, or `f64`, which is per second or what a metric's values are.
 pub trait Unit: Into<Value> + sealed::Sealed {}
 
 impl Unit for Duration {}
@@ -232,6 +283,12 @@ mod sealed {
     impl Sealed for super::Percent {}
     impl Sealed for f64 {}
     impl Sealed for u64 {}
+    impl Sealed for &str {}
+    impl Sealed for &String {}
+    impl Sealed for String {}
+    impl Sealed for super::Series {}
+    impl Sealed for super::RequestSeries {}
+    impl Sealed for super::MetricSelector {}
 }
 
 /// A figure or a limit, in its unit.
@@ -246,6 +303,8 @@ pub enum Value {
     PerSecond(f64),
     /// So many.
     Count(u64),
+    /// As a metric's values are.
+    Number(f64),
 }
 
 impl From<Duration> for Value {
@@ -284,6 +343,11 @@ impl fmt::Display for Value {
             Self::Part(part) => write!(f, "{} %", digits(part.0)),
             Self::PerSecond(rate) => write!(f, "{} per second", digits(*rate)),
             Self::Count(count) => write!(f, "{count}"),
+            Self::Number(number) => {
+                let text = units::number(*number);
+                // Zeros at the end of an exponent are none of its fraction.
+                f.write_str(if text.contains('e') { &text } else { without_zeros(&text) })
+            }
         }
     }
 }
@@ -300,6 +364,7 @@ impl Value {
             Self::Part(part) => format!("{} %", part.0),
             Self::PerSecond(rate) => format!("{rate} per second"),
             Self::Count(count) => count.to_string(),
+            Self::Number(number) => number.to_string(),
         }
     }
 
@@ -310,6 +375,7 @@ impl Value {
             Self::Part(_) => Self::Part(Percent(number)),
             Self::PerSecond(_) => Self::PerSecond(number),
             Self::Count(_) => Self::Count(number as u64),
+            Self::Number(_) => Self::Number(number),
         }
     }
 
@@ -321,6 +387,7 @@ impl Value {
             Self::Part(part) => (float(part.0), "percent"),
             Self::PerSecond(rate) => (float(rate), "per_second"),
             Self::Count(count) => (count.into(), "count"),
+            Self::Number(number) => (float(number), "number"),
         }
     }
 
@@ -330,6 +397,8 @@ impl Value {
             Self::Part(Percent(part)) => part == 0.0,
             Self::PerSecond(rate) => rate == 0.0,
             Self::Count(count) => count == 0,
+            // There are some below.
+            Self::Number(_) => false,
         }
     }
 }
@@ -371,6 +440,13 @@ enum Measure {
     RequestRateStdev,
     Rate,
     Count,
+    Value,
+}
+
+impl Measure {
+    fn is_rate(self) -> bool {
+        matches!(self, Self::Rate | Self::RequestRateStdev)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -496,6 +572,7 @@ impl Threshold {
             Measure::ErrorRate => "the error rate".to_owned(),
             Measure::Rate => "the rate".to_owned(),
             Measure::Count => "the count".to_owned(),
+            Measure::Value => "the value".to_owned(),
         };
         match &self.of {
             Some(of) => format!("{figure} of {of}"),
@@ -519,6 +596,9 @@ impl Threshold {
             }
             Value::PerSecond(rate) if !(rate.is_finite() && rate >= 0.0) => {
                 return Err(format!("a rate is a number from 0 on, not {rate}"));
+            }
+            Value::Number(number) if !number.is_finite() => {
+                return Err(format!("a value is a finite number, not {number}"));
             }
             _ => {}
         }
@@ -548,8 +628,12 @@ impl Threshold {
             let ended = tables.journeys.iter().map(|row| (row.failed, row.completed));
             return part(ended).ok_or_else(|| "no journey completed or failed".to_owned());
         };
-        let rows = series.find(tables)?;
+        let rows = match series.find(tables)? {
+            Meant::Rows(rows) => rows,
+            Meant::Metric(rows) => return self.figure_of_metric(&rows, tables.measured).map(Found::of),
+        };
         match self.measure {
+            Measure::Value => Err("only a metric has a value".to_owned()),
             Measure::ErrorRate => error_part(&rows).ok_or_else(|| "none completed or failed".to_owned()),
             Measure::Count | Measure::Errors => Ok(Found::of(Value::Count(counted(&rows)))),
             Measure::Rate | Measure::RequestRateStdev => {
@@ -572,6 +656,55 @@ impl Threshold {
                 };
                 Ok(Found::of(Value::Time(time)))
             }
+        }
+    }
+}
+
+impl Threshold {
+    fn figure_of_metric(&self, rows: &MetricRows<'_>, measured: Duration) -> Result<Value, String> {
+        let name = &rows.metric().name;
+        let kind = rows.metric().kind;
+        let (number, spread) = (rows.number(), rows.distribution());
+        let counted = spread.as_ref().map(|spread| spread.count() as f64).or(number);
+        let of_another = |mend: &str| Err(format!("{name:?} is a {kind}: {mend}"));
+        match self.measure {
+            Measure::ErrorRate | Measure::Errors | Measure::RequestRateStdev => {
+                of_another("metrics have no error rate")
+            }
+            Measure::Count | Measure::Rate if kind == MetricKind::Gauge => {
+                of_another(&format!("ask for its last value, by `value(metric({name:?}))`"))
+            }
+            Measure::Count if kind == MetricKind::Accumulator => {
+                of_another(&format!("ask for what it has come to, by `value(metric({name:?}))`"))
+            }
+            // A counter counts in whole numbers.
+            Measure::Count => Ok(Value::Count(counted.unwrap_or_default() as u64)),
+            Measure::Rate if measured.is_zero() => Err("no time was measured".to_owned()),
+            Measure::Rate => Ok(Value::PerSecond(counted.unwrap_or_default() / measured.as_secs_f64())),
+            Measure::Value => match (number, kind) {
+                (Some(number), _) => Ok(Value::Number(number)),
+                (None, MetricKind::Gauge) => of_another(&format!(
+                    "it has {} sets of label values, so say which, by `metric({name:?}).label(…, …)`",
+                    rows.series().len()
+                )),
+                (None, _) => of_another("ask for its percentiles, `max`, `mean`, `stdev`, `count` or `rate`"),
+            },
+            Measure::Percentile(_) | Measure::Max | Measure::Mean | Measure::Stdev => match (spread, self.limit) {
+                (Some(_), Value::Time(_)) => of_another(&format!(
+                    "its values are no times, so say `metric({name:?})`, and a limit without a unit"
+                )),
+                (Some(spread), _) => Ok(Value::Number(self.of_values(&spread))),
+                (None, _) => of_another("only of a histogram's values there is more than one"),
+            },
+        }
+    }
+
+    fn of_values(&self, values: &Distribution) -> f64 {
+        match self.measure {
+            Measure::Percentile(percent) => values.percentile(percent),
+            Measure::Mean => values.mean(),
+            Measure::Stdev => values.stdev(),
+            _ => values.max(),
         }
     }
 }

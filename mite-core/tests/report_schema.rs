@@ -50,6 +50,8 @@ async fn quiet(_ctx: &mut Context) -> Result {
 async fn busy(ctx: &mut Context) -> Result {
     let start = ctx.start_index();
     ctx.check("is even", start.is_multiple_of(2));
+    ctx.counter("cart_items").label("shop", "rome").add(3);
+    ctx.histogram("basket_value").record(12.5);
     ctx.record("starts", json!({"start": start})).await?;
     ctx.transaction("Log in", async |ctx| {
         let total = Duration::from_millis(2);
@@ -102,6 +104,7 @@ fn a_run_with_all_that_can_be_told() {
         "errors",
         "failed_exchanges",
         "checks",
+        "metrics",
         "per_second",
         "hooks",
     ] {

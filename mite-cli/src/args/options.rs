@@ -35,7 +35,7 @@ pub(super) fn config() -> [Arg; 3] {
 }
 
 /// How the run goes.
-pub(super) fn run() -> [Arg; 9] {
+pub(super) fn run() -> [Arg; 11] {
     let workers = Arg::new("workers")
         .long("workers")
         .value_name("N")
@@ -70,7 +70,14 @@ pub(super) fn run() -> [Arg; 9] {
         .default_value("0.99")
         .help("The run is generator limited when it made less than this part of a row's starts");
     let recorder = recorder_dir().default_value("recorder-data");
-    [duration(), graceful, delay, warm_up, spawn_rate(), workers, recorder, lag, achieved]
+    let sets = |name: &'static str, in_python: &'static str, help: &'static str| {
+        let arg = Arg::new(name).long(name).alias(in_python).value_name("NAME,…");
+        arg.value_delimiter(',').action(ArgAction::Append).help(help)
+    };
+    let include =
+        sets("include-stats", "stats-include-processors", "Works out only these sets of the scenario's metrics");
+    let exclude = sets("exclude-stats", "stats-exclude-processors", "Leaves these sets of the scenario's metrics out");
+    [duration(), graceful, delay, warm_up, spawn_rate(), workers, recorder, lag, achieved, include, exclude]
         .map(|arg| arg.help_heading("Run"))
 }
 

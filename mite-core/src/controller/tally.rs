@@ -8,9 +8,11 @@ use std::time::Duration;
 use crate::figures::{Figures, FiguresTold, PartFigures};
 use crate::histogram::Histogram;
 use crate::names::Names;
+use crate::report::metrics::metrics;
 use crate::report::tabulate::{errors, journey, place, requests, transactions};
 use crate::run::progress::{ErrorProgress, RequestProgress};
 use crate::snapshot::Snapshot;
+use crate::stats::{Metrics, Tables};
 
 #[derive(Debug)]
 pub(crate) struct Tally {
@@ -23,9 +25,11 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// For `rows` rows, setup and teardown included, with so much room for transactions and requests.
-    pub(crate) fn new(rows: usize, max_series_bytes: u64) -> Self {
+    pub(crate) fn new(rows: usize, max_series_bytes: u64, metrics: &Metrics) -> Self {
         let mut figures = Figures::new(rows);
         figures.measured.limit_series(max_series_bytes);
+        figures.measured.metrics = Tables::new(metrics);
+        figures.measured.metrics.limit(max_series_bytes / 4);
         Self { figures, latest: 0, fresh: Vec::new() }
     }
 
@@ -65,6 +69,7 @@ impl Tally {
             transactions: transactions(figures.transactions.clone(), of),
             requests: requests(figures.requests.clone(), of),
             errors: errors(&figures.errors, of),
+            metrics: metrics(&figures.metrics),
             ..Snapshot::default()
         }
     }

@@ -8,6 +8,7 @@ use super::{CheckStats, ErrorKey, PartFigures, RequestStats, RowStats, Transacti
 use crate::exchange::FailedExchanges;
 use crate::limits::RanOut;
 use crate::names::PathId;
+use crate::stats::Tables;
 
 /// What is new in the figures of one part of the run.
 #[derive(Debug, Default)]
@@ -19,6 +20,8 @@ pub(crate) struct Told {
     checks: Vec<(PathId, String, CheckStats)>,
     failed_exchanges: FailedExchanges,
     ran_out: BTreeMap<RanOut, u64>,
+    /// Of the worker's own, put in by who has them.
+    pub(crate) metrics: Tables,
     out_of_room: bool,
     out_of_kinds: bool,
 }
@@ -98,6 +101,7 @@ impl PartFigures {
                 .collect(),
             failed_exchanges: FailedExchanges::default(),
             ran_out: std::mem::take(&mut self.ran_out),
+            metrics: Tables::default(),
             out_of_room: self.out_of_room,
             out_of_kinds: self.out_of_kinds,
         }
@@ -134,6 +138,7 @@ impl PartFigures {
         for (what, count) in &told.ran_out {
             *self.ran_out.entry(*what).or_default() += count;
         }
+        self.metrics.merge(&told.metrics);
         for (path, name, stats) in &told.checks {
             self.checks_of(*path, name, *stats);
         }

@@ -38,6 +38,7 @@ pub(crate) fn empty() -> Report {
         errors: Vec::new(),
         failed_exchanges: Vec::new(),
         checks: Vec::new(),
+        metrics: Vec::new(),
         records: std::collections::BTreeMap::new(),
         per_second: Vec::new(),
         hooks: Vec::new(),

@@ -7,6 +7,7 @@ mod chart;
 mod distribution;
 mod failures;
 mod figures;
+mod metrics;
 mod over_time;
 mod path;
 mod settings;
@@ -64,6 +65,7 @@ impl fmt::Display for Page<'_> {
         over_time::write(report, f)?;
         figures::write(report, f)?;
         distribution::write(report, f)?;
+        metrics::write(report, f)?;
         failures::write(report, f)?;
         settings::write(report, f)?;
         writeln!(

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Halves;
+use super::metrics::MetricReport;
 use crate::histogram::Histogram;
 
 /// The tables that figures are asked of, over so much time: those of a run, or of a part of it.
@@ -17,6 +18,7 @@ pub(crate) struct Tables<'a> {
     pub(crate) requests: &'a [RequestReport],
     /// Errors that were reported.
     pub(crate) errors: u64,
+    pub(crate) metrics: &'a [MetricReport],
     /// How many requests ended in each second.
     pub(crate) request_rates: &'a [u64],
     pub(crate) measured: Duration,

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use super::metrics::MetricRows;
 use super::rows::{JourneyReport, RequestReport, Tables, TransactionReport};
 use crate::names::ROOT;
 use crate::nearest::{did_you_mean, list};
@@ -27,6 +28,7 @@ enum Named {
     /// The method, the name that is asked for, and the transaction, as the text shows them.
     Request(String),
     AllRequests,
+    Metric(MetricSelector),
 }
 
 impl From<&str> for Series {
@@ -55,6 +57,7 @@ impl fmt::Display for Series {
             Named::Transaction(name) => write!(f, "the transaction {name:?}"),
             Named::Request(name) => write!(f, "the request {name:?}"),
             Named::AllRequests => f.write_str("all requests"),
+            Named::Metric(selector) => selector.fmt(f),
         }
     }
 }
@@ -84,12 +87,55 @@ impl From<RequestSeries> for Series {
     }
 }
 
+/// A metric of one's own, as [`threshold::metric`](crate::threshold::metric) gives it: all its series, or those with some labels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricSelector {
+    name: String,
+    labels: Vec<(String, String)>,
+}
+
+impl MetricSelector {
+    pub(crate) fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), labels: Vec::new() }
+    }
+
+    /// Only what has this label: `metric("cart_items").label("shop", "berlin")`.
+    #[must_use]
+    pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.push((name.into(), value.into()));
+        self
+    }
+}
+
+impl From<MetricSelector> for Series {
+    fn from(of: MetricSelector) -> Self {
+        Self(Named::Metric(of))
+    }
+}
+
+/// In the words in which thresholds tell it, and can be read again.
+impl fmt::Display for MetricSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the metric {:?}", self.name)?;
+        let labels: Vec<String> = self.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+        if labels.is_empty() { Ok(()) } else { write!(f, "{{{}}}", labels.join(", ")) }
+    }
+}
+
 /// The rows of one kind that have a name; there is at least one.
 #[derive(Debug)]
 pub(crate) enum Rows<'a> {
     Journeys(Vec<&'a JourneyReport>),
     Transactions(Vec<&'a TransactionReport>),
     Requests(Vec<&'a RequestReport>),
+}
+
+/// What a name stands for; there is at least one row of it.
+#[derive(Debug)]
+pub(crate) enum Meant<'a> {
+    Rows(Rows<'a>),
+    /// One of one's own, which has no times and no errors.
+    Metric(MetricRows<'a>),
 }
 
 impl Series {
@@ -105,6 +151,11 @@ impl Series {
         Self(Named::AllRequests)
     }
 
+    /// Whether a metric of one's own is meant for sure, whose values have no unit.
+    pub(crate) fn is_metric(&self) -> bool {
+        matches!(self.0, Named::Metric(_))
+    }
+
     /// As the report's text shows it: `POST · Log in`.
     pub(crate) fn request_labelled(label: impl Into<String>) -> Self {
         Self(Named::Request(label.into()))
@@ -114,15 +165,23 @@ impl Series {
     ///
     /// # Errors
     /// Nothing has the name, or several things do: a sentence's second half, with the names that there are.
-    pub(crate) fn find<'a>(&self, tables: Tables<'a>) -> Result<Rows<'a>, String> {
-        match &self.0 {
-            Named::Any(name) => any(tables, name),
+    pub(crate) fn find<'a>(&self, tables: Tables<'a>) -> Result<Meant<'a>, String> {
+        let rows = match &self.0 {
+            Named::Any(name) => return any(tables, name),
             Named::Journey(name) => journeys(tables, name).map(Rows::Journeys),
             Named::Transaction(name) => transactions(tables, name).map(Rows::Transactions),
             Named::Request(name) => requests(tables, name).map(Rows::Requests),
+            Named::Metric(MetricSelector { name, labels }) => {
+                let rows = metric(tables, name, labels)?;
+                if rows.series().is_empty() {
+                    return Err(format!("{self} never occurred"));
+                }
+                return Ok(Meant::Metric(rows));
+            }
             Named::AllRequests if tables.requests.is_empty() => Err("the report has no requests".to_owned()),
             Named::AllRequests => Ok(Rows::Requests(tables.requests.iter().collect())),
-        }
+        };
+        rows.map(Meant::Rows)
     }
 }
 
@@ -130,6 +189,18 @@ impl Series {
 pub(super) fn journeys<'a>(tables: Tables<'a>, name: &str) -> Result<Vec<&'a JourneyReport>, String> {
     let (rows, names) = journeys_named(tables, name);
     checked(rows, &names, name, "journey").unwrap_or_else(|| unknown("journey", name, &journey_names(tables)))
+}
+
+/// A metric's series with these labels.
+pub(super) fn metric<'a>(
+    tables: Tables<'a>,
+    name: &str,
+    labels: &[(String, String)],
+) -> Result<MetricRows<'a>, String> {
+    match tables.metrics.iter().find(|metric| metric.name == name) {
+        Some(metric) => metric.select(labels),
+        None => unknown("metric", name, &metric_names(tables)),
+    }
 }
 
 /// The rows of a transaction, in all journeys.
@@ -145,7 +216,7 @@ pub(super) fn requests<'a>(tables: Tables<'a>, name: &str) -> Result<Vec<&'a Req
     checked(rows, &names, name, "request").unwrap_or_else(|| unknown("request", name, &request_names(tables)))
 }
 
-fn any<'a>(tables: Tables<'a>, name: &str) -> Result<Rows<'a>, String> {
+fn any<'a>(tables: Tables<'a>, name: &str) -> Result<Meant<'a>, String> {
     let (of_journeys, journey_names) = journeys_named(tables, name);
     let (of_transactions, transaction_names) = transactions_named(tables, name);
     let (of_requests, request_names) = requests_named(tables, name);
@@ -162,6 +233,10 @@ fn any<'a>(tables: Tables<'a>, name: &str) -> Result<Rows<'a>, String> {
         let named = named.map_or_else(String::new, |name| format!(".named({name:?})"));
         said.push(("a request", format!("`request({:?}, {:?}){named}`", row.method, place_of(row))));
     }
+    let metric = tables.metrics.iter().find(|metric| metric.name == name);
+    if metric.is_some() {
+        said.push(("a metric", format!("`metric({name:?})`")));
+    }
     if said.len() > 1 {
         let (kinds, mends): (Vec<_>, Vec<_>) = said.into_iter().unzip();
         return Err(format!("{name:?} is {}: say which, by {}", kinds.join(" and "), mends.join(" or ")));
@@ -173,6 +248,8 @@ fn any<'a>(tables: Tables<'a>, name: &str) -> Result<Rows<'a>, String> {
             Some(rows.map(Rows::Transactions))
         })
         .or_else(|| Some(checked(of_requests, &request_names, name, "request")?.map(Rows::Requests)))
+        .map(|rows| rows.map(Meant::Rows))
+        .or_else(|| metric.map(|_| Series(Named::Metric(MetricSelector::new(name))).find(tables)))
         .unwrap_or_else(|| nothing_named(tables, name))
 }
 
@@ -273,6 +350,10 @@ fn request_names(tables: Tables<'_>) -> Vec<String> {
     distinct(tables.requests.iter().map(label_of))
 }
 
+fn metric_names(tables: Tables<'_>) -> Vec<String> {
+    tables.metrics.iter().map(|metric| metric.name.clone()).collect()
+}
+
 pub(super) fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
     let mut told = Vec::new();
     for name in names {
@@ -293,6 +374,7 @@ fn nothing_named<T>(tables: Tables<'_>, name: &str) -> Result<T, String> {
         ("journey", journey_names(tables)),
         ("transaction", transaction_names(tables)),
         ("request", request_names(tables)),
+        ("metric", metric_names(tables)),
     ];
     let there: Vec<String> = kinds
         .iter()
@@ -354,10 +436,11 @@ mod tests {
             ),
         ];
         for (series, expected) in cases {
-            let found = series.find(report.tables()).map(|rows| match rows {
-                Rows::Journeys(rows) => rows.len(),
-                Rows::Transactions(rows) => rows.len(),
-                Rows::Requests(rows) => rows.len(),
+            let found = series.find(report.tables()).map(|meant| match meant {
+                Meant::Rows(Rows::Journeys(rows)) => rows.len(),
+                Meant::Rows(Rows::Transactions(rows)) => rows.len(),
+                Meant::Rows(Rows::Requests(rows)) => rows.len(),
+                Meant::Metric(rows) => rows.series().len(),
             });
             assert_eq!(found, expected.map_err(str::to_owned), "{series}");
         }
@@ -399,8 +482,8 @@ mod tests {
             ),
         ];
         for (series, expected) in cases {
-            let found = series.find(report.tables()).map(|rows| match rows {
-                Rows::Requests(rows) => rows.len(),
+            let found = series.find(report.tables()).map(|meant| match meant {
+                Meant::Rows(Rows::Requests(rows)) => rows.len(),
                 other => panic!("requests are meant, and not {other:?}"),
             });
             assert_eq!(found, expected.map_err(str::to_owned), "{series}");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 
 use super::Halves;
+use super::metrics::{MetricReport, metrics};
 use super::rows::{CheckReport, ErrorReport, JourneyReport, RequestReport, Tables, TransactionReport};
 use crate::figures::{CheckStats, ErrorKey, Half, PartFigures, RequestStats, RowStats, TransactionStats};
 use crate::names::{Names, PathId};
@@ -16,6 +17,7 @@ pub(crate) struct Tabulated {
     transactions: Vec<TransactionReport>,
     requests: Vec<RequestReport>,
     errors: u64,
+    metrics: Vec<MetricReport>,
 }
 
 impl Tabulated {
@@ -23,6 +25,7 @@ impl Tabulated {
         let rows = (0..).zip(stats.rows).skip(1);
         Self {
             errors: stats.errors.values().sum(),
+            metrics: metrics(&stats.metrics),
             journeys: rows.map(|(row, stats)| journey(row, names.journey(row).to_owned(), stats)).collect(),
             transactions: transactions(stats.transactions, |path| place(names, path)),
             requests: requests(stats.requests, |path| place(names, path)),
@@ -31,8 +34,8 @@ impl Tabulated {
 
     /// `measured` is how long the part was.
     pub(crate) fn tables(&self, measured: Duration) -> Tables<'_> {
-        let Self { journeys, transactions, requests, errors } = self;
-        Tables { journeys, transactions, requests, errors: *errors, request_rates: &[], measured }
+        let Self { journeys, transactions, requests, errors, metrics } = self;
+        Tables { journeys, transactions, requests, errors: *errors, metrics, request_rates: &[], measured }
     }
 }
 

@@ -5,8 +5,11 @@ use std::fmt;
 use std::time::Duration;
 
 use super::series::{in_journey, label_of};
-use super::units::{bytes, counted, time};
-use super::{ErrorReport, JourneyReport, Report, RequestReport, TransactionReport, Verdict, WarmUp, exchanges};
+use super::units::{bytes, counted, number, time};
+use super::{
+    ErrorReport, JourneyReport, MetricKind, MetricReport, MetricValue, Report, RequestReport, TransactionReport,
+    Verdict, WarmUp, exchanges,
+};
 use crate::histogram::Histogram;
 use crate::hooks::HookKind;
 use crate::names::ROOT;
@@ -49,6 +52,7 @@ impl fmt::Display for Report {
             checks.row([format!("{} · {}", row.journey, row.name), row.passed.to_string(), row.failed.to_string()]);
         }
         checks.write(f)?;
+        metrics(&all(&self.metrics), self.measured(), f)?;
         let mut records = Table::new(["recorded", "records"]);
         for (name, count) in &self.records {
             records.row([name.clone(), count.to_string()]);
@@ -105,6 +109,7 @@ pub(crate) struct Extract<'a> {
     pub(crate) transactions: Vec<&'a TransactionReport>,
     pub(crate) requests: Vec<&'a RequestReport>,
     pub(crate) errors: Vec<&'a ErrorReport>,
+    pub(crate) metrics: Vec<&'a MetricReport>,
     /// What the requests' rate is over.
     pub(crate) measured: Duration,
 }
@@ -114,6 +119,7 @@ impl fmt::Display for Extract<'_> {
         journeys(&self.journeys).write(f)?;
         transactions(&self.transactions).write(f)?;
         requests(&self.requests, self.measured).write(f)?;
+        metrics(&self.metrics, self.measured, f)?;
         errors(&self.errors, f)
     }
 }
@@ -220,6 +226,44 @@ fn errors(rows: &[&ErrorReport], f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "           and {} kinds more", rows.len() - SHOWN)?;
     }
     Ok(())
+}
+
+/// Metrics of one's own: those that are a number, then those that are spread.
+fn metrics(rows: &[&MetricReport], measured: Duration, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// So many series of each; the JSON has all.
+    const SHOWN: usize = 20;
+    let mut numbers = Table::new(["metric", "kind", "value", "per second"]);
+    let mut spreads = Table::new(["histogram", "count", "mean", "p50", "p95", "p99", "max", "sum"]);
+    let seconds = measured.as_secs_f64().max(f64::MIN_POSITIVE);
+    let mut more = Vec::new();
+    for metric in rows {
+        for series in metric.series.iter().take(SHOWN) {
+            let name = metric.label_of(series);
+            match &series.value {
+                MetricValue::Number(value) => {
+                    let rate = value / seconds;
+                    let rate = if metric.kind == MetricKind::Gauge { String::new() } else { format!("{rate:.1}") };
+                    numbers.row([name, metric.kind.to_string(), number(*value), rate]);
+                }
+                MetricValue::Distribution(of) => {
+                    let [p50, p95, p99] = [50.0, 95.0, 99.0].map(|percent| number(of.percentile(percent)));
+                    let count = of.count().to_string();
+                    spreads.row([name, count, number(of.mean()), p50, p95, p99, number(of.max()), number(of.sum())]);
+                }
+            }
+        }
+        match metric.series.len() {
+            0 => more.push(format!("{}: it never occurred", metric.name)),
+            series if series > SHOWN => more.push(format!("{}: and {} series more", metric.name, series - SHOWN)),
+            _ => {}
+        }
+    }
+    numbers.write(f)?;
+    spreads.write(f)?;
+    if !more.is_empty() {
+        writeln!(f)?;
+    }
+    more.iter().try_for_each(|line| writeln!(f, "{line}"))
 }
 
 fn warm_up(part: &WarmUp, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -45,6 +45,20 @@ fn digits(value: f64, unit: &str) -> String {
     format!("{value:.decimals$} {unit}")
 }
 
+/// A number of any size: whole ones in full up to 10¹⁵, others with three significant digits.
+pub fn number(number: f64) -> String {
+    let size = number.abs();
+    if size < 1e15 && number.fract() == 0.0 {
+        return format!("{number:.0}");
+    }
+    if !(1e-4..1e15).contains(&size) {
+        return format!("{number:.2e}");
+    }
+    // As many as make three with those before the point.
+    let decimals = (2 - size.log10().floor() as i32).max(0) as usize;
+    format!("{number:.decimals$}")
+}
+
 /// `1 start`, `2 starts`.
 pub fn counted(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })

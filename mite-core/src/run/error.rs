@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::report::CompareError;
 use crate::row::RowError;
 use crate::sink::SinkError;
+use crate::stats::StatsError;
 use crate::volume::VolumeError;
 
 /// Why a run could not be carried out.
@@ -36,11 +37,14 @@ pub enum RunError {
         folder: PathBuf,
     },
     /// There are more sinks than a run can have.
-    #[error("a run has at most 64 sinks, not {sinks}")]
+    #[error("a run has at most 63 sinks, not {sinks}")]
     Sinks {
         /// What was asked for.
         sinks: usize,
     },
+    /// Its metrics make no sense.
+    #[error(transparent)]
+    Stats(#[from] StatsError),
     /// `max_running` leaves no room.
     #[error(
         "`max_running({max_running})` leaves no room: {closed} journeys run in the closed model, and each of {workers} workers \

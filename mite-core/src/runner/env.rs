@@ -14,11 +14,13 @@ use super::watch::Calling;
 use crate::clock::{Moment, WallClock};
 use crate::exchange::OnExchange;
 use crate::extensions::Extensions;
-use crate::figures::{Figures, FiguresTold, Outcome, Part, PartFigures, StartDelay};
+use crate::figures::{Figures, FiguresTold, Outcome, PartFigures, StartDelay};
 use crate::names::{KindId, NameCache, Names};
+use crate::part::Part;
 use crate::report::GeneratorLimits;
 use crate::seconds::WorkerSeconds;
 use crate::sink::outbox::Outbox;
+use crate::stats::{Meter, Metrics};
 use crate::{Config, panics};
 
 /// The facts of a run that all its threads share and none changes.
@@ -40,6 +42,16 @@ pub(crate) struct RunFacts {
     /// How many journeys of all rows may run at once, where that was said.
     pub(crate) max_running: Option<u64>,
     pub(crate) on_exchange: Option<OnExchange>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl RunFacts {
+    /// What works out one thread's metrics. They may take a quarter of what transactions and requests may, besides: half of it on
+    /// the workers, and half where it is added up.
+    pub(crate) fn meter(&self) -> Meter {
+        let most_bytes = self.max_series_bytes / 8 / u64::from(self.workers);
+        Meter::new(Arc::clone(&self.metrics), Arc::clone(&self.names), most_bytes)
+    }
 }
 
 /// One worker's surroundings.
@@ -134,13 +146,17 @@ impl Env {
     pub(crate) fn tell_figures(&self) -> FiguresTold {
         let (mut warm_up, mut measured) = (self.warm_up.borrow_mut(), self.measured.borrow_mut());
         measured.weigh();
-        FiguresTold { warm_up: warm_up.tell(), measured: measured.tell() }
+        let mut told = FiguresTold { warm_up: warm_up.tell(), measured: measured.tell() };
+        told.measured.metrics = self.outbox.meter.tell();
+        told
     }
 
     /// All figures that were not told yet, at the worker's end.
     pub(crate) fn take_figures(&self) -> FiguresTold {
         let take = |of: &RefCell<PartFigures>| of.replace(PartFigures::new(0)).tell_all();
-        FiguresTold { warm_up: take(&self.warm_up), measured: take(&self.measured) }
+        let mut told = FiguresTold { warm_up: take(&self.warm_up), measured: take(&self.measured) };
+        told.measured.metrics = self.outbox.meter.tell();
+        told
     }
 
     /// Counts a journey's start.

@@ -18,7 +18,7 @@ use super::protocol::{Command, Event, RowId};
 use super::slots::Slots;
 use super::watch::Calling;
 use crate::Result;
-use crate::figures::Part;
+use crate::part::Part;
 use crate::schedule::{Cursor, Schedule, Stripe};
 use crate::sink::outbox::Outbox;
 use crate::sink::queue::SinkQueue;

@@ -19,10 +19,11 @@ use super::protocol::RowId;
 use super::state::{RowCopy, RowSpec, Slot, Start, WorkerRow, WorkerState};
 use crate::context::{Transaction, VisitIds};
 use crate::datapool::{Checkout, DataPool};
-use crate::figures::{Outcome, Part, RowStats, StartDelay};
+use crate::figures::{Outcome, RowStats, StartDelay};
 use crate::journey::Journey;
 use crate::names::Names;
 use crate::panics;
+use crate::part::Part;
 use crate::{Context, Error, NoData, Result};
 
 pub(crate) struct TypedRow<J, P, Args> {

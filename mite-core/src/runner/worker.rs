@@ -12,9 +12,9 @@ use super::state::{WorkerPlan, WorkerState};
 use super::timer::Timer;
 use crate::clock::Moment;
 use crate::context::{Transaction, VisitIds};
-use crate::figures::Part;
 use crate::hooks::Hook;
 use crate::names::Names;
+use crate::part::Part;
 use crate::sink::outbox::Outbox;
 use crate::{Context, clock, panics};
 
@@ -56,7 +56,7 @@ pub(crate) async fn work(plan: WorkerPlan) -> Option<WorkerResult> {
     // The controller is gone only when the run is over.
     let _ = plan.events.send(Event::Ready(ready));
     let timer = timer?;
-    let outbox = Outbox::new(&plan.queues);
+    let outbox = Outbox::new(&plan.queues, plan.facts.meter());
     let (state, mut commands) = WorkerState::new(plan, outbox);
     serve(&state, &mut commands, &timer).await;
     // A sink that has failed has ended the run; its error is told there.

@@ -12,6 +12,8 @@ use super::{Wants, WhenFull};
 use crate::clock;
 use crate::message::{Batch, Head};
 use crate::names::DATA_CREATED;
+use crate::part::Part;
+use crate::stats::Meter;
 
 /// A batch is handed over when it takes this many bytes, and at its worker's next tick in any case.
 const BATCH_BYTES: usize = 64 * 1024;
@@ -20,7 +22,7 @@ const BATCH_BYTES: usize = 64 * 1024;
 pub(crate) struct Outbox {
     lanes: Vec<Lane>,
     /// Who wants the types that some sink asks for by name; they are few, and mostly of different lengths.
-    named: Vec<(&'static str, Wanted)>,
+    named: Vec<(Box<str>, Wanted)>,
     /// Who wants all others.
     others: Wanted,
     /// Who wants records.
@@ -31,12 +33,14 @@ pub(crate) struct Outbox {
     slowed_by: u64,
     /// How many messages there was room for since a journey's turn began.
     this_turn: Cell<u32>,
+    /// What is worked out of messages here.
+    pub(crate) meter: Meter,
 }
 
 /// Who wants messages of a type.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted {
-    /// The lanes that do, as bits.
+    /// The lanes that do, and metrics, as bits.
     pub(crate) lanes: u64,
     /// Whether there is a sink that asks for it by name: one that takes all of them keeps no records.
     pub(crate) kept: bool,
@@ -55,15 +59,19 @@ struct Lane {
 const MOST_PER_TURN: u32 = 32;
 /// Messages are dropped, and counted, when so much waits already on their thread.
 const MOST_WAITING_BYTES: usize = 8 * 1024 * 1024;
-/// `wanted` has a bit for each sink.
-pub(crate) const MOST_SINKS: usize = 64;
+/// `wanted` has a bit for each sink, and one for metrics.
+pub(crate) const MOST_SINKS: usize = 63;
+/// The bit of metrics.
+pub(crate) const METRICS: u64 = 1 << 63;
 
 impl Outbox {
-    pub(crate) fn new(queues: &[SinkQueue]) -> Self {
+    pub(crate) fn new(queues: &[SinkQueue], meter: Meter) -> Self {
+        let metrics = meter.metrics();
         let lane = |queue: &SinkQueue| Lane { queue: queue.clone(), batch: RefCell::default(), sent: Cell::new(0) };
         let wanted = |kind: &str| {
             let wants = |(index, queue): (usize, &SinkQueue)| u64::from(queue.wants.includes(kind)) << index;
-            let lanes = queues.iter().enumerate().map(wants).sum();
+            let lanes: u64 = queues.iter().enumerate().map(wants).sum();
+            let lanes = lanes | if metrics.want(kind) { METRICS } else { 0 };
             Wanted { lanes, kept: queues.iter().any(|queue| queue.wants.names(kind)) }
         };
         let types = |queue: &SinkQueue| match queue.wants {
@@ -71,17 +79,25 @@ impl Outbox {
             Wants::Types(types) => types,
         };
         let everything = |queue: &SinkQueue| queue.wants == Wants::Everything;
-        let others = queues.iter().enumerate().map(|(index, queue)| u64::from(everything(queue)) << index).sum();
+        let others: u64 = queues.iter().enumerate().map(|(index, queue)| u64::from(everything(queue)) << index).sum();
+        let others = others | if metrics.want_everything() { METRICS } else { 0 };
         let waited_for = |(index, queue): (usize, &SinkQueue)| u64::from(queue.when_full == WhenFull::Wait) << index;
         let waited_for = queues.iter().enumerate().map(waited_for).sum();
         Self {
             waited_for,
             slowed_by: waited_for & wanted("txn").lanes,
             lanes: queues.iter().map(lane).collect(),
-            named: queues.iter().flat_map(types).map(|kind| (*kind, wanted(kind))).collect(),
+            named: queues
+                .iter()
+                .flat_map(types)
+                .copied()
+                .chain(metrics.types())
+                .map(|kind| (kind.into(), wanted(kind)))
+                .collect(),
             others: Wanted { lanes: others, kept: false },
             records: wanted(DATA_CREATED),
             this_turn: Cell::new(0),
+            meter,
         }
     }
 
@@ -99,7 +115,7 @@ impl Outbox {
     /// Who wants messages of this type.
     #[inline]
     pub(crate) fn who_wants(&self, kind: &str) -> Wanted {
-        self.named.iter().find(|(named, _)| *named == kind).map_or(self.others, |(_, wanted)| *wanted)
+        self.named.iter().find(|(named, _)| **named == *kind).map_or(self.others, |(_, wanted)| *wanted)
     }
 
     fn lanes(&self, wanted: u64) -> impl Iterator<Item = &Lane> {
@@ -137,7 +153,16 @@ impl Outbox {
     /// # Errors
     /// An essential sink has failed; the run is about to end with its error.
     pub(crate) fn push(&self, wanted: u64, head: Head, own: &[u8]) -> Result<(), SinkGone> {
+        self.measure(wanted, &head, own);
         self.lanes(wanted).try_for_each(|lane| lane.push(head, own))
+    }
+
+    /// Works out the metrics of a message, unless it is of the warm-up.
+    #[inline]
+    fn measure(&self, wanted: u64, head: &Head, own: &[u8]) {
+        if wanted & METRICS != 0 && head.place.is_none_or(|place| place.part == Part::Measured) {
+            self.meter.message(head, own);
+        }
     }
 
     /// Hands over what there is, as far as the sinks have room: called at each tick.

@@ -4,13 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Bound, Measure, Percent, RequestSeries, Series, Threshold, Value};
+use super::{Bound, Measure, MetricSelector, Percent, RequestSeries, Series, Threshold, Value};
 
 /// What a threshold looks like, for whoever has written something else.
 const EXAMPLE: &str = "`p99(\"Log in\") < 300 ms`, `error_rate() <= 0.1 %`, `rate(\"Log in\") >= 95` or \
                        `p95(\"Log in\").under(1 s).in_each(10 s)`";
 
-const FIGURES: &str = "`p50`, `p99`, `p99.9`, `max`, `mean`, `stdev`, `error_rate`, `errors`, `rate` or `count`";
+const FIGURES: &str =
+    "`p50`, `p99`, `p99.9`, `max`, `mean`, `stdev`, `error_rate`, `errors`, `rate`, `count` or `value`";
 
 /// Text that is no threshold: what was expected, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,9 +37,10 @@ impl std::error::Error for ThresholdError {}
 ///
 /// - **Figures** are `p50` and any other percentile, `max`, `mean`, `stdev`, `error_rate`, `rate` and `count`, which are of
 ///   something (`error_rate` need not be): a name, or `journey("…")`, `transaction("…")`, `request("GET", "…")` to say which
-///   kind is meant, or `all_requests()`; then `errors` and `request_rate_stdev`, which are of the whole run.
+///   kind is meant, or `all_requests()`; `metric("…")` or `metric("…"){label="…"}`, of which `value` is told too; then `errors` and `request_rate_stdev`, which are of the whole run.
 /// - **Bounds** are `<` or `under`, `<=` or `at_most`, `>=` or `at_least`, `>` or `over`.
-/// - **Limits** of times have a unit (`us`, `ms`, `s`, `min`, `h`), those of error rates a `%`; rates are per second.
+/// - **Limits** of times have a unit (`us`, `ms`, `s`, `min`, `h`), those of error rates a `%`; rates are per second; those of
+///   metrics are plain numbers.
 /// - `in each 10 s`, or `.in_each(10 s)`, makes it one of [windows](Threshold::in_each).
 ///
 /// ```
@@ -71,7 +73,8 @@ impl<'a> Reader<'a> {
     fn threshold(&mut self) -> Read<Threshold> {
         let (measure, of) = self.figure()?;
         let bound = self.bound()?;
-        let limit = self.in_brackets(|reader| reader.limit(measure))?;
+        let is_of_metric = of.as_ref().is_some_and(Series::is_metric);
+        let limit = self.in_brackets(|reader| reader.limit(measure, is_of_metric))?;
         let window = self.window()?;
         if !self.rest().is_empty() {
             return Err("nothing more".to_owned());
@@ -143,6 +146,7 @@ impl<'a> Reader<'a> {
             "standard" if self.has_word(&["standard deviation"]) => return self.of(Measure::Stdev),
             "count" if self.has_word(&["count of errors"]) => return Ok((Measure::Errors, None)),
             "rate" => Measure::Rate,
+            "value" => Measure::Value,
             "count" => Measure::Count,
             word => match word.strip_prefix('p').map(str::parse) {
                 // As it is called in Rust, where a name has no point.
@@ -174,6 +178,9 @@ impl<'a> Reader<'a> {
         if of.is_some() && is_of_the_run {
             return Err("a bound, since this figure is of the whole run".to_owned());
         }
+        if measure == Measure::Value && !of.as_ref().is_some_and(Series::is_metric) {
+            return Err("a metric before it, since only these have values: `value(metric(\"queue_depth\"))`".to_owned());
+        }
         Ok((measure, of))
     }
 
@@ -186,6 +193,7 @@ impl<'a> Reader<'a> {
             "journey" => self.in_brackets(Self::string).map(Series::journey),
             "transaction" => self.in_brackets(Self::string).map(Series::transaction),
             "request" => self.request(),
+            "metric" => self.metric(),
             "all_requests" => {
                 if self.has("(") {
                     self.must_have(")")?;
@@ -195,7 +203,7 @@ impl<'a> Reader<'a> {
             "all" if self.has_word(&["requests"]) => Ok(Series::all_requests()),
             _ => {
                 self.at -= kind.len();
-                Err("a name in quotes, or `journey(\"…\")`, `transaction(\"…\")`, `request(\"GET\", \"…\")`".to_owned())
+                Err("a name in quotes, or `journey(\"…\")`, `transaction(\"…\")`, `request(\"GET\", \"…\")`, `metric(\"…\")`".to_owned())
             }
         }
     }
@@ -218,6 +226,33 @@ impl<'a> Reader<'a> {
         self.in_brackets(Self::string).map(|name| of.named(name))
     }
 
+    /// With its labels as in Rust, or as Prometheus has them, in which it is told: `metric("cart_items"){shop="berlin"}`.
+    fn metric(&mut self) -> Read<Series> {
+        let mut of = MetricSelector::new(self.in_brackets(Self::string)?);
+        while self.has_word_after_point("label") {
+            self.must_have("(")?;
+            let name = self.string()?;
+            self.must_have(",")?;
+            of = of.label(name, self.string()?);
+            self.must_have(")")?;
+        }
+        if self.has("{") {
+            while !self.has("}") {
+                let name = self.word();
+                if name.is_empty() {
+                    return Err("the name of a label".to_owned());
+                }
+                self.at += name.len();
+                self.must_have("=")?;
+                of = of.label(name, self.string()?);
+                if !self.has(",") && !self.rest().starts_with('}') {
+                    return Err("`,` or `}`".to_owned());
+                }
+            }
+        }
+        Ok(of.into())
+    }
+
     fn bound(&mut self) -> Read<Bound> {
         self.has(".");
         let bounds: [(&[&str], &[&str], Bound); 4] = [
@@ -234,8 +269,12 @@ impl<'a> Reader<'a> {
         Err("`<`, `<=`, `>=` or `>`".to_owned())
     }
 
-    fn limit(&mut self, measure: Measure) -> Read<Value> {
+    fn limit(&mut self, measure: Measure, is_of_metric: bool) -> Read<Value> {
         match measure {
+            Measure::Value => self.signed().map(Value::Number),
+            Measure::Percentile(_) | Measure::Max | Measure::Mean | Measure::Stdev if is_of_metric => {
+                self.signed().map(Value::Number)
+            }
             Measure::Percentile(_) | Measure::Max | Measure::Mean | Measure::Stdev => self.time().map(Value::Time),
             Measure::ErrorRate => {
                 let part = self.number()?;
@@ -269,6 +308,15 @@ impl<'a> Reader<'a> {
     fn number(&mut self) -> Read<f64> {
         let rest = self.rest();
         let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let number = rest[..end].parse().map_err(|_| "a number".to_owned())?;
+        self.at += end;
+        Ok(number)
+    }
+
+    /// A number that may be below zero, or very large.
+    fn signed(&mut self) -> Read<f64> {
+        let rest = self.rest();
+        let end = rest.find(|c: char| !c.is_ascii_digit() && !".eE+-".contains(c)).unwrap_or(rest.len());
         let number = rest[..end].parse().map_err(|_| "a number".to_owned())?;
         self.at += end;
         Ok(number)
@@ -345,8 +393,8 @@ mod tests {
 
     use super::*;
     use crate::threshold::{
-        all_requests, count, error_rate, error_rate_of, errors, journey, max, mean, ms, p50, p99, p999, percent,
-        percentile, rate, request, request_rate_stdev, secs, stdev, transaction,
+        all_requests, count, error_rate, error_rate_of, errors, journey, max, mean, metric, ms, p50, p99, p999,
+        percent, percentile, rate, request, request_rate_stdev, secs, stdev, transaction, value,
     };
 
     #[test]
@@ -380,6 +428,20 @@ mod tests {
             ("request_rate_stdev() < 2.5", request_rate_stdev().under(2.5)),
             ("error_rate() > 50 % in each 10 s", error_rate().over(percent(50.0)).in_each(secs(10))),
             ("p99(\"x\").under(1 s).in_each(1 min)", p99("x").under(secs(1)).in_each(secs(60))),
+            ("p99(metric(\"basket_value\")) < 50", p99(metric("basket_value")).under(50.0)),
+            ("the maximum of the metric \"x\" at least -12.5", max(metric("x")).at_least(-12.5)),
+            ("mean(metric(\"x\")).over(1e300).in_each(10 s)", mean(metric("x")).over(1e300).in_each(secs(10))),
+            ("stdev(metric(\"x\")) <= 0", stdev(metric("x")).at_most(0.0)),
+            ("count(\"cart_items\") >= 100", count("cart_items").at_least(100)),
+            (
+                "count(metric(\"x\").label(\"shop\", \"berlin\")).over(3)",
+                count(metric("x").label("shop", "berlin")).over(3),
+            ),
+            (
+                "value(metric(\"x\"){shop=\"say \\\"so\\\"\", country=\"DE\"}) < 3",
+                value(metric("x").label("shop", "say \"so\"").label("country", "DE")).under(3.0),
+            ),
+            ("rate(metric(\"x\")) > 0.5/s", rate(metric("x")).over(0.5)),
         ];
         for (text, threshold) in cases {
             assert_eq!(text.parse(), Ok(threshold.clone()), "{text}");
@@ -393,7 +455,7 @@ mod tests {
         let cases = [
             (
                 "",
-                "at its end there should be a figure: `p50`, `p99`, `p99.9`, `max`, `mean`, `stdev`, `error_rate`, `errors`, `rate` or `count`",
+                "at its end there should be a figure: `p50`, `p99`, `p99.9`, `max`, `mean`, `stdev`, `error_rate`, `errors`, `rate`, `count` or `value`",
             ),
             ("q99(\"x\") < 1 s", "at `q99(\"x\") < 1 s` there should be a figure"),
             ("p99 < 1 s", "at `< 1 s` there should be what the figure is of: `(\"Log in\")`"),
@@ -411,6 +473,13 @@ mod tests {
             ("p99(\"x\") < 1 s or so", "at `or so` there should be nothing more"),
             ("p99(\"x\") < 1 s in each 1500 ms", "a window is of whole seconds"),
             ("p101(\"x\") < 1 s", "a percentile is from 0 to 100, not 101"),
+            ("p99(metric(\"x\")) < 1 s", "at `s` there should be nothing more"),
+            ("p99(metric(\"x\")) < many", "at `many` there should be a number"),
+            ("p99(metric(\"x\")) < 1e999", "a value is a finite number, not inf"),
+            ("value(\"x\") < 1", "since only these have values: `value(metric(\"queue_depth\"))`"),
+            ("count(metric(\"x\"){shop}) < 1", "at `}) < 1` there should be `=`"),
+            ("count(metric(\"x\"){shop=\"a\" b}) < 1", "at `b}) < 1` there should be `,` or `}`"),
+            ("count(metric(\"x\").label(\"shop\")) < 1", "at `)) < 1` there should be `,`"),
         ];
         for (text, expected) in cases {
             let told = text.parse::<Threshold>().unwrap_err().to_string();

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use common::{Kept, TENTH, failed, forever, noop, ran};
-use mite_core::volume::{HOUR, SECOND, at_once, constant, nothing};
+use mite_core::volume::{HOUR, SECOND, constant, nothing};
 use mite_core::{
     Context, LiveFigures, Message, NoData, Result, Row, Run, RunError, Scenario, Sink, SinkError, Snapshot, Wants,
     WhenFull, recorded,
@@ -116,9 +116,9 @@ impl Sink for Stuck {
     }
 }
 
-/// Many transactions: more than wait for a sink that does not keep up.
+/// Many transactions: 200 such journeys have more than wait for a sink that does not keep up.
 async fn busy(ctx: &mut Context) -> Result {
-    for _ in 0..1000 {
+    for _ in 0..600 {
         ctx.transaction("step", async |_| Ok(())).await?;
     }
     Ok(())
@@ -132,26 +132,26 @@ async fn one_that_may_lose_messages_never_slows_the_run() {
         busy(ctx).await?;
         Ok(ended.send(())?)
     };
-    let scenario = Scenario::new().row(Row::new(visit, NoData, at_once(400)).named("busy"));
+    let scenario = Scenario::new().row(Row::new(visit, NoData, constant(50, 4 * SECOND)).named("busy"));
     let run = Run::new(scenario).max_start_lag(HOUR);
     let handle = run.sink(Stuck { let_go, when_full: WhenFull::Drop }).start().unwrap();
     // All journeys end while it takes nothing.
-    for _ in 0..400 {
+    for _ in 0..200 {
         all_ended.recv().await.unwrap();
     }
     drop(held);
     let report = common::checked(handle.await.unwrap());
     let sink = &report.sinks[0];
-    assert_eq!(sink.taken + sink.dropped, 400 * 1001);
+    assert_eq!(sink.taken + sink.dropped, 200 * 601);
     assert!(sink.dropped > 0 && sink.failure.is_none());
-    let told = format!("{} of 400400 messages were dropped, since the dashboard did not keep up", sink.dropped);
+    let told = format!("{} of 120200 messages were dropped, since the dashboard did not keep up", sink.dropped);
     assert!(report.warnings.contains(&told), "{:?}", report.warnings);
 }
 
 #[tokio::test]
 async fn one_that_is_waited_for_loses_nothing() {
     let (held, let_go) = mpsc::channel();
-    let scenario = Scenario::new().journey(busy, NoData, at_once(400));
+    let scenario = Scenario::new().journey(busy, NoData, constant(50, 4 * SECOND));
     let run = Run::new(scenario).max_start_lag(HOUR);
     let handle = run.sink(Stuck { let_go, when_full: WhenFull::Wait }).start().unwrap();
     let mut follow = handle.follow();
@@ -160,10 +160,10 @@ async fn one_that_is_waited_for_loses_nothing() {
     while let Some(progress) = follow.next().await
         && completed.replace(progress.completed) != Some(progress.completed)
     {}
-    assert!(completed < Some(400), "{completed:?}");
+    assert!(completed < Some(200), "{completed:?}");
     drop(held);
     let report = common::checked(handle.await.unwrap());
-    assert_eq!((report.sinks[0].taken, report.sinks[0].dropped), (400 * 1001, 0));
+    assert_eq!((report.sinks[0].taken, report.sinks[0].dropped), (200 * 601, 0));
     // What they waited is not the system's.
     let waited = report.transaction("step");
     assert!(waited.time.percentile(99.0) < Duration::from_millis(500), "{report}");
@@ -213,7 +213,7 @@ async fn figures_are_told_once_a_second_and_whenever_they_are_asked_for() {
         assert!(now.journeys[0].started >= progress.started && !now.is_last);
         assert!(now.elapsed >= SECOND);
         let step = now.transactions.iter().find(|of| of.transaction == "step").unwrap();
-        assert!(step.count >= progress.completed * 1000);
+        assert!(step.count >= progress.completed * 600);
         let report = common::checked(handle.await.unwrap());
         assert!(live.now().await.is_none());
         let told = watcher.told.lock().unwrap();

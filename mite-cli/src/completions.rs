@@ -1,4 +1,6 @@
 //! `completions SHELL`: a script that knows this program's verbs, options and names.
+//!
+//! It is apart from the arguments, whose tree of commands it only reads.
 
 use clap::ArgMatches;
 use clap_complete::Shell;

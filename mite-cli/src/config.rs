@@ -1,4 +1,6 @@
 //! The config that a command line gives: a file, the environment and options, of which the later wins.
+//!
+//! It is apart from the config itself, which knows nothing of files and of the environment.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,6 @@
 //! Why a verb could not do what it was asked for, with the exit code that tells it.
+//!
+//! It is apart from the verbs, so that each kind of failure has one exit code.
 
 use crate::{FAILED, USAGE};
 

@@ -1,4 +1,6 @@
 //! `journey test` and `journey run`: one row of a scenario, found by its journey's name.
+//!
+//! It is apart from scenarios, since a row has to be found first: by a short name, in one scenario or in all.
 
 mod names;
 mod run;

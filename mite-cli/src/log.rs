@@ -1,4 +1,6 @@
 //! What is logged to standard error: mite's own events, and those of whatever the journeys use.
+//!
+//! It is apart from the screen, which it must not write into: lines of the log stand above it.
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;

@@ -1,4 +1,6 @@
 //! `scenario preview NAME`: the plan, drawn.
+//!
+//! It is apart from the preview itself, which is a value that any program may ask for.
 
 use std::time::Duration;
 

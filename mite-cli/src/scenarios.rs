@@ -1,4 +1,6 @@
 //! The scenario functions of a program by name, whatever form they have.
+//!
+//! They are apart from the verbs, which only name them.
 
 use std::fmt;
 use std::pin::Pin;

@@ -1,4 +1,6 @@
 //! Standard output: who reads it may go before the end, as `head` does, and that is no fault.
+//!
+//! It is apart from what is printed, so that a pipe that is closed is met in one place.
 
 use std::io::{self, ErrorKind, Write};
 

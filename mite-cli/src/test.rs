@@ -1,4 +1,6 @@
 //! `scenario test NAME` and `journey test NAME`: runs a scenario, or one row of it, and prints its report.
+//!
+//! Both are one thing once the scenario is there: options become a run, and its report an exit code.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,4 +1,6 @@
 //! The run's clocks: a monotonic one that everything is measured on, and what it was by the wall when the run began.
+//!
+//! They are apart so that a virtual clock can stand in for both, and time pass at no cost.
 
 #[cfg(feature = "testing")]
 pub(crate) mod virtual_clock;

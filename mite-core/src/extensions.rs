@@ -1,4 +1,6 @@
 //! What extensions keep with a journey or a worker: one value of each type.
+//!
+//! It is apart from the context, so that core knows no extension by its name.
 
 use std::any::Any;
 use std::rc::Rc;

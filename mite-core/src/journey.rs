@@ -1,4 +1,6 @@
 //! What a user of the system does: an async function of a context and of data.
+//!
+//! It is apart from the row that runs it: any function of the right form is one.
 
 use crate::{Context, Result};
 

@@ -1,4 +1,6 @@
 //! What the system lets one process have: open files, and the ports of its connections.
+//!
+//! It is apart from the run, which asks before it starts, and from errors, which ask what they came of.
 
 use std::error::Error as StdError;
 use std::io;

@@ -1,4 +1,6 @@
 //! Several journeys under one volume model, by weight.
+//!
+//! It is apart from rows, of which it makes several that share one plan.
 
 use crate::datapool::DataPool;
 use crate::journey::Journey;

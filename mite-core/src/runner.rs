@@ -1,4 +1,6 @@
 //! The worker threads of a run, which start journeys; what a user says of a run is in [`run`](crate::run).
+//!
+//! It is apart from the controller, which plans and adds up, and never calls a journey.
 
 mod carrier;
 pub(crate) mod env;

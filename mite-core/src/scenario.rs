@@ -1,4 +1,6 @@
 //! What is run: rows, and what stands around them.
+//!
+//! It is apart from the run, which has the same scenario with other options.
 
 use std::fmt;
 use std::rc::Rc;

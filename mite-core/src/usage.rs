@@ -1,4 +1,6 @@
 //! What the process itself has used: CPU time and memory, as the system counts them.
+//!
+//! It is apart from what is counted of journeys: it speaks of the generator alone.
 
 use std::time::Duration;
 

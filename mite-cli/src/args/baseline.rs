@@ -1,4 +1,6 @@
 //! The options that hold a run against an earlier one.
+//!
+//! They are apart from thresholds, which judge a run by itself.
 
 use std::path::PathBuf;
 

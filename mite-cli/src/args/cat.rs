@@ -1,4 +1,6 @@
 //! `cat` and `uncat`.
+//!
+//! They are apart from the other verbs, which run something or show a report.
 
 use std::path::PathBuf;
 

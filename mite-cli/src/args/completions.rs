@@ -1,4 +1,6 @@
 //! `completions SHELL`.
+//!
+//! It is apart from the scripts themselves, which clap writes.
 
 use clap::{Arg, Command, value_parser};
 use clap_complete::Shell;

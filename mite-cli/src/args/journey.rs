@@ -1,4 +1,6 @@
 //! `journey test` and `run`.
+//!
+//! They are apart from those of scenarios, since they have a volume of their own.
 
 use clap::{Arg, Command};
 

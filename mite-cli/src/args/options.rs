@@ -1,4 +1,6 @@
 //! The options that verbs share: of the config, of the run, and of what is told of it.
+//!
+//! They are apart from the verbs, so that an option has one form and one help.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,6 @@
 //! `report show` and `compare`.
+//!
+//! They are apart from the verbs that run something: all they have is files.
 
 use std::path::PathBuf;
 

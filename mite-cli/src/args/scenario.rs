@@ -1,4 +1,6 @@
 //! `scenario test`, `list` and `preview`.
+//!
+//! They are apart from those of journeys, since a scenario has its volume.
 
 use clap::{Arg, Command};
 

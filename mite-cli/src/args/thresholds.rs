@@ -1,4 +1,6 @@
 //! The options by which a run passes or fails: thresholds as text, and those that Python's mite has.
+//!
+//! They are apart from the other options, since they are read together: all of them become the scenario's thresholds.
 
 use std::time::Duration;
 

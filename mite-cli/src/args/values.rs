@@ -1,4 +1,6 @@
 //! What an option's text means: keys with values, parts, rates and durations.
+//!
+//! It is apart from the options, of which several have values of one kind.
 
 use std::time::Duration;
 

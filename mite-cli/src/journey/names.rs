@@ -1,4 +1,6 @@
 //! How a journey is named on the command line, and which ones that may be.
+//!
+//! It is apart from the search, and pure: a table tests it.
 
 /// What was typed: `[SCENARIO:]NAME`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,6 @@
 //! `journey run`: a journey once, with all that it does shown.
+//!
+//! It is apart from `journey test`, which measures, and shows no exchange.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,6 @@
 //! What `journey run` prints: each exchange as `curl --verbose` shows it, then what was measured.
+//!
+//! It is apart from the run, and pure: what is printed is made of a report and of exchanges.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,6 @@
 //! Bars and curves made of characters.
+//!
+//! They are apart from the layout, which decides where they stand and how wide they are.
 
 /// From empty to full, in eighths.
 const EIGHTHS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];

@@ -1,4 +1,6 @@
 //! One second of a run as a line for a log: words with `=` between name and figure, which stay the same from line to line.
+//!
+//! They are apart from the screen, which is for eyes: a log is searched.
 
 use std::time::Duration;
 

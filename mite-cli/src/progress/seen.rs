@@ -1,4 +1,6 @@
 //! What has been seen of a run so far: its last second, and what a minute of curves needs.
+//!
+//! It is apart from what is drawn of it, which is a pure function of this.
 
 use std::collections::VecDeque;
 

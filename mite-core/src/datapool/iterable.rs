@@ -1,4 +1,6 @@
 //! A pool that hands out each item once, and then ends its row.
+//!
+//! It is apart from the recyclable one, since what is handed out never comes back.
 
 use std::fmt;
 use std::iter::Peekable;

@@ -1,4 +1,6 @@
 //! A pool whose items are used again: first in, first out.
+//!
+//! It is apart from the others, since it alone has a queue of what came back.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

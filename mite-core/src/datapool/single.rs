@@ -1,4 +1,6 @@
 //! A pool with one item that is handed out once.
+//!
+//! It is apart from a pool of one item, since it is for what must happen once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,6 @@
 //! A preview for people: one curve for each row, drawn in block characters over one axis of time.
+//!
+//! It is apart from the figures, which a program may want without it.
 
 use std::fmt;
 use std::time::Duration;

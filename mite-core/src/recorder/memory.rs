@@ -1,4 +1,6 @@
 //! The recorder of a test suite: it keeps what journeys create in memory, and writes no files.
+//!
+//! It is apart from the one that writes files, with which it shares names and messages only.
 
 use super::{Record, check_name, record};
 use crate::message::Message;

@@ -1,4 +1,6 @@
 //! Reports of fixed figures, for the tests of what is said about them.
+//!
+//! They are apart from the tests, of which each kind of output has its own.
 
 use std::time::Duration;
 

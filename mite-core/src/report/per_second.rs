@@ -1,4 +1,6 @@
 //! What a report tells of each second of its run.
+//!
+//! It is apart from the seconds that are counted, whose figures are packed and of all workers.
 
 use serde::{Deserialize, Serialize};
 

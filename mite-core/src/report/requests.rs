@@ -1,4 +1,6 @@
 //! One kind of request in all of its outcomes: a report has a row for each, and a test asks of the kind.
+//!
+//! It is apart from the rows, since a test does not care how many outcomes there were.
 
 use std::time::Duration;
 

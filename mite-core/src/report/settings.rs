@@ -1,4 +1,6 @@
 //! What a run was told: its options and its plan, for whoever reads the figures later or compares them with another run's.
+//!
+//! It is apart from the figures: two runs can be compared where these are the same.
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
 //! A report that is read again from the JSON that was written of it, so that it can be shown and compared later.
+//!
+//! It is apart from how the JSON is written, since what is read may be broken, or another's.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};

@@ -1,4 +1,6 @@
 //! Makes a report's rows of what was counted: by name, where it was counted by number.
+//!
+//! It is apart from the report, since windows and snapshots are made into the same rows.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;

@@ -1,4 +1,6 @@
 //! The report for people: aligned tables, units that fit, errors with their places.
+//!
+//! It is apart from the report itself, which judges nothing by how it looks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

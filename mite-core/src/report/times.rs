@@ -1,4 +1,6 @@
 //! The figures of time that are asked for most, on the rows of a report: short for those of a row's histogram.
+//!
+//! They are apart from the rows, so that all rows have the same short forms.
 
 use std::time::Duration;
 

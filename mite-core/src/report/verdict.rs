@@ -1,4 +1,6 @@
 //! Whether a run has passed, and why not: by its rows, by what the generator itself was too late for, and by thresholds.
+//!
+//! It is apart from the rows and pure, so that tables test it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,4 +1,6 @@
 //! What a run itself can fail with; what journeys did wrong is in the report.
+//!
+//! It is apart from journeys' own errors, which the report counts.
 
 use std::io;
 use std::path::PathBuf;

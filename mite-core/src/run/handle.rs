@@ -1,4 +1,6 @@
 //! A run that is under way: what it has done so far, stopping it, and waiting for its report.
+//!
+//! It is apart from the run as it is told, which ends where this begins.
 
 use std::fmt;
 use std::pin::Pin;

@@ -1,4 +1,6 @@
 //! What the journeys on one worker's thread share: its figures, its messages, its names, and the run's facts.
+//!
+//! It is apart from the worker's state, which journeys never see.
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;

@@ -1,4 +1,6 @@
 //! How the journeys of a row are run: what a worker goes by besides the plan.
+//!
+//! They are apart from the row, which has a journey, a pool and a plan besides, of any types.
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
 //! What the controller and its workers say to each other.
+//!
+//! It is apart from both, which know each other by these messages alone.
 
 use std::io;
 use std::sync::Arc;

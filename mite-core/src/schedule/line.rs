@@ -1,4 +1,6 @@
 //! The integral of a rate made of straight pieces, exact in whole numbers, and its inverse.
+//!
+//! It is apart from the schedule, since its arithmetic is tested by itself, against slow arithmetic.
 
 use std::ops::Range;
 

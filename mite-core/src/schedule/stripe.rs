@@ -1,4 +1,6 @@
 //! Sharing out the starts of a plan without talking: each part knows which are its own.
+//!
+//! It is apart from the schedule, since cores and machines share in the same way.
 
 /// The starts of one worker: those k that have one of its `offsets` modulo `period`.
 #[derive(Debug, Clone, PartialEq, Eq)]

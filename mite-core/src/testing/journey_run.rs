@@ -1,4 +1,6 @@
 //! What came of one call of a journey: its own result, and all that was measured and sent meanwhile.
+//!
+//! It is apart from the harness, which makes it.
 
 use std::fmt;
 use std::time::Duration;

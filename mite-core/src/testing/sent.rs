@@ -1,4 +1,6 @@
 //! The messages of a journey that was run by itself: kept whole, and read as any type.
+//!
+//! They are apart from the messages on their way, which are gone when a test looks.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,6 @@
 //! Thresholds as text, for command lines: as they stand in Rust, with signs, or in the words in which they are told.
+//!
+//! It is apart from thresholds, which Rust code makes without any text.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,6 @@
 //! A load that was recorded elsewhere: rates over time, or single arrivals, from a CSV or JSON-lines file.
+//!
+//! It is apart from the other models, since it alone reads a file, which may be broken.
 
 use std::fs;
 use std::io;

@@ -1,4 +1,6 @@
 //! Shapes that come up often: steps, a spike, a wave.
+//!
+//! They are apart from stages, of which each is made.
 
 use std::f64::consts::PI;
 use std::time::Duration;

@@ -1,4 +1,6 @@
 //! Volume models put together from stages, and what can be said of a whole one.
+//!
+//! They are apart from the trait of models, since closures and users' own models have none.
 
 use std::ops::Add;
 use std::time::Duration;

@@ -1,4 +1,6 @@
 //! How a session comes by its connections, as settings.
+//!
+//! It is apart from the other settings, since it decides nothing about a request.
 
 use std::{num::NonZeroU32, time::Duration};
 

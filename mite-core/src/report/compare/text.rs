@@ -1,4 +1,6 @@
 //! A comparison for people: what is worse comes first in words, then all figures in a table.
+//!
+//! It is apart from the comparison, which is a value that a program may judge by itself.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,6 @@
 //! What went wrong: errors with their places, and samples of what was sent and what came back.
+//!
+//! They are apart from the figures, since here texts of others stand, and are cut.
 
 use std::fmt;
 

@@ -1,4 +1,6 @@
 //! What the run was told, how its hooks went, and how the generator did.
+//!
+//! They stand last: who reads them looks something up.
 
 use std::fmt;
 use std::time::Duration;

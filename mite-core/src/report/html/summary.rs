@@ -1,4 +1,6 @@
 //! What stands first on the page: the verdict and why, the thresholds, the figures that are asked for most, and warnings.
+//!
+//! It is apart from the rest, since many will read nothing else.
 
 use std::fmt;
 use std::time::Duration;

@@ -108,7 +108,8 @@ fn prepared(mut run: Run, arguments: &ArgMatches) -> Run {
     if let Some(warm_up) = duration("warm-up") {
         run = run.warm_up(warm_up);
     }
-    if let Some(rate) = arguments.get_one::<f64>("spawn-rate") {
+    // `journey test` has no such option.
+    if let Ok(Some(rate)) = arguments.try_get_one::<f64>("spawn-rate") {
         run = run.spawn_rate(*rate);
     }
     if let Some(lag) = duration("max-start-lag") {

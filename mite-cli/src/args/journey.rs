@@ -24,7 +24,8 @@ pub(super) fn command(journeys: &[String]) -> Command {
         .about("Runs one journey of a scenario, with its data, at a volume of its own")
         .args([name.clone(), volume])
         .args(options::config())
-        .args(options::run())
+        // A journey is tested at a rate, which does not rise.
+        .args(options::run().into_iter().filter(|arg| arg.get_id() != "spawn-rate"))
         .args(thresholds::options())
         .args(baseline::options())
         .args(options::collector())

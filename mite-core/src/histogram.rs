@@ -616,7 +616,8 @@ mod tests {
         for micros in [0, 99, 100, 101, 1_000_000, 1_000_400, 1_000_500, 7_200_000_000] {
             histogram.record_micros(micros, 1);
         }
-        let rows = [(0, 1), (99, 2), (100, 3), (101, 4), (999_000, 4), (1_000_000, 6), (3_599_000_000, 7), (u64::MAX, 8)];
+        let rows =
+            [(0, 1), (99, 2), (100, 3), (101, 4), (999_000, 4), (1_000_000, 6), (3_599_000_000, 7), (u64::MAX, 8)];
         let bounds = rows.map(|(micros, _)| Duration::from_micros(micros));
         assert_eq!(histogram.at_most(&bounds), rows.map(|(_, within)| within));
         assert_eq!(histogram.sum(), Duration::from_micros(7_203_001_200));

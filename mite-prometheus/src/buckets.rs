@@ -40,7 +40,9 @@ pub enum BucketsError {
         text: String,
     },
     /// A bound that nothing could be told by.
-    #[error("bucket {place} is {seconds} s: write seconds from 0.000001 to 3600, and leave out `+Inf`, which comes by itself")]
+    #[error(
+        "bucket {place} is {seconds} s: write seconds from 0.000001 to 3600, and leave out `+Inf`, which comes by itself"
+    )]
     Range {
         /// Which one, from 1.
         place: usize,
@@ -135,14 +137,26 @@ mod tests {
             ("", "bucket 1, ``, is no number: write seconds, from 0.000001 to 3600"),
             ("1,,2", "bucket 2, ``, is no number: write seconds, from 0.000001 to 3600"),
             ("1s", "bucket 1, `1s`, is no number: write seconds, from 0.000001 to 3600"),
-            ("1,inf", "bucket 2 is inf s: write seconds from 0.000001 to 3600, and leave out `+Inf`, which comes by itself"),
-            ("NaN", "bucket 1 is NaN s: write seconds from 0.000001 to 3600, and leave out `+Inf`, which comes by itself"),
+            (
+                "1,inf",
+                "bucket 2 is inf s: write seconds from 0.000001 to 3600, and leave out `+Inf`, which comes by itself",
+            ),
+            (
+                "NaN",
+                "bucket 1 is NaN s: write seconds from 0.000001 to 3600, and leave out `+Inf`, which comes by itself",
+            ),
             ("0", "bucket 1 is 0 s: write seconds from 0.000001 to 3600, and leave out `+Inf`, which comes by itself"),
-            ("-1", "bucket 1 is -1 s: write seconds from 0.000001 to 3600, and leave out `+Inf`, which comes by itself"),
+            (
+                "-1",
+                "bucket 1 is -1 s: write seconds from 0.000001 to 3600, and leave out `+Inf`, which comes by itself",
+            ),
             ("2,1", "bucket 2, 1 s, is not over the one before it: write them in rising order, each once"),
             ("1,1", "bucket 2, 1 s, is not over the one before it: write them in rising order, each once"),
             // No duration is told apart by these.
-            ("1,1.0000001", "bucket 2, 1.0000001 s, is not over the one before it: write them in rising order, each once"),
+            (
+                "1,1.0000001",
+                "bucket 2, 1.0000001 s, is not over the one before it: write them in rising order, each once",
+            ),
         ];
         for (text, told) in rows {
             assert_eq!(text.parse::<Buckets>().unwrap_err().to_string(), told, "{text}");

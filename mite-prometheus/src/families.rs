@@ -30,7 +30,8 @@ const RESPONSE_TIME: Named = (
     "From the start of a request to the end of its body, of the requests that had a response.",
 );
 const DNS_TIME: Named = ("mite_dns_time", "Finding the address, in seconds, of the requests that had to.");
-const TRANSACTION_TIME: Named = ("mite_transaction_seconds", "How long transactions took, without those that were cut off.");
+const TRANSACTION_TIME: Named =
+    ("mite_transaction_seconds", "How long transactions took, without those that were cut off.");
 const JOURNEY_TIME: Named =
     ("mite_journey_response_seconds", "From when a journey was due to its end, of those that completed.");
 const START_LAG: Named = ("mite_journey_start_lag_seconds", "How late mite itself started journeys.");
@@ -65,14 +66,8 @@ fn errors(figures: &Snapshot) -> Family {
     let mut table = Table::new();
     for row in &figures.errors {
         let transaction = full(&row.transaction);
-        *table.at([
-            &figures.scenario,
-            &row.journey,
-            &transaction,
-            &row.location,
-            &row.ex_type,
-            &row.message,
-        ]) += row.count;
+        *table.at([&figures.scenario, &row.journey, &transaction, &row.location, &row.ex_type, &row.message]) +=
+            row.count;
     }
     let labels = ["test", "journey", "transaction", "location", "ex_type", "message"];
     table.family(ERRORS, Kind::Counter, &labels, Value::Count)
@@ -124,7 +119,12 @@ fn transaction_times(figures: &Snapshot, shape: &Shape) -> Family {
     histograms(table, TRANSACTION_TIME, &["test", "journey", "transaction"], &shape.times, shape.by_value)
 }
 
-fn journey_times(figures: &Snapshot, shape: &Shape, named: Named, time: impl Fn(&JourneyReport) -> &Histogram) -> Family {
+fn journey_times(
+    figures: &Snapshot,
+    shape: &Shape,
+    named: Named,
+    time: impl Fn(&JourneyReport) -> &Histogram,
+) -> Family {
     let mut table = Table::<Histogram>::new();
     for row in &figures.journeys {
         table.at([&figures.scenario, &row.journey, &row.row.to_string()]).merge(time(row));

@@ -26,9 +26,12 @@ mod native;
 mod openmetrics;
 mod prometheus;
 mod protobuf;
+mod remote_write;
 mod server;
 mod stage;
 mod text;
+mod thread;
 
 pub use buckets::{Buckets, BucketsError};
 pub use prometheus::{BindError, Prometheus};
+pub use remote_write::{RemoteWrite, RemoteWriteError};

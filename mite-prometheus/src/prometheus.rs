@@ -58,7 +58,9 @@ pub struct Prometheus {
 #[non_exhaustive]
 pub enum BindError {
     /// The text is no address.
-    #[error("`{address}` is no address to listen on: write it as `127.0.0.1:9301`, or `0.0.0.0:9301` for all interfaces")]
+    #[error(
+        "`{address}` is no address to listen on: write it as `127.0.0.1:9301`, or `0.0.0.0:9301` for all interfaces"
+    )]
     Address {
         /// The text.
         address: String,

@@ -94,9 +94,7 @@ mod tests {
         message.message(3, |inner| inner.uint(1, 150));
         assert_eq!(
             message.into_bytes(),
-            [
-                0x08, 0x96, 0x01, 0x12, 0x07, b't', b'e', b's', b't', b'i', b'n', b'g', 0x1a, 0x03, 0x08, 0x96, 0x01
-            ]
+            [0x08, 0x96, 0x01, 0x12, 0x07, b't', b'e', b's', b't', b'i', b'n', b'g', 0x1a, 0x03, 0x08, 0x96, 0x01]
         );
         let rows = [(0, 0), (-1, 1), (1, 2), (-2, 3), (i64::MAX, u64::MAX - 1), (i64::MIN, u64::MAX)];
         for (value, written) in rows {

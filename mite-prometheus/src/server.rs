@@ -27,6 +27,7 @@ use tokio::task::JoinSet;
 use crate::families::{Shape, families};
 use crate::format::Format;
 use crate::stage::Figures;
+use crate::thread;
 
 /// So many are served at once; others wait.
 const MOST_CONNECTIONS: usize = 64;
@@ -65,13 +66,10 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let (tell_scraped, scraped) = std_mpsc::channel();
         listener.set_nonblocking(true)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = {
-            let _within = runtime.enter();
-            TcpListener::from_std(listener)?
-        };
-        let thread = std::thread::Builder::new().name("mite-scraped".to_owned());
-        let thread = thread.spawn(move || runtime.block_on(serve(listener, told, tell_scraped, stopped)))?;
+        let thread = thread::spawn("mite-scraped", move || {
+            let listener = TcpListener::from_std(listener)?;
+            Ok(serve(listener, told, tell_scraped, stopped))
+        })?;
         Ok(Self { stop: Some(stop), scraped, thread: Some(thread) })
     }
 
@@ -91,12 +89,7 @@ impl Drop for Server {
     }
 }
 
-async fn serve(
-    listener: TcpListener,
-    told: Told,
-    scraped: std_mpsc::Sender<()>,
-    mut stopped: oneshot::Receiver<()>,
-) {
+async fn serve(listener: TcpListener, told: Told, scraped: std_mpsc::Sender<()>, mut stopped: oneshot::Receiver<()>) {
     let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let (stopping, stops) = watch::channel(false);
     let mut connections = JoinSet::new();

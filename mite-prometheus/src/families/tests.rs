@@ -30,7 +30,13 @@ fn transaction(journey: &str, name: &str, count: u64, errors: u64) -> mite_core:
     row(json!({"journey": journey, "transaction": name, "count": count, "errors": errors, "time": times(&[10, 100])}))
 }
 
-fn request(journey: &str, transaction: &str, name: Option<&str>, code: u16, millis: &[u64]) -> mite_core::RequestReport {
+fn request(
+    journey: &str,
+    transaction: &str,
+    name: Option<&str>,
+    code: u16,
+    millis: &[u64],
+) -> mite_core::RequestReport {
     let none = times(&[]);
     let error = (code == 0).then_some("connect");
     row(json!({
@@ -58,7 +64,8 @@ fn shop() -> Snapshot {
         })
         .to_vec();
     figures.journeys = vec![journey(1, "shop:buy", &[20, 40]), journey(2, "shop:look", &[])];
-    figures.transactions = vec![transaction("shop:buy", "__root__", 3, 1), transaction("shop:buy", "Pay :: card", 2, 0)];
+    figures.transactions =
+        vec![transaction("shop:buy", "__root__", 3, 1), transaction("shop:buy", "Pay :: card", 2, 0)];
     figures.requests = vec![
         request("shop:buy", "Pay :: card", None, 200, &[50]),
         request("shop:buy", "Pay :: card", Some("/pay"), 200, &[100, 900]),
@@ -98,9 +105,7 @@ fn errors_have_a_series_each() {
 #[test]
 fn transactions_are_told_with_and_without_an_error() {
     let of = |transaction: &str, had_error: &str, count: u64| {
-        format!(
-            r#"{{test="shopping",journey="shop:buy",transaction="{transaction}",had_error="{had_error}"}} {count}"#
-        )
+        format!(r#"{{test="shopping",journey="shop:buy",transaction="{transaction}",had_error="{had_error}"}} {count}"#)
     };
     assert_eq!(
         lines(&shop(), "mite_transaction_total"),
@@ -125,9 +130,8 @@ fn requests_of_all_names_are_told_together_and_those_without_a_response_not() {
 
 #[test]
 fn times_are_buckets_of_all_journeys() {
-    let of = |suffix: &str, le: &str, told: &str| {
-        format!(r#"{suffix}{{transaction="__root__ :: Pay :: card"{le}}} {told}"#)
-    };
+    let of =
+        |suffix: &str, le: &str, told: &str| format!(r#"{suffix}{{transaction="__root__ :: Pay :: card"{le}}} {told}"#);
     assert_eq!(
         lines(&shop(), "mite_http_response_time_seconds"),
         [
@@ -183,11 +187,11 @@ fn a_family_without_series_is_left_out() {
 #[test]
 fn what_is_too_long_is_cut_and_told() {
     let mut figures = shop();
-    figures.errors = vec![error(&("x".repeat(10_240) + "1"), "a.rs:1:buy", 1), error(&"x".repeat(10_240), "a.rs:1:buy", 2)];
+    figures.errors =
+        vec![error(&("x".repeat(10_240) + "1"), "a.rs:1:buy", 1), error(&"x".repeat(10_240), "a.rs:1:buy", 2)];
     let lines = lines(&figures, "mite_journey_error_total");
     assert_eq!(lines.len(), 1);
     assert!(lines[0].ends_with("xxx…\"} 3"), "{lines:?}");
-    let comment =
-        "# mite: 2 label values of mite_journey_error_total have over 1024 bytes: they are cut, and end in …";
+    let comment = "# mite: 2 label values of mite_journey_error_total have over 1024 bytes: they are cut, and end in …";
     assert!(told(&figures).lines().any(|line| line == comment));
 }

@@ -29,7 +29,7 @@ pub(crate) struct Account {
     pub(crate) handed_over: u64,
     pub(crate) taken: u64,
     /// How many have not had their turn yet.
-    waiting: u64,
+    pub(crate) waiting: u64,
     /// Why the first of those that were not taken was not.
     pub(crate) failure: Option<String>,
 }

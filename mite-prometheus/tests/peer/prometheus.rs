@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -23,8 +23,8 @@ pub(crate) struct Prometheus {
     _folder: TempDir,
 }
 
-/// One series of an answer: labels with the metric's name among them, and the value.
-pub(crate) type Series = (Vec<(String, String)>, f64);
+/// A series' labels in their order, without those that the scrape adds.
+pub(crate) type Labels = Vec<(String, String)>;
 
 fn program(name: &str) -> Option<PathBuf> {
     find(name, "apt-get install prometheus")
@@ -77,24 +77,31 @@ impl Prometheus {
     }
 
     /// What an expression is now.
-    pub(crate) fn query(&self, expression: &str) -> Vec<Series> {
+    pub(crate) fn query(&self, expression: &str) -> Vec<(Labels, f64)> {
         let mut data = self.api("query", &[("query", expression)]);
         let results = data["result"].take();
-        results.as_array().unwrap().iter().map(|result| (labels(&result["metric"]), number(&result["value"][1]))).collect()
+        results
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|result| (labels(&result["metric"]), number(&result["value"][1])))
+            .collect()
     }
 
     /// All that an expression has been in the last minutes, at any second.
-    pub(crate) fn range(&self, expression: &str) -> Vec<Vec<f64>> {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        let (start, end) = ((now - 180).to_string(), now.to_string());
+    pub(crate) fn range(&self, expression: &str) -> Vec<(Labels, Vec<f64>)> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let (start, end) = ((now - 180).to_string(), (now + 1).to_string());
         let parameters = [("query", expression), ("start", &start), ("end", &end), ("step", "1")];
         let data = self.api("query_range", &parameters);
-        let values = |series: &Value| series["values"].as_array().unwrap().iter().map(|value| number(&value[1])).collect();
-        data["result"].as_array().unwrap().iter().map(values).collect()
+        let values =
+            |series: &Value| series["values"].as_array().unwrap().iter().map(|value| number(&value[1])).collect();
+        let results = data["result"].as_array().unwrap().iter();
+        results.map(|series| (labels(&series["metric"]), values(series))).collect()
     }
 
     /// Asks until an expression has a series: what was scraped, or written, is there a moment later.
-    pub(crate) fn wait_for(&self, expression: &str) -> Vec<Series> {
+    pub(crate) fn wait_for(&self, expression: &str) -> Vec<(Labels, f64)> {
         let began = Instant::now();
         loop {
             let found = self.query(expression);
@@ -107,10 +114,9 @@ impl Prometheus {
     }
 }
 
-fn labels(metric: &Value) -> Vec<(String, String)> {
+fn labels(metric: &Value) -> Labels {
     let labels = metric.as_object().unwrap().iter();
     let mut labels: Vec<_> = labels.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect();
-    // Those of the scrape itself.
     labels.retain(|(name, _)| name != "job" && name != "instance" && name != "__name__");
     labels.sort();
     labels

@@ -5,6 +5,8 @@
 mod cat;
 mod completions;
 mod journey;
+#[cfg(feature = "prometheus")]
+mod metrics;
 mod options;
 mod report;
 mod scenario;

@@ -10,6 +10,7 @@ use crate::args::thresholds;
 use crate::block::Block;
 use crate::fault::Fault;
 use crate::interrupt::Interrupts;
+use crate::metrics::Metrics;
 use crate::outputs::Outputs;
 use crate::progress::Shown;
 use crate::{FAILED, GENERATOR_LIMITED, INTERRUPTED, PASSED, Scenarios, colour, config, journey, stdout};
@@ -45,10 +46,13 @@ async fn run(
 ) -> Result<u8, Fault> {
     let shown = Shown::new(title, arguments, block)?;
     let outputs = Outputs::open(arguments)?;
+    let metrics = Metrics::open(arguments)?;
     let is_quiet = arguments.get_flag("quiet");
     let mut run = prepared(Run::new(thresholds::hold(scenario, arguments)).with_config(config), arguments);
     let interrupts = Interrupts::listen((!is_quiet).then(|| block.clone()))
         .map_err(|error| format!("failed to listen to Ctrl-C: {error}"))?;
+    let metrics_line = metrics.line();
+    run = metrics.add_to(run);
     let ends = run.ends();
     if !ends {
         run = run.until_stopped();
@@ -57,6 +61,7 @@ async fn run(
     let handle = run.start().map_err(|error| error.to_string())?;
     if !is_quiet {
         eprintln!("running {title}{}", if ends { "" } else { " until Ctrl-C: nothing else ends it" });
+        metrics_line.iter().for_each(|line| eprintln!("{line}"));
     }
     let told = handle.follow();
     let ended = tokio::select! {

@@ -24,6 +24,7 @@ pub(super) fn command(journeys: &[String]) -> Command {
         .args(options::config())
         .args(options::run())
         .args(thresholds::options())
+        .args(options::metrics())
         .args(options::outputs());
     let run = Command::new("run")
         .about("Runs a journey once and shows each request and response: the way to debug it")

@@ -12,6 +12,7 @@ pub(super) fn command(scenarios: &[&str]) -> Command {
         .args(options::config())
         .args(options::run())
         .args(thresholds::options())
+        .args(options::metrics())
         .args(options::outputs());
     let preview = Command::new("preview")
         .about("Draws what a scenario would start and when, without running it")

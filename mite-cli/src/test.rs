@@ -61,7 +61,9 @@ async fn run(
     let handle = run.start().map_err(|error| error.to_string())?;
     if !is_quiet {
         eprintln!("running {title}{}", if ends { "" } else { " until Ctrl-C: nothing else ends it" });
-        metrics_line.iter().for_each(|line| eprintln!("{line}"));
+        if let Some(line) = metrics_line {
+            eprintln!("{line}");
+        }
     }
     let told = handle.follow();
     let ended = tokio::select! {

@@ -13,7 +13,9 @@ fn row<T: DeserializeOwned>(json: Json) -> T {
 
 fn times(millis: &[u64]) -> Histogram {
     let mut histogram = Histogram::new();
-    millis.iter().for_each(|millis| histogram.record(Duration::from_millis(*millis)));
+    for millis in millis {
+        histogram.record(Duration::from_millis(*millis));
+    }
     histogram
 }
 

@@ -2,7 +2,7 @@
 //!
 //! It is apart from the one that is scraped: it decides itself when figures are told, and must know what became of them.
 
-mod connection;
+mod exchange;
 mod request;
 mod retry;
 mod sender;

@@ -2,38 +2,34 @@
 //!
 //! It is apart from what it tells: it knows connections, requests and how long each of them may take.
 
-use std::convert::Infallible;
+mod answer;
+mod request;
+
 use std::future::pending;
 use std::io;
 use std::net::TcpListener as StdListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as std_mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue};
-use http::{HeaderMap, Method, Response, StatusCode};
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::families::{Shape, families};
 use crate::format::Format;
 use crate::stage::Figures;
 use crate::thread;
+use answer::Answer;
+use request::{Arrived, LARGEST_HEAD, Method, Request};
 
 /// So many are served at once; others wait.
 const MOST_CONNECTIONS: usize = 64;
-/// A request's head, in bytes and in time.
-const LARGEST_HEAD: usize = 16 * 1024;
-const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// How long a request may take to come.
+const ASKED_WITHIN: Duration = Duration::from_secs(10);
 /// A connection is for one scrape, and this is all the time that it has.
 const SERVED_WITHIN: Duration = Duration::from_secs(30);
 /// Who has asked before the end has so long to read the answer.
@@ -108,8 +104,8 @@ async fn serve(listener: TcpListener, told: Told, scraped: std_mpsc::Sender<()>,
             Ok((stream, _)) => {
                 let (told, scraped, stops) = (told.clone(), scraped.clone(), stops.clone());
                 connections.spawn(async move {
-                    let served = tokio::time::timeout(SERVED_WITHIN, connection(stream, told, stops)).await;
-                    if served == Ok(true) {
+                    let served = timeout(SERVED_WITHIN, connection(stream, told, stops)).await;
+                    if matches!(served, Ok(Ok(true))) {
                         // Nobody waits for it while the run goes on.
                         let _ = scraped.send(());
                     }
@@ -127,7 +123,7 @@ async fn serve(listener: TcpListener, told: Told, scraped: std_mpsc::Sender<()>,
     // Who has not asked by now gets no answer.
     let _ = stopping.send(true);
     let all = async { while connections.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(READ_WITHIN, all).await;
+    let _ = timeout(READ_WITHIN, all).await;
 }
 
 /// Whether it is a single connection that failed, before it was accepted.
@@ -138,56 +134,55 @@ fn is_of_connection(error: &io::Error) -> bool {
     )
 }
 
-/// Serves one request; says whether the figures of the whole run were read.
-async fn connection(stream: TcpStream, told: Told, mut stops: watch::Receiver<bool>) -> bool {
-    let had_last = Arc::new(AtomicBool::new(false));
-    let service = service_fn(|request: http::Request<Incoming>| {
-        let (mut told, had_last) = (told.clone(), Arc::clone(&had_last));
-        async move {
-            let (answer, is_last) = told.answer(request.method(), request.uri().path(), request.headers()).await;
-            had_last.store(is_last, Ordering::Relaxed);
-            Ok::<_, Infallible>(answer)
-        }
-    });
-    let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(LARGEST_HEAD).keep_alive(false);
-    let connection = server.serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(connection);
-    let served = tokio::select! {
-        served = &mut connection => served,
-        _ = stops.changed() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+/// Serves one request; says whether the figures of the whole run were told.
+async fn connection(mut stream: TcpStream, mut told: Told, mut stops: watch::Receiver<bool>) -> io::Result<bool> {
+    let arrived = tokio::select! {
+        arrived = timeout(ASKED_WITHIN, arrived(&mut stream)) => arrived,
+        _ = stops.changed() => return Ok(false),
     };
-    served.is_ok() && had_last.load(Ordering::Relaxed)
+    let (answer, is_last) = match arrived {
+        Ok(arrived) => match arrived? {
+            Arrived::Whole(request) => told.answer(&request).await,
+            Arrived::TooLarge => (Answer::too_large(), false),
+            Arrived::Broken => (Answer::broken(), false),
+            Arrived::Part => return Ok(false),
+        },
+        Err(_) => return Ok(false),
+    };
+    stream.write_all(&answer.to_bytes()).await?;
+    stream.shutdown().await?;
+    // A connection that is closed while something comes is reset, and the answer with it: the other side is to close it.
+    let _ = timeout(READ_WITHIN, tokio::io::copy(&mut stream, &mut tokio::io::sink())).await;
+    Ok(is_last)
+}
+
+/// The request, as far as it comes.
+async fn arrived(stream: &mut TcpStream) -> io::Result<Arrived> {
+    let mut bytes = Vec::new();
+    loop {
+        let more = stream.take((LARGEST_HEAD - bytes.len()) as u64).read_buf(&mut bytes).await?;
+        let arrived = Arrived::of(&bytes);
+        if more == 0 || arrived != Arrived::Part {
+            return Ok(arrived);
+        }
+    }
 }
 
 impl Told {
     /// The answer to a request, and whether it has the figures of the whole run.
-    async fn answer(&mut self, method: &Method, path: &str, headers: &HeaderMap) -> (Response<Full<Bytes>>, bool) {
-        if path != "/metrics" {
-            return (line(StatusCode::NOT_FOUND, "there is nothing here: the metrics are at /metrics\n"), false);
+    async fn answer(&mut self, request: &Request) -> (Answer, bool) {
+        if request.path != "/metrics" {
+            return (Answer::not_found(), false);
         }
-        if method != Method::GET && method != Method::HEAD {
-            let mut refused = line(StatusCode::METHOD_NOT_ALLOWED, "metrics are read: ask by GET\n");
-            refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return (refused, false);
+        if request.method == Method::Other {
+            return (Answer::not_allowed(), false);
         }
-        let Some(figures) = self.figures.now().await else {
-            return (line(StatusCode::SERVICE_UNAVAILABLE, "the run has failed, and has no figures\n"), false);
-        };
-        let accept: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
-        let format = Format::accepted(&accept.join(","), self.shape.by_value);
-        let mut answer = Response::new(Full::new(format.encode(&families(&figures, &self.shape))));
-        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
-        (answer, figures.is_last && method == Method::GET)
+        let Some(figures) = self.figures.now().await else { return (Answer::failed(), false) };
+        let format = Format::accepted(&request.accept, self.shape.by_value);
+        let answer = Answer::page(format.content_type(), format.encode(&families(&figures, &self.shape)));
+        match request.method {
+            Method::Head => (answer.head(), false),
+            _ => (answer, figures.is_last),
+        }
     }
-}
-
-fn line(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    let mut answer = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    answer
 }

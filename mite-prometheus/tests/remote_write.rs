@@ -103,12 +103,89 @@ fn figures_are_written_as_often_as_was_asked_and_at_the_end() {
 }
 
 #[cfg(feature = "tls")]
-#[test]
-fn a_receiver_whose_certificate_nobody_vouches_for_is_given_nothing() {
-    let (receiver, _) = receiver(|| status(204));
-    // What it speaks is no TLS at all.
-    let url = format!("https://{}{PATH}", receiver.address());
-    let failure = told(RemoteWrite::to(&url).unwrap().give_up_after(Duration::from_millis(300))).0.unwrap();
-    assert!(failure.contains("failed to connect: "), "{failure}");
-    assert_eq!(receiver.close().len(), 0);
+mod tls {
+    //! Over https, to a receiver whose certificate the system's roots vouch for, or not.
+
+    use std::env;
+    use std::net::SocketAddr;
+    use std::process::Command;
+    use std::sync::Arc;
+    use std::thread;
+
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+    use super::*;
+
+    /// Tells the test's second process where the receiver is.
+    const URL: &str = "MITE_TEST_RECEIVER";
+
+    /// Takes everything, on connections that it closes after each answer; gives its certificate besides.
+    fn receiver() -> (SocketAddr, String) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let chain = vec![CertificateDer::from(made.cert.der().to_vec())];
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        // It ends with the test's process.
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+                let mut stream = StreamOwned::new(connection, stream.unwrap());
+                let _ = take_one(&mut stream);
+            }
+        });
+        (address, made.cert.pem())
+    }
+
+    fn take_one(stream: &mut (impl std::io::Read + std::io::Write)) -> std::io::Result<()> {
+        let (mut read, mut buffer) = (Vec::new(), [0; 16 * 1024]);
+        let (mut head, mut length) = (None, 0);
+        while head.is_none_or(|head| read.len() < head + length) {
+            match stream.read(&mut buffer)? {
+                0 => return Ok(()),
+                more => read.extend_from_slice(&buffer[..more]),
+            }
+            head = read.windows(4).position(|four| four == b"\r\n\r\n").map(|end| end + 4);
+            if let Some(head) = head {
+                let text = String::from_utf8_lossy(&read[..head]).to_ascii_lowercase();
+                length = text.split_once("content-length: ").unwrap().1.lines().next().unwrap().parse().unwrap();
+            }
+        }
+        stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")?;
+        stream.flush()
+    }
+
+    #[test]
+    fn a_receiver_whose_certificate_nobody_vouches_for_is_given_nothing() {
+        let (address, _) = receiver();
+        let url = format!("https://localhost:{}{PATH}", address.port());
+        let failure = told(RemoteWrite::to(&url).unwrap().give_up_after(Duration::from_millis(300))).0.unwrap();
+        assert!(failure.contains("has taken 0 of ") && failure.contains("invalid peer certificate"), "{failure}");
+    }
+
+    /// In a process of its own, to which the environment gives other roots.
+    #[test]
+    fn a_receiver_whose_certificate_the_roots_vouch_for_is_written_to() {
+        if let Some(url) = env::var_os(URL) {
+            assert_eq!(told(RemoteWrite::to(url.to_str().unwrap()).unwrap()).0, None);
+            return;
+        }
+        let (address, certificate) = receiver();
+        let folder = tempfile::tempdir().unwrap();
+        let roots = folder.path().join("roots.pem");
+        std::fs::write(&roots, certificate).unwrap();
+        let own_name = "tls::a_receiver_whose_certificate_the_roots_vouch_for_is_written_to";
+        let again = Command::new(env::current_exe().unwrap())
+            .args(["--exact", own_name])
+            .env("SSL_CERT_FILE", &roots)
+            .env(URL, format!("https://localhost:{}{PATH}", address.port()))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&again.stdout);
+        assert!(again.status.success() && said.contains("1 passed"), "{said}");
+    }
 }

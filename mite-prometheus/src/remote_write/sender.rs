@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::connection::{self, Connection};
+use super::exchange;
 use super::retry::{Answer, wait};
 use super::target::Target;
 use crate::thread;
@@ -50,7 +50,7 @@ impl Sender {
         let (bodies, waiting) = mpsc::unbounded_channel();
         let (end, ending) = oneshot::channel();
         let account = Arc::default();
-        let writer = Writer { target, connection: None, account: Arc::clone(&account) };
+        let writer = Writer { target, account: Arc::clone(&account) };
         let thread = thread::spawn("mite-written", move || Ok(work(writer, waiting, ending)))?;
         Ok(Self { bodies, end, account, thread })
     }
@@ -90,7 +90,7 @@ fn locked(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
 }
 
 /// Writes what comes until nothing more does, or the time that is left at the end is over.
-async fn work(mut writer: Writer, mut waiting: mpsc::UnboundedReceiver<Bytes>, ending: oneshot::Receiver<Duration>) {
+async fn work(writer: Writer, mut waiting: mpsc::UnboundedReceiver<Bytes>, ending: oneshot::Receiver<Duration>) {
     let account = Arc::clone(&writer.account);
     let out_of_time = async {
         // Where nobody says how long, as when the run was refused, nothing is left to wait for.
@@ -114,16 +114,15 @@ async fn work(mut writer: Writer, mut waiting: mpsc::UnboundedReceiver<Bytes>, e
 /// Writes bodies in their order.
 struct Writer {
     target: Target,
-    connection: Option<Connection>,
     account: Arc<Mutex<Account>>,
 }
 
 impl Writer {
     /// Writes a body, again and again where it may be taken later.
-    async fn write(&mut self, body: Bytes) {
+    async fn write(&self, body: Bytes) {
         let give_up = Instant::now() + TRIED_FOR;
         for failures in 1.. {
-            let (answer, said) = self.try_once(body.clone()).await;
+            let (answer, said) = self.try_once(&body).await;
             match answer {
                 Answer::Taken => {
                     locked(&self.account).taken += 1;
@@ -152,18 +151,9 @@ impl Writer {
         locked(&self.account).failure.get_or_insert_with(|| said.to_owned());
     }
 
-    async fn try_once(&mut self, body: Bytes) -> (Answer, String) {
-        let answered = timeout(ANSWERED_WITHIN, async {
-            let mut connection = match self.connection.take().filter(Connection::is_ready) {
-                Some(connection) => connection,
-                None => connection::connect(&self.target).await?,
-            };
-            let answer = connection::write(&mut connection, &self.target, body).await?;
-            Ok::<_, connection::Unanswered>((answer, connection))
-        });
-        match answered.await {
-            Ok(Ok(((status, said), connection))) => {
-                self.connection = Some(connection);
+    async fn try_once(&self, body: &[u8]) -> (Answer, String) {
+        match timeout(ANSWERED_WITHIN, exchange::write(&self.target, body)).await {
+            Ok(Ok((status, said))) => {
                 let said = if said.is_empty() { status.to_string() } else { format!("{status}: {said}") };
                 (Answer::of(status), said)
             }

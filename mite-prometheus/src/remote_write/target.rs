@@ -4,7 +4,9 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT,
+};
 use http::{HeaderMap, Uri};
 use url::{Host, Url};
 
@@ -76,6 +78,7 @@ impl Target {
         let authority = url.authority().parse().map_err(|_| wrong("its host is none".to_owned()))?;
         let own = [
             (HOST, authority),
+            (CONNECTION, HeaderValue::from_static("close")),
             (CONTENT_ENCODING, HeaderValue::from_static("snappy")),
             (CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf")),
             (USER_AGENT, HeaderValue::from_static(concat!("mite/", env!("CARGO_PKG_VERSION")))),
@@ -97,6 +100,19 @@ impl Target {
         value.set_sensitive(true);
         self.headers.insert(parsed, value);
         Ok(())
+    }
+
+    /// The bytes of a request with this body.
+    pub(crate) fn request(&self, body: &[u8]) -> Vec<u8> {
+        let mut bytes = format!("POST {} HTTP/1.1\r\n", self.path).into_bytes();
+        for (name, value) in &self.headers {
+            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                bytes.extend_from_slice(part);
+            }
+        }
+        bytes.extend_from_slice(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());
+        bytes.extend_from_slice(body);
+        bytes
     }
 
     pub(crate) fn basic_auth(&mut self, name: &str, password: &str) -> Result<(), RemoteWriteError> {

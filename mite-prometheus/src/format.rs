@@ -61,7 +61,7 @@ fn parameters<'a>(parts: impl Iterator<Item = &'a str>, format: Format) -> (u32,
         let value = value.trim().trim_matches('"');
         match name.trim().to_ascii_lowercase().as_str() {
             "q" => quality = value.parse().map_or(0, |q: f64| (q.clamp(0.0, 1.0) * 1000.0) as u32),
-            // An older draft, which differs in nothing that is written here, and what is called by a later version is not.
+            // 0.0.1 is a draft that does not differ in what is written here; what comes after 1 may.
             "version" if format == Format::OpenMetrics => fits &= value == "0.0.1" || value.starts_with("1."),
             "encoding" if format == Format::Protobuf => fits &= value == "delimited",
             "proto" if format == Format::Protobuf => fits &= value == "io.prometheus.client.MetricFamily",

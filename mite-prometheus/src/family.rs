@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mite_core::Histogram;
@@ -185,6 +186,23 @@ impl<T: Default> Table<T> {
             labels: labels.iter().map(|label| (*label).into()).collect(),
             series: series.collect(),
             cut: self.cut,
+        }
+    }
+}
+
+/// Tells in the log, once, that labels were cut: not all formats can say it.
+#[derive(Debug, Default)]
+pub(crate) struct CutTold(AtomicBool);
+
+impl CutTold {
+    pub(crate) fn look_at(&self, families: &[Family]) {
+        let Some(family) = families.iter().find(|family| family.cut > 0) else { return };
+        if !self.0.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "label values of {} have over {LONGEST_LABEL} bytes: they are cut, end in {CUT}, and are told as one where they \
+                 differ after it",
+                family.name
+            );
         }
     }
 }

@@ -150,7 +150,7 @@ impl Sink for Prometheus {
     fn open(&mut self, live: &LiveFigures) -> Result<(), SinkError> {
         let Some(listener) = self.listener.take() else { return Err("it was open before".into()) };
         let figures = Figures::new(live.clone(), self.stage.subscribe());
-        self.server = Some(Server::start(listener, Told { figures, shape: self.shape.clone() })?);
+        self.server = Some(Server::start(listener, Told { figures, shape: self.shape.clone(), cut: Arc::default() })?);
         Ok(())
     }
 

@@ -16,6 +16,7 @@ use mite_core::{LiveFigures, Sink, SinkError, Snapshot, Wants};
 
 use crate::buckets::Buckets;
 use crate::families::{Shape, families};
+use crate::family::CutTold;
 use sender::{Account, Sender};
 use target::Target;
 
@@ -59,6 +60,7 @@ pub struct RemoteWrite {
     written_at: Option<Duration>,
     /// Milliseconds of Unix time that were told last.
     told_at: i64,
+    cut: CutTold,
 }
 
 impl RemoteWrite {
@@ -75,6 +77,7 @@ impl RemoteWrite {
             sender: None,
             written_at: None,
             told_at: 0,
+            cut: CutTold::default(),
         })
     }
 
@@ -133,7 +136,9 @@ impl RemoteWrite {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // Receivers refuse what is not later than what they have, as after a clock was set back.
         self.told_at = i64::try_from(now.as_millis()).unwrap_or(i64::MAX).max(self.told_at.saturating_add(1));
-        request::body(&families(figures, &self.shape), self.told_at)
+        let families = families(figures, &self.shape);
+        self.cut.look_at(&families);
+        request::body(&families, self.told_at)
     }
 
     fn is_due(&self, elapsed: Duration) -> bool {

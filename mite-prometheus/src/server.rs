@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::families::{Shape, families};
+use crate::family::CutTold;
 use crate::format::Format;
 use crate::stage::Figures;
 use crate::thread;
@@ -42,6 +43,7 @@ const WAIT_FOR_FILES: Duration = Duration::from_millis(100);
 pub(crate) struct Told {
     pub(crate) figures: Figures,
     pub(crate) shape: Shape,
+    pub(crate) cut: Arc<CutTold>,
 }
 
 /// A server that runs until it is dropped.
@@ -179,7 +181,9 @@ impl Told {
         }
         let Some(figures) = self.figures.now().await else { return (Answer::failed(), false) };
         let format = Format::accepted(&request.accept, self.shape.by_value);
-        let answer = Answer::page(format.content_type(), format.encode(&families(&figures, &self.shape)));
+        let families = families(&figures, &self.shape);
+        self.cut.look_at(&families);
+        let answer = Answer::page(format.content_type(), format.encode(&families));
         match request.method {
             Method::Head => (answer.head(), false),
             _ => (answer, figures.is_last),

@@ -34,18 +34,14 @@ pub(crate) type Answered = (StatusCode, String);
 /// Writes a body.
 pub(crate) async fn write(target: &Target, body: &[u8]) -> Result<Answered, Unanswered> {
     let stream = TcpStream::connect((&*target.host, target.port)).await.map_err(Unanswered::Connect)?;
-    if target.is_https { over_tls(target, stream, body).await } else { on(stream, target, body).await }
-}
-
-#[cfg(feature = "tls")]
-async fn over_tls(target: &Target, stream: TcpStream, body: &[u8]) -> Result<Answered, Unanswered> {
-    on(super::tls::connect(&target.host, stream).await.map_err(Unanswered::Connect)?, target, body).await
-}
-
-/// Without TLS no target is made that asks for it.
-#[cfg(not(feature = "tls"))]
-async fn over_tls(_: &Target, _: TcpStream, _: &[u8]) -> Result<Answered, Unanswered> {
-    Err(Unanswered::Connect(io::ErrorKind::Unsupported.into()))
+    match target.is_https {
+        false => on(stream, target, body).await,
+        #[cfg(feature = "tls")]
+        true => on(super::tls::connect(&target.host, stream).await.map_err(Unanswered::Connect)?, target, body).await,
+        // Without TLS no target is made that asks for it.
+        #[cfg(not(feature = "tls"))]
+        true => Err(Unanswered::Connect(io::ErrorKind::Unsupported.into())),
+    }
 }
 
 async fn on(

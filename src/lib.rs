@@ -10,6 +10,9 @@ pub use mite_http::{HttpContext, mite_http};
 #[cfg(feature = "cli")]
 pub use mite_cli as cli;
 
+#[cfg(feature = "prometheus")]
+pub use mite_prometheus as prometheus;
+
 /// What tests of journeys, scenarios and plans are made with: see [`mite_core::testing`], and [`testing::StubServer`].
 #[cfg(feature = "testing")]
 pub mod testing {
@@ -107,6 +110,10 @@ mod guide {
 
     #[doc = include_str!("../docs/src/messages.md")]
     mod messages {}
+
+    #[cfg(feature = "prometheus")]
+    #[doc = include_str!("../docs/src/prometheus.md")]
+    mod prometheus {}
 
     #[doc = include_str!("../docs/src/tests.md")]
     mod tests {}

@@ -5,7 +5,7 @@ mod service;
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -81,6 +81,58 @@ async fn a_scenario_is_listed_previewed_and_run_with_all_its_files() -> Result<(
     assert_eq!((out.as_str(), err.as_str()), ("", ""));
     assert_eq!((service.users()?, json(&path.join("r.json"))["records"]["users"].as_u64()), (23, Some(3)));
     Ok(())
+}
+
+#[tokio::test]
+async fn a_run_is_scraped_at_the_address_that_it_says() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path();
+    let service = Service::start(&path.join("users.db")).await?;
+    let url = format!("app_url={}", service.url());
+    let run = [
+        "scenario",
+        "test",
+        "create_exactly",
+        ON_A_BUSY_MACHINE,
+        "--set",
+        &url,
+        "--set",
+        "users=20",
+        "--json",
+        "r.json",
+    ];
+    let scraped = ["--web-address", "127.0.0.1:0", "--linger", "1m"];
+    let mut command = command("signup", path, &[&run[..], &scraped[..]].concat());
+    let mut run =
+        command.env("MITE_HTTP_HISTOGRAM_BUCKETS", "3600").stderr(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+    let told = BufReader::new(run.stderr.take().expect("it is piped")).lines().map_while(std::io::Result::ok);
+    let mut told = told.filter_map(|line| Some(line.strip_prefix("metrics for Prometheus on http://")?.to_owned()));
+    let address = told.next().expect("the address is said");
+    let address = address.strip_suffix("/metrics").expect("it is a page of it").to_owned();
+    // It is there until it has told the figures of the whole run.
+    let mut last = String::new();
+    while let Ok(scrape) = scrape(&address) {
+        last = scrape;
+    }
+    assert!(run.wait()?.success());
+    let report = json(&path.join("r.json"));
+    assert_eq!(report["journeys"][0]["completed"], 20, "{report}");
+    let place = "test=\"create_exactly\",journey=\"signup::scenarios:create_named_user\",transaction=\"__root__\"";
+    for sample in [
+        format!("mite_transaction_total{{{place},had_error=\"False\"}} 20"),
+        format!("mite_transaction_seconds_bucket{{{place},le=\"3600\"}} 20"),
+    ] {
+        assert!(last.lines().any(|line| line == sample), "{sample}\n{last}");
+    }
+    Ok(())
+}
+
+fn scrape(address: &str) -> std::io::Result<String> {
+    let mut stream = std::net::TcpStream::connect(address)?;
+    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    if answer.starts_with("HTTP/1.1 200 OK") { Ok(answer) } else { Err(std::io::ErrorKind::InvalidData.into()) }
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@ mod baseline;
 mod cat;
 mod completions;
 mod journey;
+#[cfg(feature = "prometheus")]
+mod metrics;
 mod options;
 mod report;
 mod scenario;

@@ -13,6 +13,11 @@ mod fault;
 mod interrupt;
 mod journey;
 mod log;
+#[cfg(feature = "prometheus")]
+mod metrics;
+#[cfg(not(feature = "prometheus"))]
+#[path = "metrics/absent.rs"]
+mod metrics;
 mod outputs;
 mod preview;
 mod progress;

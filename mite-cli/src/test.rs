@@ -13,6 +13,7 @@ use crate::baseline::Baseline;
 use crate::block::Block;
 use crate::fault::Fault;
 use crate::interrupt::Interrupts;
+use crate::metrics::Metrics;
 use crate::outputs::Outputs;
 use crate::progress::Shown;
 use crate::{FAILED, GENERATOR_LIMITED, INTERRUPTED, PASSED, Scenarios, colour, config, journey, stdout};
@@ -49,6 +50,7 @@ async fn run(
     let baseline = Baseline::of(arguments)?;
     let shown = Shown::new(title, arguments, block)?;
     let outputs = Outputs::open(arguments)?;
+    let metrics = Metrics::open(arguments)?;
     let is_quiet = arguments.get_flag("quiet");
     let mut run = prepared(Run::new(thresholds::hold(scenario, arguments)).with_config(config), arguments);
     if let Some(baseline) = &baseline {
@@ -56,6 +58,8 @@ async fn run(
     }
     let interrupts = Interrupts::listen((!is_quiet).then(|| block.clone()))
         .map_err(|error| format!("failed to listen to Ctrl-C: {error}"))?;
+    let metrics_line = metrics.line();
+    run = metrics.add_to(run);
     let ends = run.ends();
     if !ends {
         run = run.until_stopped();
@@ -67,6 +71,9 @@ async fn run(
     })?;
     if !is_quiet {
         eprintln!("running {title}{}", if ends { "" } else { " until Ctrl-C: nothing else ends it" });
+        if let Some(line) = metrics_line {
+            eprintln!("{line}");
+        }
     }
     let told = handle.follow();
     let ended = tokio::select! {

@@ -79,6 +79,11 @@ fn highest_of(slot: usize) -> u64 {
     ((within + 1) << octave) - 1
 }
 
+/// The lowest value that falls into a slot.
+fn lowest_of(slot: usize) -> u64 {
+    slot.checked_sub(1).map_or(0, |before| highest_of(before) + 1)
+}
+
 /// The words that a block of counters takes.
 const fn words_of(width: u32) -> usize {
     (BLOCK << width) / 64
@@ -440,6 +445,46 @@ impl Histogram {
         if self.count == 0 { 0.0 } else { self.sum as f64 / self.count as f64 }
     }
 
+    /// All durations together, exactly; zero when nothing was counted. A report that was read from JSON tells the mean times the count.
+    pub fn sum(&self) -> Duration {
+        // More than 64 bits of microseconds are half a million years.
+        Duration::from_micros(u64::try_from(self.sum).unwrap_or(u64::MAX))
+    }
+
+    /// How many durations were not longer than each of `bounds`, which rise.
+    ///
+    /// A duration that is exactly a bound is within it. What is told apart decides for the others: one that is up to 0.1 % longer
+    /// than a bound may count as within it, and one of over an hour counts as an hour.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use mite_core::Histogram;
+    ///
+    /// let mut histogram = Histogram::new();
+    /// for ms in [5, 10, 11, 400] {
+    ///     histogram.record(Duration::from_millis(ms));
+    /// }
+    /// assert_eq!(histogram.at_most(&[10, 20, 1000].map(Duration::from_millis)), [2, 3, 4]);
+    /// ```
+    pub fn at_most(&self, bounds: &[Duration]) -> Vec<u64> {
+        let mut counts = self.slots().peekable();
+        let mut seen = 0;
+        let within = |bound: &Duration| {
+            let bound = u64::try_from(bound.as_micros()).unwrap_or(u64::MAX).min(LONGEST);
+            while let Some((_, count)) = counts.next_if(|(slot, _)| *slot <= slot_of(bound)) {
+                seen += count;
+            }
+            seen
+        };
+        bounds.iter().map(within).collect()
+    }
+
+    /// The durations that were counted, in rising order, each with how often: of those that are not told apart (0.1 % of one
+    /// another), and of all over an hour, the shortest that there might have been.
+    pub fn durations(&self) -> impl Iterator<Item = (Duration, u64)> {
+        self.slots().map(|(slot, count)| (Duration::from_micros(lowest_of(slot)), count))
+    }
+
     /// The standard deviation of what was counted (that of a population, not of a sample).
     pub fn stdev(&self) -> Duration {
         if self.count == 0 {
@@ -569,6 +614,7 @@ mod tests {
         let mut next = 0;
         for slot in 0..SLOTS {
             assert_eq!(slot_of(next), slot);
+            assert_eq!(lowest_of(slot), next);
             assert_eq!(slot_of(highest_of(slot)), slot);
             next = highest_of(slot) + 1;
         }
@@ -581,6 +627,22 @@ mod tests {
         histogram.record(Duration::from_secs(7200));
         assert_eq!(histogram.max(), Duration::from_secs(7200));
         assert_eq!(histogram.count(), 1);
+    }
+
+    #[test]
+    fn a_duration_that_is_a_bound_is_within_it() {
+        let mut histogram = Histogram::new();
+        // Up to 2048 µs each is told apart; a second is told with those up to half a millisecond longer.
+        for micros in [0, 99, 100, 101, 1_000_000, 1_000_400, 1_000_500, 7_200_000_000] {
+            histogram.record_micros(micros, 1);
+        }
+        let rows =
+            [(0, 1), (99, 2), (100, 3), (101, 4), (999_000, 4), (1_000_000, 6), (3_590_000_000, 7), (u64::MAX, 8)];
+        let bounds = rows.map(|(micros, _)| Duration::from_micros(micros));
+        assert_eq!(histogram.at_most(&bounds), rows.map(|(_, within)| within));
+        assert_eq!(histogram.sum(), Duration::from_micros(7_203_001_200));
+        assert_eq!(Histogram::new().at_most(&bounds), [0; 8]);
+        assert_eq!(histogram.durations().map(|(_, count)| count).sum::<u64>(), 8);
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub(super) fn command(journeys: &[String]) -> Command {
         .args(thresholds::options())
         .args(baseline::options())
         .args(options::collector())
+        .args(options::metrics())
         .args(options::outputs());
     let run = Command::new("run")
         .about("Runs a journey once and shows each request and response: the way to debug it")

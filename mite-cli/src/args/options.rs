@@ -128,6 +128,14 @@ pub(super) fn recorder_dir() -> Arg {
         .help("Where journeys' data is recorded")
 }
 
+/// To whom figures are told while it runs.
+pub(super) fn metrics() -> impl IntoIterator<Item = Arg> {
+    #[cfg(feature = "prometheus")]
+    return super::metrics::options();
+    #[cfg(not(feature = "prometheus"))]
+    return [];
+}
+
 /// What is told of the run, and where.
 pub(super) fn outputs() -> [Arg; 7] {
     let json = file("json", "Writes the report as JSON");

@@ -16,6 +16,7 @@ pub(super) fn command(scenarios: &[&str]) -> Command {
         .args(thresholds::options())
         .args(baseline::options())
         .args(options::collector())
+        .args(options::metrics())
         .args(options::outputs());
     let preview = Command::new("preview")
         .about("Draws what a scenario would start and when, without running it")

@@ -26,6 +26,8 @@ impl SinkReport {
         let Self { sink, taken, dropped, failure } = self;
         let sent = counted(taken + dropped, "message");
         match failure {
+            // It had none to take: it tells figures.
+            Some(failure) if taken + dropped == 0 => Some(format!("the {sink} failed: {failure}")),
             Some(failure) => Some(format!("the {sink} failed ({failure}): {dropped} of {sent} for it were not taken")),
             None if *dropped > 0 => Some(format!("{dropped} of {sent} were dropped, since the {sink} did not keep up")),
             None => None,
@@ -43,6 +45,7 @@ mod tests {
             SinkReport { sink: "collector".to_owned(), taken, dropped, failure: failure.map(str::to_owned) }.warning()
         };
         assert_eq!(told(7, 0, None), None);
+        assert_eq!(told(0, 0, Some("connection refused")).as_deref(), Some("the collector failed: connection refused"));
         assert_eq!(
             told(6, 1, None).as_deref(),
             Some("1 of 7 messages were dropped, since the collector did not keep up")

@@ -3,7 +3,7 @@
 //! It is apart from the metrics, since those of direct handles are only known when they are used.
 
 /// The metrics that mite has by itself.
-const BUILT_IN: [&str; 9] = [
+const BUILT_IN: [&str; 12] = [
     "mite_journey_error_total",
     "mite_transaction_total",
     "mite_actual_count",
@@ -13,6 +13,9 @@ const BUILT_IN: [&str; 9] = [
     "mite_http_response_total",
     "mite_http_response_time_seconds",
     "mite_dns_time",
+    "mite_transaction_seconds",
+    "mite_journey_response_seconds",
+    "mite_journey_start_lag_seconds",
 ];
 
 /// What a histogram's figures are called besides its name.

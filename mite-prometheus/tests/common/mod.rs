@@ -5,10 +5,12 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use mite_core::stats::{Accumulator, Stats, matcher_by_type};
 use mite_core::volume::{HOUR, constant};
 use mite_core::{Context, NoData, Report, Result, Row, Run, Scenario, bail};
 use mite_http::testing::{Reply, StubServer};
 use mite_http::{HttpContext as _, StatusCode};
+use serde_json::json;
 
 /// Longer than anything takes, however slow the machine is.
 pub(crate) const LONG: Duration = Duration::from_secs(120);
@@ -95,7 +97,11 @@ pub(crate) fn shopping(server: &StubServer, duration: Duration) -> Run {
             ctx.http().get(format!("{url}/")).await?.error_for_status()?;
             ctx.transaction("Pay", async |ctx| {
                 ctx.http().post(format!("{url}/pay")).json(&1).await?.error_for_status()?;
-                Ok(())
+                let shop = if ctx.start_index() % 2 == 0 { "ber\\lin" } else { "\"rome\"\n" };
+                ctx.counter("cart_items_total").label("shop", shop).add(3);
+                ctx.gauge("last_cart").set(ctx.start_index() as f64);
+                ctx.histogram("cart_value_euro").label("shop", shop).record(0.25 * (ctx.start_index() % 8) as f64);
+                ctx.send("paid", json!({"euro": 5, "by": "card"})).await
             })
             .await
         })
@@ -121,6 +127,9 @@ pub(crate) fn shopping(server: &StubServer, duration: Duration) -> Run {
         .row(Row::new(buy, NoData, constant(40, duration)).named("shop:buy"))
         .row(Row::new(fail, NoData, constant(9, duration)).named("shop:fail"))
         .row(Row::new(wait, NoData, constant(3, duration).running()).named("shop:wait"));
+    let sums =
+        Accumulator::new("paid_euro_total", matcher_by_type(["paid"])).labels(["test", "by", "absent"]).value("euro");
+    let scenario = scenario.stats(Stats::new("shop").with(sums));
     Run::new(scenario).workers(2).max_start_lag(HOUR).min_achieved(0.0)
 }
 

@@ -103,6 +103,25 @@ fn expected(report: &Report) -> BTreeMap<&'static str, Told> {
         add("mite_journey_response_seconds_count", labels(place), &row["response_time"]["count"]);
         add("mite_journey_start_lag_seconds_count", labels(place), &row["start_lag"]["count"]);
     }
+    for row in rows(&report, "metrics") {
+        let names: Vec<_> = rows(&row, "labels").iter().map(|name| name.as_str().unwrap().to_owned()).collect();
+        for series in rows(&row, "series") {
+            let values = rows(&series, "labels").into_iter().map(|value| value.as_str().unwrap().to_owned());
+            // Prometheus has no label that is empty.
+            let mut of: Vec<_> = names.iter().cloned().zip(values).filter(|(_, value)| !value.is_empty()).collect();
+            of.sort();
+            match text(&row, "name") {
+                "cart_items_total" => add("cart_items_total", of, &series["value"]),
+                "last_cart" => add("last_cart", of, &series["value"]),
+                "paid_euro_total" => add("paid_euro_total", of, &series["value"]),
+                "cart_value_euro" => {
+                    add("cart_value_euro_sum", of.clone(), &series["histogram"]["sum"]);
+                    add("cart_value_euro_count", of, &series["histogram"]["count"]);
+                }
+                other => panic!("{other} was not expected"),
+            }
+        }
+    }
     told
 }
 
@@ -114,7 +133,7 @@ fn last(prometheus: &Prometheus, metric: &str) -> Told {
 #[track_caller]
 fn agree(prometheus: &Prometheus, report: &Report) {
     let expected = expected(report);
-    assert_eq!(expected.len(), 7);
+    assert_eq!(expected.len(), 12);
     for (metric, told) in expected {
         assert_eq!(last(prometheus, metric), told, "{metric}");
     }

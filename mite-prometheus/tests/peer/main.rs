@@ -9,6 +9,9 @@ mod process;
 mod prometheus;
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -57,14 +60,13 @@ fn cut(label: &str) -> String {
 }
 
 /// What each counter, and the count of each histogram, must be by the report's JSON.
-fn expected(report: &Report) -> BTreeMap<&'static str, Told> {
-    let report: Value = serde_json::from_str(&report.to_json()).unwrap();
-    let test = text(&report, "scenario");
+fn expected(report: &Value) -> BTreeMap<&'static str, Told> {
+    let test = text(report, "scenario");
     let mut told: BTreeMap<_, Told> = BTreeMap::new();
     let mut add = |name, labels, count: &Value| {
         *told.entry(name).or_default().entry(labels).or_default() += count.as_f64().unwrap();
     };
-    for row in rows(&report, "errors") {
+    for row in rows(report, "errors") {
         let (transaction, message) = (transaction(&row), cut(text(&row, "message")));
         let labels = labels([
             ("test", test),
@@ -76,7 +78,7 @@ fn expected(report: &Report) -> BTreeMap<&'static str, Told> {
         ]);
         add("mite_journey_error_total", labels, &row["count"]);
     }
-    for row in rows(&report, "transactions") {
+    for row in rows(report, "transactions") {
         let (journey, transaction) = (text(&row, "journey"), transaction(&row));
         let place = [("test", test), ("journey", journey), ("transaction", &transaction)];
         let [a, b, c] = place;
@@ -85,7 +87,7 @@ fn expected(report: &Report) -> BTreeMap<&'static str, Told> {
         add("mite_transaction_total", labels([a, b, c, ("had_error", "False")]), &(count - errors).into());
         add("mite_transaction_seconds_count", labels(place), &row["time"]["count"]);
     }
-    for row in rows(&report, "requests") {
+    for row in rows(report, "requests") {
         let (journey, transaction, code) = (text(&row, "journey"), transaction(&row), row["code"].to_string());
         let labels_of = labels([
             ("test", test),
@@ -97,13 +99,13 @@ fn expected(report: &Report) -> BTreeMap<&'static str, Told> {
         add("mite_http_response_total", labels_of, &row["count"]);
         add("mite_http_response_time_seconds_count", labels([("transaction", &transaction)]), &row["time"]["count"]);
     }
-    for row in rows(&report, "journeys") {
+    for row in rows(report, "journeys") {
         let number = row["row"].to_string();
         let place = [("test", test), ("journey", text(&row, "journey")), ("scenario_id", &number)];
         add("mite_journey_response_seconds_count", labels(place), &row["response_time"]["count"]);
         add("mite_journey_start_lag_seconds_count", labels(place), &row["start_lag"]["count"]);
     }
-    for row in rows(&report, "metrics") {
+    for row in rows(report, "metrics") {
         let names: Vec<_> = rows(&row, "labels").iter().map(|name| name.as_str().unwrap().to_owned()).collect();
         for series in rows(&row, "series") {
             let values = rows(&series, "labels").into_iter().map(|value| value.as_str().unwrap().to_owned());
@@ -132,7 +134,7 @@ fn last(prometheus: &Prometheus, metric: &str) -> Told {
 
 #[track_caller]
 fn agree(prometheus: &Prometheus, report: &Report) {
-    let expected = expected(report);
+    let expected = expected(&serde_json::from_str(&report.to_json()).unwrap());
     assert_eq!(expected.len(), 12);
     for (metric, told) in expected {
         assert_eq!(last(prometheus, metric), told, "{metric}");
@@ -176,6 +178,51 @@ fn what_is_scraped_is_what_the_report_tells() {
     agree(&prometheus, &report);
     assert!(!prometheus.query(ENDED).is_empty() || report.transactions.is_empty());
     dashboard::finds_its_series(&prometheus);
+    prometheus.end();
+}
+
+/// A program of the examples, which cargo has built.
+fn example(name: &str) -> PathBuf {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    let build = ["build", "--quiet", "--manifest-path", manifest, "--example", name];
+    let built = Command::new(env!("CARGO")).args(build).status().unwrap();
+    assert!(built.success(), "the example does not build");
+    let tests = std::env::current_exe().unwrap();
+    tests.ancestors().nth(2).unwrap().join("examples").join(name)
+}
+
+#[test]
+fn a_running_example_is_scraped() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server();
+    let url = format!("url={}/", server.url());
+    let mut example = Command::new(example("load"));
+    example.args(["scenario", "test", "open", "--set", &url, "--set", "rate=50", "--max-start-lag", "1h"]);
+    // Long enough for Prometheus to start, and then it is waited for.
+    example.args(["--set", "seconds=12", "--web-address", "127.0.0.1:0", "--linger", "2m", "--json", "r.json"]);
+    example.args(["--recorder-dir", "records"]).current_dir(folder.path());
+    let mut run = example.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let told = BufReader::new(run.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut told = told.filter_map(|line| Some(line.strip_prefix("metrics for Prometheus on http://")?.to_owned()));
+    let page = told.next().expect("the address is said");
+    let address = page.strip_suffix("/metrics").unwrap().parse().unwrap();
+    let Some(prometheus) = Prometheus::start(&[address], &[]) else {
+        run.kill().unwrap();
+        run.wait().unwrap();
+        return;
+    };
+    // The run ends when it has been scraped once more; who reads what it says is not to hold it up.
+    assert_eq!(told.next(), None);
+    assert!(run.wait().unwrap().success());
+    let report = serde_json::from_slice(&std::fs::read(folder.path().join("r.json")).unwrap()).unwrap();
+    let expected = expected(&report);
+    prometheus.wait_for("last_over_time(mite_runner_count[1h]) == 0");
+    for (metric, told) in &expected {
+        assert_eq!(&last(&prometheus, metric), told, "{metric}");
+    }
+    let responses: f64 = expected["mite_http_response_total"].values().sum();
+    assert_eq!(responses, 600.0);
+    assert_eq!(server.requests().len(), 600);
     prometheus.end();
 }
 

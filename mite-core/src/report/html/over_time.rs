@@ -78,30 +78,30 @@ fn timed(second: &Second<'_>, micros: u64) -> Option<u64> {
 
 pub(super) fn write(report: &Report, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(f, "<section><h2>Over time</h2>")?;
-    if report.per_second.is_empty() {
+    let drawn = drawn(report);
+    if drawn.is_empty() {
         return writeln!(f, "<p class=\"none\">The run has no seconds to show.</p></section>");
     }
-    let warm_up = report.per_second.iter().take_while(|second| second.warm_up).count();
-    let seconds: Vec<_> = report.per_second.iter().map(Second::of_all).collect();
+    let warm_up = drawn.iter().take_while(|second| second.warm_up).count();
+    let seconds: Vec<_> = drawn.iter().map(Second::of_all).collect();
     let all = Timeline { seconds, warm_up, points: MOST_POINTS, bands: MOST_BANDS };
     write!(f, "<div class=\"charts\">")?;
     for chart in all.charts() {
         write!(f, "{chart}")?;
     }
     writeln!(f, "</div>")?;
-    notes(report, warm_up, f)?;
-    rows(report, warm_up, f)?;
+    notes(drawn.len(), warm_up, f)?;
+    rows(report, drawn, warm_up, f)?;
     writeln!(f, "</section>")
 }
 
-fn notes(report: &Report, warm_up: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn notes(seconds: usize, warm_up: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if warm_up > 0 {
         writeln!(
             f,
             "<p class=\"note\">The shaded seconds are the warm-up, which is left out of all other figures.</p>"
         )?;
     }
-    let seconds = report.per_second.len();
     if seconds > MOST_POINTS {
         let stretch = seconds.div_ceil(MOST_POINTS / 2);
         writeln!(
@@ -114,9 +114,22 @@ fn notes(report: &Report, warm_up: usize, f: &mut fmt::Formatter<'_>) -> fmt::Re
     Ok(())
 }
 
+/// The seconds whose curves are drawn: not the last one where the run ended at its beginning, which would look like a fall, unless
+/// something failed in it.
+fn drawn(report: &Report) -> &[PerSecond] {
+    const SHORT: Duration = Duration::from_millis(100);
+    match &*report.per_second {
+        [before @ .., last] if !before.is_empty() && last.failed == 0 => {
+            let lasted = report.duration.saturating_sub(Duration::from_secs(before.len() as u64));
+            if lasted < SHORT { before } else { &report.per_second }
+        }
+        all => all,
+    }
+}
+
 /// The curves of each row, folded, where there are several.
-fn rows(report: &Report, warm_up: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let all = report.per_second.first().map_or(&[][..], |second| &second.rows);
+fn rows(report: &Report, drawn: &[PerSecond], warm_up: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let all = drawn.first().map_or(&[][..], |second| &second.rows);
     let told = &all[..all.len().min(MOST_CHARTS)];
     let points = (MOST_OF_ROWS / told.len().max(1)).clamp(FEWEST_POINTS, MOST_POINTS);
     let bands = (MOST_BANDS_OF_ROWS / told.len().max(1)).clamp(FEWEST_BANDS, MOST_BANDS);
@@ -125,15 +138,14 @@ fn rows(report: &Report, warm_up: usize, f: &mut fmt::Formatter<'_>) -> fmt::Res
             let second: &PerSecond = second;
             second.rows.iter().find(|told| told.row == row).map(Second::of_row)
         };
-        let seconds =
-            Timeline { seconds: report.per_second.iter().filter_map(of_row).collect(), warm_up, points, bands };
+        let seconds = Timeline { seconds: drawn.iter().filter_map(of_row).collect(), warm_up, points, bands };
         let journey = report.journeys.iter().find(|journey| journey.row == row);
         let name = journey.map_or("", |journey| &journey.journey);
         write!(f, "<details><summary>Row {row}: <b>{}</b></summary><div class=\"charts\">", Escaped(name))?;
         write!(f, "{}{}", seconds.load(), seconds.times())?;
         writeln!(f, "</div></details>")?;
     }
-    let seconds = report.per_second.len();
+    let seconds = drawn.len();
     if seconds > points && !told.is_empty() {
         let stretch = seconds.div_ceil(points / 2);
         writeln!(f, "<p class=\"note\">The curves of rows show the least and the most of each {stretch} seconds.</p>")?;
@@ -242,5 +254,17 @@ mod tests {
         let bands = bands(&["started"], &values, "per second", 120);
         assert_eq!((bands.len(), bands[1].text.as_str()), (120, "2 to 4 s: started 2 to 3"));
         assert_eq!((bands[0].from, bands[119].to), (0.0, 1.0));
+    }
+
+    #[test]
+    fn a_second_that_had_only_begun_is_not_drawn() {
+        let drawn_of = |millis, failed| {
+            let mut report = crate::report::fixed::running(4);
+            report.duration = Duration::from_millis(millis);
+            report.per_second[3].failed = failed;
+            drawn(&report).len()
+        };
+        assert_eq!([drawn_of(4000, 0), drawn_of(3100, 0), drawn_of(3099, 0), drawn_of(3000, 0)], [4, 4, 3, 3]);
+        assert_eq!(drawn_of(3000, 1), 4);
     }
 }

@@ -102,6 +102,9 @@ async fn teardown_comes_after_a_run_that_could_not_go_on_too() {
         fn wants(&self) -> Wants {
             Wants::Types(&["drop"])
         }
+        fn is_essential(&self) -> bool {
+            true
+        }
         fn message(&mut self, _: &mite_core::Message<'_>) -> Result<(), SinkError> {
             Err("it is full".into())
         }

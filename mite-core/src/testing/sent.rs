@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::de::DeserializeOwned;
 
 use crate::names::{JOINT, ROOT};
-use crate::{Error, Message, Result, Sink, SinkError, Wants, message, recorded};
+use crate::{Error, Message, Result, Sink, SinkError, Wants, WhenFull, message, recorded};
 
 /// A message that a journey has sent, or that was sent of it.
 #[derive(Clone)]
@@ -111,6 +111,10 @@ impl Sink for Keeper {
 
     fn wants(&self) -> Wants {
         Wants::Everything
+    }
+
+    fn when_full(&self) -> WhenFull {
+        WhenFull::Wait
     }
 
     fn message(&mut self, message: &Message<'_>) -> Result<(), SinkError> {

@@ -373,6 +373,10 @@ impl Sink for Failing {
         mite_core::Wants::Types(&["txn"])
     }
 
+    fn is_essential(&self) -> bool {
+        true
+    }
+
     fn message(&mut self, _message: &Message<'_>) -> std::result::Result<(), SinkError> {
         self.0 += 1;
         assert!(self.0 < 3, "three is too many");

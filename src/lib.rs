@@ -118,6 +118,14 @@ mod guide {
     #[doc = include_str!("../docs/src/tests.md")]
     mod tests {}
 
+    #[cfg(feature = "testing")]
+    #[doc = include_str!("../docs/src/from-python.md")]
+    mod from_python {}
+
+    #[cfg(feature = "testing")]
+    #[doc = include_str!("../docs/src/from-others.md")]
+    mod from_others {}
+
     #[cfg(feature = "tls")]
     #[doc = include_str!("../docs/src/http-network.md")]
     mod http_network {}

@@ -7,7 +7,7 @@ use clap::ArgMatches;
 use mite_core::{CompareError, Comparison, HeldToBaseline, Report, Run, RunError, Verdict};
 
 use crate::fault::Fault;
-use crate::{colour, report};
+use crate::{colour, stored};
 
 /// The report, and how others are held against it.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Baseline {
     }
 
     pub(crate) fn read(path: &Path, arguments: &ArgMatches) -> Result<Self, Fault> {
-        let report = report::read(path)?;
+        let report = stored::read(path)?;
         let percent = arguments.get_one::<f64>("fail-on-regression").copied();
         if percent.is_some() && !report.has_halves() {
             return Err(Fault::Usage(format!(

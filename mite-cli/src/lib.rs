@@ -24,6 +24,7 @@ mod progress;
 mod report;
 mod scenarios;
 mod stdout;
+mod stored;
 mod test;
 mod visible;
 

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::json_lines;
+use crate::live_figures::LiveFigures;
 use crate::message::Message;
 use crate::sink::{Sink, SinkError, Wants, WhenFull};
-use crate::snapshot::LiveFigures;
 
 /// After so many messages a file is done, unless told otherwise.
 const ROLL_AFTER: u64 = 100_000;

@@ -37,6 +37,7 @@ mod histogram;
 mod hooks;
 mod journey;
 mod limits;
+mod live_figures;
 mod message;
 mod mix;
 mod names;
@@ -81,6 +82,7 @@ pub use report::{
     RowSettings, RunSettings, SecondQuantiles, SecondRow, SinkReport, StoredError, TransactionReport, Verdict, WarmUp,
 };
 
+pub use live_figures::LiveFigures;
 pub use report::units;
 pub use request::RequestSample;
 pub use row::{Row, RowError};
@@ -91,6 +93,6 @@ pub use runner::options::Overload;
 pub use scenario::{IntoScenario, Scenario};
 pub use scenario_function::ScenarioFunction;
 pub use sink::{Sink, SinkError, Wants, WhenFull};
-pub use snapshot::{LiveFigures, Snapshot};
+pub use snapshot::Snapshot;
 pub use stats::MetricKind;
 pub use volume::{Volume, VolumeError, VolumeModel};

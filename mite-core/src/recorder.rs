@@ -11,12 +11,12 @@ use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::live_figures::LiveFigures;
 use crate::message::{Message, split_text};
 use crate::names::{DATA_CREATED, KindId, PURGE_DATA};
 use crate::recordings::Records;
 use crate::scan::{self, ScanError};
 use crate::sink::{Sink, SinkError, Wants, WhenFull};
-use crate::snapshot::LiveFigures;
 
 pub(crate) use memory::MemoryRecorder;
 

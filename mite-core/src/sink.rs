@@ -7,8 +7,9 @@ pub(crate) mod queue;
 
 use std::error::Error as StdError;
 
+use crate::live_figures::LiveFigures;
 use crate::message::Message;
-use crate::snapshot::{LiveFigures, Snapshot};
+use crate::snapshot::Snapshot;
 
 /// What a sink fails with.
 pub type SinkError = Box<dyn StdError + Send + Sync>;

@@ -2,14 +2,10 @@
 //!
 //! They are apart from the report, which is made once and judges, and from the progress, which tells one second.
 
-use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::sync::{mpsc, oneshot};
 
 use crate::report::{ErrorReport, JourneyReport, MetricReport, RequestReport, TransactionReport};
 use crate::run::progress::RowProgress;
-use crate::runner::protocol::Event;
 
 /// The figures of a run up to one moment, counted since its start: what its report would tell of it had it ended then.
 ///
@@ -35,22 +31,4 @@ pub struct Snapshot {
     pub errors: Vec<ErrorReport>,
     /// One for each [metric of one's own](crate::stats).
     pub metrics: Vec<MetricReport>,
-}
-
-/// Gives a run's figures whenever they are asked for: each worker is asked for what is new, and all of it is added up.
-#[derive(Debug, Clone)]
-pub struct LiveFigures(mpsc::UnboundedSender<Event>);
-
-impl LiveFigures {
-    pub(crate) fn new(events: mpsc::UnboundedSender<Event>) -> Self {
-        Self(events)
-    }
-
-    /// The figures as they are now; `None` once the run is over. A worker that is blocked for longer than a quarter of a second
-    /// is not waited for: what it has counted since it last told is in the figures after these.
-    pub async fn now(&self) -> Option<Arc<Snapshot>> {
-        let (answer, figures) = oneshot::channel();
-        self.0.send(Event::Snapshot(answer)).ok()?;
-        figures.await.ok()
-    }
 }

@@ -34,10 +34,10 @@ use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 use serde::{Deserialize, Deserializer};
 
 use crate::histogram::Histogram;
-use crate::report::MetricRows;
+use crate::report::metrics::MetricRows;
 use crate::report::rows::Tables;
 use crate::report::series::{Meant, Rows};
-use crate::report::units;
+use crate::report::units::{number, time as as_text};
 
 pub use crate::report::series::{MetricSelector, RequestSeries, Series};
 use crate::stats::{Distribution, MetricKind};
@@ -336,15 +336,15 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Time(time) => {
-                let text = units::time(*time);
+                let text = as_text(*time);
                 let (number, unit) = text.split_once(' ').unwrap_or((&text, ""));
                 write!(f, "{} {unit}", without_zeros(number))
             }
             Self::Part(part) => write!(f, "{} %", digits(part.0)),
             Self::PerSecond(rate) => write!(f, "{} per second", digits(*rate)),
             Self::Count(count) => write!(f, "{count}"),
-            Self::Number(number) => {
-                let text = units::number(*number);
+            Self::Number(value) => {
+                let text = number(*value);
                 // Zeros at the end of an exponent are none of its fraction.
                 f.write_str(if text.contains('e') { &text } else { without_zeros(&text) })
             }

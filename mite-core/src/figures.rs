@@ -49,7 +49,11 @@ pub(crate) struct RowStats {
     pub(crate) dropped: u64,
     pub(crate) starved: u64,
     pub(crate) unstarted: u64,
-    /// Of those the ones that mite itself was too late for.
+    /// Due while this process had no permit to start anything, in a cluster.
+    pub(crate) fenced: u64,
+    /// Planned for processes that are gone and have not told what became of it, in a cluster.
+    pub(crate) lost: u64,
+    /// Of the unstarted ones those that mite itself was too late for.
     pub(crate) too_late: u64,
     /// Starts of the plan for which there was no more data: they are taken out of it.
     pub(crate) not_planned: u64,
@@ -74,6 +78,8 @@ impl RowStats {
         self.dropped += other.dropped;
         self.starved += other.starved;
         self.unstarted += other.unstarted;
+        self.fenced += other.fenced;
+        self.lost += other.lost;
         self.too_late += other.too_late;
         self.not_planned += other.not_planned;
         self.response_time.merge(&other.response_time);
@@ -85,10 +91,10 @@ impl RowStats {
     }
 
     /// What counts as things happen: all but what is planned.
-    fn counts(&mut self) -> [&mut u64; 9] {
-        let Self { started, completed, failed, cancelled, ramped_down, dropped, starved, unstarted, too_late, .. } =
-            self;
-        [started, completed, failed, cancelled, ramped_down, dropped, starved, unstarted, too_late]
+    fn counts(&mut self) -> [&mut u64; 11] {
+        let Self { started, completed, failed, cancelled, ramped_down, dropped, starved, .. } = self;
+        let Self { unstarted, fenced, lost, too_late, .. } = self;
+        [started, completed, failed, cancelled, ramped_down, dropped, starved, unstarted, fenced, lost, too_late]
     }
 
     fn histograms(&mut self) -> [&mut Histogram; 6] {

@@ -26,9 +26,6 @@ pub const RESERVED: [&str; 10] = [
     "transaction_id",
 ];
 
-/// The number of this process among the runners of a run; there is one.
-pub(crate) const RUNNER_ID: u64 = 1;
-
 /// Where a message came from, in numbers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Head {
@@ -205,7 +202,7 @@ impl Message<'_> {
             ("time", _) => Reserved::Float(self.head.time),
             ("test", _) => Reserved::Text(&self.names.test),
             (_, None) => Reserved::Absent,
-            ("runner_id", _) => Reserved::Integer(RUNNER_ID),
+            ("runner_id", _) => Reserved::Integer(self.names.runner.into()),
             ("journey", Some(place)) => Reserved::Text(self.names.journey(place.row)),
             ("context_id", Some(place)) => Reserved::Integer(place.context_id),
             ("scenario_id", Some(place)) => Reserved::Integer(place.row.into()),
@@ -242,7 +239,7 @@ impl Message<'_> {
                 None => pack::write_nil(out),
             }
         };
-        optional(out, "runner_id", Some(RUNNER_ID));
+        optional(out, "runner_id", Some(self.names.runner.into()));
         pack::write_str(out, "journey");
         pack::write_str(out, self.names.journey(place.row));
         optional(out, "context_id", Some(place.context_id));

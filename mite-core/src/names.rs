@@ -66,6 +66,8 @@ pub(crate) struct Names {
     pub(crate) test: String,
     /// Journeys by row.
     pub(crate) journeys: Vec<String>,
+    /// The number of this process among those of the run, from 1: `runner_id` in messages.
+    pub(crate) runner: u32,
     tables: Mutex<Tables>,
 }
 
@@ -90,7 +92,12 @@ impl Names {
         for row in 0..journeys.len() as u32 {
             tables.children.insert((Self::root(row), OVERFLOW.into()), Self::overflow(row, journeys.len()));
         }
-        Self { test, journeys, tables: Mutex::new(tables) }
+        Self { test, journeys, runner: 1, tables: Mutex::new(tables) }
+    }
+
+    /// The names of a process of a cluster.
+    pub(crate) fn of_runner(self, runner: u32) -> Self {
+        Self { runner, ..self }
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {

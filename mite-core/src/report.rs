@@ -144,6 +144,12 @@ pub struct WarmUp {
     pub starved: u64,
     /// Starts that were still waiting when the row ended.
     pub unstarted: u64,
+    /// Starts that were due while their runner was cut off from its cluster.
+    #[serde(default)]
+    pub fenced: u64,
+    /// Starts of runners that are gone and did not tell what became of them.
+    #[serde(default)]
+    pub lost: u64,
     /// Errors that were reported.
     pub errors: u64,
 }
@@ -160,6 +166,8 @@ impl WarmUp {
             sum.dropped += row.dropped;
             sum.starved += row.starved;
             sum.unstarted += row.unstarted;
+            sum.fenced += row.fenced;
+            sum.lost += row.lost;
         }
         sum
     }

@@ -148,7 +148,8 @@ fn shortcomings(rows: &[&JourneyReport], errors: &[&ErrorReport]) -> String {
         journeys(sum(|row| row.cancelled), "cancelled"),
         starts(sum(|row| row.dropped), "dropped"),
         starts(sum(|row| row.starved), "without data"),
-        starts(sum(|row| row.unstarted), "not made"),
+        starts(sum(|row| row.unstarted + row.fenced), "not made"),
+        starts(sum(|row| row.lost), "lost"),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::permit::Permit;
 use super::watch::Calling;
 use crate::clock::{Moment, WallClock};
 use crate::exchange::OnExchange;
@@ -45,6 +46,9 @@ pub(crate) struct RunFacts {
     pub(crate) max_running: Option<u64>,
     pub(crate) on_exchange: Option<OnExchange>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) permit: Arc<Permit>,
+    /// How many processes may take part in the run, at the most.
+    pub(crate) most_runners: u32,
 }
 
 impl RunFacts {

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use crate::clock::Moment;
 use crate::figures::FiguresTold;
 use crate::hooks::Hook;
+use crate::schedule::Stripe;
 use crate::seconds::Second;
 use crate::snapshot::Snapshot;
 use crate::volume::{Segment, Unit};
@@ -25,6 +26,9 @@ pub(crate) enum Command {
     Hook(Hook),
     /// The run starts at this moment.
     Go(Moment),
+    /// By the list of members with this number, this process has that stripe of all starts from a time on, in nanoseconds since
+    /// the start of the run.
+    Share(u64, u64, Stripe),
     /// A row that is asked second by second goes on.
     Extend(RowId, Unit, Segment),
     /// A row that is asked second by second has no more.

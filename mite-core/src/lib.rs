@@ -10,6 +10,7 @@
 //! A journey's panic is caught, counted and told with its place. That needs unwinding: with `panic = "abort"` in a profile,
 //! a panic ends the process, and what the recorder had not yet written is lost.
 
+pub mod bus;
 pub mod json_lines;
 /// For the command line.
 #[doc(hidden)]

@@ -5,6 +5,8 @@
 //! bucket. The crate of that name allocates all of its 184 KB at once, which a run with hundreds of series cannot
 //! afford.
 
+pub(crate) mod v2;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 

@@ -7,15 +7,18 @@ mod packed;
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use self::packed::{Packed, Whole};
 use crate::figures::Outcome;
-use crate::histogram::Histogram;
+use crate::histogram::{Histogram, v2};
 use crate::report::{PerSecond, SecondQuantiles, SecondRow};
 
 const SECOND: u64 = 1_000_000_000;
 
 /// What happened to one row in one second, on one worker.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct RowSecond {
     /// Counted only where it is not a matter of the schedule.
     pub(crate) planned: u64,
@@ -25,7 +28,32 @@ pub(crate) struct RowSecond {
     /// At the second's end.
     pub(crate) running: u64,
     /// Of the journeys that completed.
+    #[serde(with = "v2", skip_serializing_if = "Histogram::is_empty")]
     pub(crate) response_time: Histogram,
+}
+
+impl RowSecond {
+    /// Adds what another worker tells of the same second.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.planned += other.planned;
+        self.started += other.started;
+        self.completed += other.completed;
+        self.failed += other.failed;
+        self.running += other.running;
+        self.response_time.merge(&other.response_time);
+    }
+
+    /// All counts by name.
+    pub(crate) fn named_counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = [
+            ("planned", self.planned),
+            ("started", self.started),
+            ("completed", self.completed),
+            ("failed", self.failed),
+            ("running", self.running),
+        ];
+        counts.into_iter()
+    }
 }
 
 /// One worker's rows in one second, setup and teardown (row 0) included.

@@ -94,6 +94,16 @@ impl Config {
         self.values.keys().map(String::as_str)
     }
 
+    /// One with these values.
+    pub(crate) fn from_values(values: BTreeMap<String, Value>) -> Self {
+        Self { values }
+    }
+
+    /// All values.
+    pub(crate) fn values(&self) -> &BTreeMap<String, Value> {
+        &self.values
+    }
+
     /// Takes over what `over` has, in place of what is here.
     pub(crate) fn overlay(&mut self, over: Config) {
         self.values.extend(over.values);

@@ -4,17 +4,19 @@
 mod account;
 mod conditions;
 pub(crate) mod crew;
+mod remote;
 pub(crate) mod rows;
 pub(crate) mod sinks;
 mod tally;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::Span;
 
 use crate::clock::{Gaps, Moment, WallClock};
+use crate::cluster::{ClusterError, Lead, News, OfSecond, Order, PlanRecord, Unpacked, unaccounted};
 use crate::exchange::OnExchange;
 use crate::figures::{FiguresTold, PartFigures};
 use crate::hooks::{Hook, HookKind, Hooks, WorkerHook};
@@ -37,21 +39,18 @@ use crate::snapshot::Snapshot;
 use crate::stats::Metrics;
 use crate::threshold::Asked;
 use crate::usage::Usage;
-use crate::volume::{Answer, Unit};
+use crate::volume::{Answer, Segment, Unit};
 use crate::{Config, clock, pack, panics};
 
 use account::{Ended, Left, make_report, take_results};
 use conditions::Conditions;
 use crew::{BLOCKED_AFTER, Crew, Making, sink_failed};
+use remote::Remote;
 use rows::{Row, planned};
 use sinks::{finish_sinks, start_sinks, tell_figures};
 use tally::Tally;
 
 const SECOND: u64 = 1_000_000_000;
-/// From all being ready to the first start: for the workers to be told.
-const LEAD: Duration = Duration::from_millis(5);
-/// A closure is asked this long before the second that it is asked about.
-const ASK_AHEAD: u64 = SECOND / 2;
 /// How long a worker has to tell what is new when somebody asks for it.
 const MOST_ASKED: Duration = Duration::from_millis(250);
 
@@ -86,6 +85,32 @@ pub(crate) struct Control {
     pub(crate) asked: Asked,
     pub(crate) strands: StrandKind,
     pub(crate) span: Span,
+    /// Where the journeys are started by the runners of a cluster.
+    pub(crate) lead: Option<Lead>,
+}
+
+/// The facts of a run, taken out of what it is made of; `runner` is this process's number in it, and how many such numbers there may
+/// be.
+pub(crate) fn facts(control: &mut Control, permit: Arc<Permit>, (runner, most_runners): (u32, u32)) -> Arc<RunFacts> {
+    let mut journeys = vec![HOOKS.to_owned()];
+    journeys.extend(control.rows.iter().map(|row| row.name.clone()));
+    Arc::new(RunFacts {
+        names: Arc::new(Names::new(control.name.clone(), journeys).of_runner(runner)),
+        config: std::mem::take(&mut control.config),
+        wall: WallClock::now(),
+        seed: control.seed,
+        workers: control.workers,
+        graceful_stop: control.graceful_stop,
+        start_delay: control.start_delay,
+        limits: control.limits,
+        warm_up: control.warm_up,
+        max_series_bytes: control.max_series_bytes,
+        max_running: Some(control.max_running).filter(|most| *most != u64::MAX),
+        on_exchange: control.on_exchange.take(),
+        metrics: Arc::new(std::mem::take(&mut control.metrics)),
+        permit,
+        most_runners,
+    })
 }
 
 /// Carries a run out on this thread.
@@ -96,30 +121,17 @@ pub(crate) fn run(control: Control) -> Result<Report, RunError> {
         let runtime = clock::virtual_clock::runtime().map_err(RunError::Thread)?;
         return clock::virtual_clock::run(&runtime, carry_out(control));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(RunError::Thread)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Thread)?;
     runtime.block_on(carry_out(control))
 }
 
-async fn carry_out(control: Control) -> Result<Report, RunError> {
-    let mut journeys = vec![HOOKS.to_owned()];
-    journeys.extend(control.rows.iter().map(|row| row.name.clone()));
-    let names = Arc::new(Names::new(control.name, journeys));
-    let facts = Arc::new(RunFacts {
-        names: Arc::clone(&names),
-        config: control.config,
-        wall: WallClock::now(),
-        seed: control.seed,
-        workers: control.workers,
-        graceful_stop: control.graceful_stop,
-        start_delay: control.start_delay,
-        limits: control.limits,
-        warm_up: control.warm_up,
-        max_series_bytes: control.max_series_bytes,
-        max_running: Some(control.max_running).filter(|most| *most != u64::MAX),
-        on_exchange: control.on_exchange,
-        metrics: Arc::new(control.metrics),
-        permit: Arc::new(Permit::always()),
-        most_runners: 1,
+async fn carry_out(mut control: Control) -> Result<Report, RunError> {
+    let facts = facts(&mut control, Arc::new(Permit::always()), (1, 1));
+    let names = Arc::clone(&facts.names);
+    let remote = control.lead.take().map(|lead| {
+        let plan = plan_of(&control, &facts);
+        let (commands, news, leader) = lead.begin(plan, Arc::clone(&names));
+        Remote::new(commands, news, leader)
     });
     let mut sinks = start_sinks(control.sinks, &names, control.strands, &control.span, &control.events)?;
     let (row_plans, rows) = planned(control.rows, control.stop_after);
@@ -150,8 +162,13 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         origin: clock::now(),
         seconds,
         gaps: Gaps::default(),
+        pace: if remote.is_some() { Pace::OF_CLUSTER } else { Pace::OF_PROCESS },
+        remote,
+        asked: 0,
     };
-    let started = run.crew.start(&run.rows, &row_plans, &making);
+    // Where others start the journeys, the worker of this process calls setup and teardown alone.
+    let own_rows = if run.remote.is_some() { 0 } else { run.rows.len() };
+    let started = run.crew.start(&run.rows[..own_rows], &row_plans, &making);
     // From here on the workers are told to end, whatever happens.
     let outcome = match started {
         Ok(()) => run.conduct(control.hooks).await,
@@ -161,8 +178,18 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
     let _ = run.outbox.finish().await;
     let mut sent = run.outbox.sent();
     drop(run.outbox);
-    let (results, joined) = run.crew.join(outcome.is_err()).await;
-    let bugs = take_results(results, &mut run.tally, &mut sent);
+    let (mut results, joined) = run.crew.join(outcome.is_err()).await;
+    let mut warnings = Vec::new();
+    let (mut remote_bugs, mut used) = (Vec::new(), None);
+    if let Some(mut remote) = run.remote.take() {
+        results.append(&mut remote.results);
+        (warnings, remote_bugs) = (std::mem::take(&mut remote.warnings), std::mem::take(&mut remote.bugs));
+        used = Some(remote.used);
+        remote.finish().await;
+    }
+    let mut bugs = take_results(results, &mut run.tally, &mut sent);
+    bugs.append(&mut remote_bugs);
+    control.warnings.lock().unwrap_or_else(PoisonError::into_inner).append(&mut warnings);
     let Crew { stopped, hooks, watch, .. } = run.crew;
     // Who still asks for figures is told that the run is over, and has those of the whole run.
     if let Ok(ended) = &outcome {
@@ -188,6 +215,7 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         gaps: run.gaps.into_told(),
         hooks,
         stop_after: run.stop_after,
+        used,
     };
     Ok(make_report(&run.facts, left, ended, control.records, &control.warnings))
 }
@@ -212,6 +240,47 @@ struct Controller {
     origin: Instant,
     seconds: Seconds,
     gaps: Gaps,
+    pace: Pace,
+    /// The second that closures were asked about last.
+    asked: u64,
+    /// The runners, where they are processes of their own.
+    remote: Option<Remote>,
+}
+
+/// How far ahead of, and after, a second the controller deals with it, in nanoseconds.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// From the workers being ready to the first start: for them to be told.
+    lead: Duration,
+    /// A closure is asked so long before the second that it is asked about.
+    ask_ahead: u64,
+    /// What became of a second is told so long after it.
+    tell_after: u64,
+}
+
+impl Pace {
+    const OF_PROCESS: Self = Self { lead: Duration::from_millis(5), ask_ahead: SECOND / 2, tell_after: SECOND / 4 };
+    /// What is said goes through the cluster, which may be out of reach for a moment.
+    const OF_CLUSTER: Self =
+        Self { lead: Duration::from_secs(3), ask_ahead: 5 * SECOND / 2, tell_after: 5 * SECOND / 4 };
+}
+
+/// What the runners of a cluster are told of the run.
+fn plan_of(control: &Control, facts: &RunFacts) -> PlanRecord {
+    let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    PlanRecord {
+        scenario: facts.names.test.clone(),
+        config: facts.config.values().clone(),
+        rows: control.rows.iter().map(|row| row.name.clone()).collect(),
+        seed: control.seed,
+        warm_up: control.warm_up,
+        graceful_stop: nanos(control.graceful_stop),
+        stop_after: control.stop_after,
+        max_series_bytes: control.max_series_bytes,
+        max_running: facts.max_running,
+        is_recorded: control.records.is_some(),
+        ..PlanRecord::default()
+    }
 }
 
 /// Who has asked for the run's figures.
@@ -224,10 +293,24 @@ struct Inquiry {
     until: Option<Instant>,
 }
 
+/// What is told of the runners of a cluster; without one nothing is.
+async fn news_of(remote: &mut Option<Remote>) -> News {
+    match remote {
+        Some(remote) => remote.news.recv().await.unwrap_or_else(|| {
+            News::Failed(ClusterError::refused("what leads the runners has ended, which is a bug of mite"))
+        }),
+        None => std::future::pending().await,
+    }
+}
+
 impl Controller {
     /// From the workers being ready to the end of teardown.
     async fn conduct(&mut self, hooks: Hooks) -> Result<Ended, RunError> {
         self.crew.wait_ready(&|| self.tally.snapshot(&self.facts.names)).await?;
+        let begun = self.wait_for_runners(|news| matches!(news, News::Gathered | News::Resumed { .. })).await?;
+        if let Some(News::Resumed { since_start, is_stopped }) = begun {
+            return self.resume(hooks.teardown, since_start, is_stopped).await;
+        }
         let on_first = |hook: Option<Hook>| hook.map(|hook| (0, hook)).into_iter().collect();
         let failed = self.call_hooks(HookKind::Setup, on_first(hooks.setup)).await?;
         if let Some((_, message)) = failed.into_iter().next() {
@@ -237,7 +320,13 @@ impl Controller {
         let on_each = |hook: Option<WorkerHook>, workers: &[u32]| {
             hook.map_or_else(Vec::new, |hook| workers.iter().map(|worker| (*worker, hook())).collect())
         };
+        if let Some(remote) = &self.remote {
+            // They call theirs.
+            workers.clear();
+            remote.tell(Command::Prepare);
+        }
         let failed = self.call_hooks(HookKind::WorkerSetup, on_each(hooks.worker_setup, &workers)).await?;
+        self.wait_for_runners(|news| matches!(news, News::Prepared)).await?;
         workers.retain(|worker| failed.iter().all(|(failed, _)| failed != worker));
         let usage = Usage::now();
         let ran = if let Some((worker, message)) = failed.into_iter().next() {
@@ -273,6 +362,25 @@ impl Controller {
         self.crew.call(kind, hooks, &answer).await
     }
 
+    /// Goes on with a run that another controller has begun, so many nanoseconds ago.
+    async fn resume(&mut self, teardown: Option<Hook>, since_start: u64, is_stopped: bool) -> Result<Ended, RunError> {
+        let usage = Usage::now();
+        let since = Duration::from_nanos(since_start);
+        // No process is as old as a clock is.
+        self.origin = clock::now().checked_sub(since).unwrap_or_else(clock::now);
+        self.crew.tell_all(|| Command::Go(Moment::now()));
+        self.crew.driving = true;
+        if is_stopped {
+            self.stop();
+        }
+        self.drive().await?;
+        let duration = clock::now().saturating_duration_since(self.origin);
+        let ended = Ended { duration, usage: Usage::now().since(&usage) };
+        let last = teardown.map(|hook| (0, hook)).into_iter().collect();
+        self.tear_down(Vec::new(), last).await?;
+        Ok(ended)
+    }
+
     async fn tear_down(&mut self, workers: Vec<(u32, Hook)>, last: Vec<(u32, Hook)>) -> Result<(), RunError> {
         let failed = self.call_hooks(HookKind::WorkerTeardown, workers).await?;
         let failed_last = self.call_hooks(HookKind::Teardown, last).await?;
@@ -284,21 +392,29 @@ impl Controller {
 
     /// The run proper: until all workers have finished.
     async fn go(&mut self) -> Result<(), RunError> {
-        let mut asked = 0;
-        self.ask(asked)?;
-        self.origin = clock::now() + LEAD.max(self.facts.start_delay);
-        let origin = self.origin;
-        let start = Moment::of(origin);
-        self.crew.tell_all(|| Command::Go(start));
+        self.ask(0)?;
+        self.origin = clock::now() + self.pace.lead.max(self.facts.start_delay);
+        let start = Moment::of(self.origin);
+        self.tell_all(|| Command::Go(start));
         self.crew.driving = true;
+        self.drive().await
+    }
+
+    /// From the run's start, or from when it was taken over, until all workers have finished.
+    async fn drive(&mut self) -> Result<(), RunError> {
+        let origin = self.origin;
         let mut told = 0;
         // On a virtual clock nothing is disturbed by what the machine does.
         let mut next_look = if clock::is_virtual() { None } else { Some(origin) };
         // A worker that has not ended by then is blocked.
         let mut give_up: Option<Instant> = None;
-        while self.crew.under_way().next().is_some() {
-            let next_ask = self.rows.iter().any(Row::asks).then(|| (asked + 1) * SECOND - ASK_AHEAD);
-            let next_tell = (told + 1) * SECOND + SECOND / 4;
+        while self.crew.under_way().next().is_some() || self.remote.as_ref().is_some_and(Remote::is_under_way) {
+            let next_ask = self
+                .rows
+                .iter()
+                .any(Row::asks)
+                .then(|| ((self.asked + 1) * SECOND).saturating_sub(self.pace.ask_ahead));
+            let next_tell = (told + 1) * SECOND + self.pace.tell_after;
             let wake = origin + Duration::from_nanos(next_ask.unwrap_or(u64::MAX).min(next_tell));
             let wake = give_up.map_or(wake, |give_up| wake.min(give_up));
             let wake = next_look.map_or(wake, |next_look| wake.min(next_look));
@@ -306,6 +422,7 @@ impl Controller {
             tokio::select! {
                 biased;
                 event = self.crew.event() => self.handle(event)?,
+                news = news_of(&mut self.remote) => self.take(news)?,
                 () = tokio::time::sleep_until(wake.into()) => {}
             }
             let instant = clock::now();
@@ -318,11 +435,13 @@ impl Controller {
                 self.answer_asked();
             }
             let now = crate::clock::nanos_since(origin, instant);
-            while next_ask.is_some() && self.rows.iter().any(Row::asks) && now >= (asked + 1) * SECOND - ASK_AHEAD {
-                asked += 1;
-                self.ask(asked)?;
+            while next_ask.is_some()
+                && self.rows.iter().any(Row::asks)
+                && now >= ((self.asked + 1) * SECOND).saturating_sub(self.pace.ask_ahead)
+            {
+                self.ask(self.asked + 1)?;
             }
-            while now >= (told + 1) * SECOND + SECOND / 4 {
+            while now >= (told + 1) * SECOND + self.pace.tell_after {
                 self.tell_second(told);
                 told += 1;
             }
@@ -343,6 +462,7 @@ impl Controller {
                 return Err(self.crew.blocked(worker.number));
             }
         }
+        self.account().await?;
         // The seconds that are over and not told yet: the workers have told theirs.
         let now = crate::clock::nanos_since(origin, clock::now());
         while (told + 1) * SECOND <= now {
@@ -354,13 +474,103 @@ impl Controller {
         Ok(())
     }
 
+    /// Tells the workers of this process, and the runners of a cluster.
+    fn tell_all(&self, command: impl Fn() -> Command) {
+        self.crew.tell_all(&command);
+        if let Some(remote) = &self.remote {
+            remote.tell(command());
+        }
+    }
+
+    /// Waits until the runners are so far, where there are any.
+    async fn wait_for_runners(&mut self, is_so_far: impl Fn(&News) -> bool) -> Result<Option<News>, RunError> {
+        while self.remote.is_some() && self.crew.stopped.is_none() {
+            tokio::select! {
+                biased;
+                event = self.crew.event() => self.handle(event)?,
+                news = news_of(&mut self.remote) => {
+                    if is_so_far(&news) {
+                        return Ok(Some(news));
+                    }
+                    self.take(news)?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes in what is told of the runners of a cluster, each of which is a worker to what adds up.
+    fn take(&mut self, news: News) -> Result<(), RunError> {
+        let Some(remote) = &mut self.remote else { return Ok(()) };
+        match news {
+            News::Joined { rid, from } => {
+                remote.joined(rid);
+                self.seconds.joined(rid, from);
+            }
+            News::Told { rid, told: Unpacked::Second(OfSecond { second, figures }) } => {
+                remote.heard(rid);
+                self.seconds.count(second.index, figures.measured.requests(), figures.measured.errors());
+                self.tally.add(second.index, figures);
+                self.seconds.add(rid, vec![second]);
+            }
+            News::Told { rid, told: Unpacked::End { result, differences } } => {
+                remote.ended(rid, result, differences);
+                self.seconds.finished(rid);
+            }
+            News::Lost { rid, why } => {
+                remote.lost(rid, why);
+                self.seconds.finished(rid);
+            }
+            News::Unaccounted { rid, reported, lists } => {
+                let rows: Vec<_> = self.rows.iter().map(|row| (row.unit, &row.schedule)).collect();
+                remote.results.push(unaccounted(rid, &reported, &lists, &rows, self.facts.warm_up));
+            }
+            News::Accounted { generator } => remote.used = generator,
+            News::Failed(error) => return Err(error.into()),
+            News::Ordered(order) => self.recall(order),
+            News::Gathered | News::Prepared | News::Resumed { .. } | News::Told { told: Unpacked::Part, .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Takes over what the controller before has planned as it went.
+    fn recall(&mut self, order: Order) {
+        let row = |row: u32| row as usize - 1;
+        match order {
+            Order::Extend { row: number, running, segment } => {
+                let row = &mut self.rows[row(number)];
+                row.unit = if running { Unit::Running } else { Unit::Rate };
+                row.schedule.push(Segment::from_parts(segment));
+            }
+            Order::Complete { row: number } => self.rows[row(number)].complete = true,
+            Order::Exhausted { row: number } => self.rows[row(number)].exhausted = true,
+            Order::Asked { second } => self.asked = second,
+        }
+    }
+
+    /// Asks what is known of the runners that have not told their ends.
+    async fn account(&mut self) -> Result<(), RunError> {
+        if let Some(remote) = &self.remote {
+            remote.tell(Command::Account);
+        }
+        while self.remote.is_some() {
+            let news = news_of(&mut self.remote).await;
+            let is_last = matches!(news, News::Accounted { .. });
+            self.take(news)?;
+            if is_last {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Asks the workers for what is new, for who asks for the run's figures.
     fn ask_workers(&mut self, answer: oneshot::Sender<Arc<Snapshot>>) {
         self.inquiry.answers.push(answer);
         if self.inquiry.until.is_none() {
             self.inquiry.workers = self.crew.under_way().map(|worker| worker.number).collect();
             self.inquiry.until = Some(clock::now() + MOST_ASKED);
-            self.crew.tell_all(|| Command::Tell);
+            self.tell_all(|| Command::Tell);
         }
         self.answer_asked();
     }
@@ -414,13 +624,13 @@ impl Controller {
             Event::Snapshot(answer) => self.ask_workers(answer),
             Event::Exhausted(row) => {
                 self.rows[row.0 as usize - 1].exhausted = true;
-                self.crew.tell_all(|| Command::Exhausted(row));
+                self.tell_all(|| Command::Exhausted(row));
             }
             Event::Stop => self.stop(),
             Event::Abort => {
                 self.crew.stopped = Some(Stopped::AtOnce);
                 self.end_rows();
-                self.crew.tell_all(|| Command::Abort);
+                self.tell_all(|| Command::Abort);
             }
             Event::Died(message) => return Err(RunError::Panicked { message }),
             Event::SinkFailed => return Err(sink_failed()),
@@ -433,7 +643,7 @@ impl Controller {
     fn stop(&mut self) {
         self.crew.stopped = self.crew.stopped.or(Some(Stopped::Gracefully));
         self.end_rows();
-        self.crew.tell_all(|| Command::Stop);
+        self.tell_all(|| Command::Stop);
     }
 
     fn end_rows(&mut self) {
@@ -458,6 +668,7 @@ impl Controller {
 
     /// Asks the closures for one second to come.
     fn ask(&mut self, second: u64) -> Result<(), RunError> {
+        self.asked = second;
         let (start, end) = (second * SECOND, (second + 1) * SECOND);
         for index in 0..self.rows.len() {
             if !self.rows[index].asks() {
@@ -471,7 +682,7 @@ impl Controller {
             let answer = if past_the_cut { Answer::Stop } else { ask.ask(second).map_err(wrong)? };
             let Answer::Segments(segments) = answer else {
                 row.complete = true;
-                self.crew.tell_all(|| Command::Complete(id));
+                self.tell_all(|| Command::Complete(id));
                 continue;
             };
             row.unit = ask.unit();
@@ -481,8 +692,11 @@ impl Controller {
             row.complete = row.schedule.end() < end;
             let unit = row.unit;
             for segment in segments {
-                self.crew.tell_all(|| Command::Extend(id, unit, segment));
+                self.tell_all(|| Command::Extend(id, unit, segment));
             }
+        }
+        if let Some(remote) = self.remote.as_ref().filter(|_| self.rows.iter().any(|row| row.ask.is_some())) {
+            remote.tell(Command::Asked(second));
         }
         Ok(())
     }

@@ -11,6 +11,7 @@
 //! a panic ends the process, and what the recorder had not yet written is lost.
 
 pub mod bus;
+pub mod cluster;
 pub mod json_lines;
 /// For the command line.
 #[doc(hidden)]
@@ -25,8 +26,6 @@ pub mod volume;
 
 mod assertions;
 mod clock;
-#[cfg_attr(not(test), expect(dead_code, reason = "the processes of a cluster, which tell each other these, are still to come"))]
-mod cluster;
 mod collector;
 mod config;
 mod context;

@@ -16,6 +16,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::cluster::{ClusterError, Lead};
 use crate::controller::{self, Control};
 use crate::exchange::{Exchange, OnExchange};
 use crate::limits;
@@ -112,6 +113,7 @@ pub struct Run {
     planned_as: Option<Planned>,
     chosen_stats: Chosen,
     strands: StrandKind,
+    lead: Option<Lead>,
 }
 
 impl Run {
@@ -138,6 +140,7 @@ impl Run {
             planned_as: None,
             chosen_stats: Chosen::default(),
             strands: StrandKind::Thread,
+            lead: None,
         }
     }
 
@@ -473,6 +476,41 @@ impl Run {
     /// # Errors
     /// [`RunError`]: a row that makes no sense, a recorder folder that cannot be written, no threads.
     pub fn start(self) -> Result<RunHandle, RunError> {
+        self.start_with(controller::run)
+    }
+
+    /// Starts the run with others than this process's own workers: it becomes the controller of a cluster, waits for runners, and
+    /// adds up what they tell. The report, thresholds, sinks that watch, and the recorder's files are those of a run in one process.
+    ///
+    /// See [`cluster`](crate::cluster).
+    ///
+    /// # Errors
+    /// As [`Run::start`]; [`RunError::Cluster`] where the cluster was told something that makes no sense.
+    pub fn lead(mut self, lead: Lead) -> Result<RunHandle, RunError> {
+        if let Some(mistake) = lead.mistake() {
+            return Err(ClusterError::refused(mistake).into());
+        }
+        self.workers = 1;
+        self.lead = Some(lead);
+        self.start()
+    }
+
+    /// Names the scenario.
+    pub(crate) fn named(mut self, name: &str) -> Self {
+        self.scenario.name = Some(name.to_owned());
+        self
+    }
+
+    /// The names of the rows' journeys.
+    pub(crate) fn row_names(&self) -> Vec<String> {
+        self.scenario.rows.iter().map(|row| row.name.clone().unwrap_or_default()).collect()
+    }
+
+    /// Starts the run on a thread of its own, on which `carry_out` does so.
+    pub(crate) fn start_with<T: Send + 'static>(
+        self,
+        carry_out: impl FnOnce(Control) -> Result<T, RunError> + Send + 'static,
+    ) -> Result<RunHandle<T>, RunError> {
         if self.scenario.rows.is_empty() {
             return Err(RunError::Empty);
         }
@@ -561,11 +599,12 @@ impl Run {
             progress,
             asked,
             strands: self.strands,
+            lead: self.lead,
         };
         let at_end = SetDone::new(&done);
         let carry_out = traced(control.span.clone(), move || {
             let at_end = at_end;
-            let result = controller::run(control);
+            let result = carry_out(control);
             // The handle may have been dropped, and then nobody asks.
             let _ = outcome.send(result);
             drop(at_end);

@@ -14,12 +14,12 @@ mod stripe;
 use std::sync::Arc;
 
 pub(crate) use arrivals::for_row;
+pub(crate) use share::Share;
 pub use stripe::Stripe;
 
 use crate::volume::{Arrivals, Segment, Shape, Source, Unit};
 use arrivals::Walk;
 use line::{Line, PARTS};
-use share::Share;
 
 /// When each start of a row of the open model is due, or how many of its journeys run in the closed model.
 ///

@@ -79,6 +79,12 @@ impl WorkerSeconds {
         Self { index: 0, over: SECOND, rows: vec![RowSecond::default(); rows], closed: Vec::new() }
     }
 
+    /// Begins with the second in which `now` lies, before anything is counted: who comes late has nothing to tell of those before.
+    pub(crate) fn begin_at(&mut self, now: u64) {
+        self.index = now / SECOND;
+        self.over = (self.index + 1).saturating_mul(SECOND);
+    }
+
     /// A row in the second in which `now`, in nanoseconds since the start of the run, lies.
     fn row(&mut self, now: u64, row: u32) -> &mut RowSecond {
         self.roll(now);
@@ -175,21 +181,28 @@ impl Seconds {
         }
     }
 
-    /// Adds the seconds that a worker tells; each tells all of them, in order.
+    /// A worker comes later than others, and tells seconds from this one on.
+    pub(crate) fn joined(&mut self, worker: u32, from: u64) {
+        let worker = worker as usize;
+        if self.told.len() <= worker {
+            self.told.resize(worker + 1, u64::MAX);
+        }
+        self.told[worker] = from;
+    }
+
+    /// Adds the seconds that a worker tells; each tells all of them, in order. What is told of a second that was settled without
+    /// this worker, which was taken to be gone, is in the sums alone.
     pub(crate) fn add(&mut self, worker: u32, seconds: Vec<Second>) {
         for second in seconds {
             let index = second.index as usize;
             self.make(index + 1);
-            let open = &mut self.open[index - self.settled.len()];
-            let rows = open.rows.iter_mut().zip(&mut self.sums).zip(&mut open.times);
-            for (((row, sum), times), told) in rows.zip(&second.rows[1..]) {
-                row.running += told.running;
-                times.merge(&told.response_time);
-                for row in [row, sum] {
-                    row.planned += told.planned;
-                    row.started += told.started;
-                    row.completed += told.completed;
-                    row.failed += told.failed;
+            let mut open = index.checked_sub(self.settled.len()).map(|open| &mut self.open[open]);
+            for (at, (sum, told)) in self.sums.iter_mut().zip(&second.rows[1..]).enumerate() {
+                sum.add(told);
+                if let Some(open) = &mut open {
+                    open.rows[at].add(told);
+                    open.rows[at].running += told.running;
+                    open.times[at].merge(&told.response_time);
                 }
             }
             self.told[worker as usize] = second.index + 1;
@@ -284,6 +297,16 @@ impl Seconds {
             second
         };
         (0..).zip(self.settled.iter()).map(second).collect()
+    }
+}
+
+impl SecondRow {
+    /// Adds what happened, but for what is under way and for times.
+    fn add(&mut self, told: &RowSecond) {
+        self.planned += told.planned;
+        self.started += told.started;
+        self.completed += told.completed;
+        self.failed += told.failed;
     }
 }
 

@@ -101,6 +101,16 @@ pub struct Segment {
 }
 
 impl Segment {
+    /// As [`Segment::into_parts`] gives it.
+    pub(crate) fn from_parts((start, end, from, to): (u64, u64, u64, u64)) -> Self {
+        Self { start, end, from, to }
+    }
+
+    /// Start, end, and the volumes at them.
+    pub(crate) fn into_parts(self) -> (u64, u64, u64, u64) {
+        (self.start, self.end, self.from, self.to)
+    }
+
     /// The volume at `time`, which is not outside of the segment, in thousandths, rounded down.
     pub(crate) fn at(self, time: u64) -> u64 {
         let (elapsed, length) = (u128::from(time - self.start), u128::from(self.end - self.start));

@@ -78,6 +78,11 @@ impl Gathered {
         Self { rows, told, next: 0, open: VecDeque::new(), spare: Vec::new(), totals: Totals::default() }
     }
 
+    /// Begins with the second in which `now` lies, in nanoseconds since the start of the run.
+    pub(crate) fn begin_at(&mut self, now: u64) {
+        self.next = now / 1_000_000_000;
+    }
+
     /// Adds the seconds that a worker tells, and the figures that it tells with them; each tells all of them, in order.
     pub(crate) fn add(&mut self, worker: u32, seconds: Vec<Second>, figures: &FiguresTold) {
         if let Some(last) = seconds.last() {

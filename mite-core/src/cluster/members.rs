@@ -64,6 +64,13 @@ pub(crate) enum Seen {
     Failed { rid: u32, name: String, why: String },
 }
 
+impl Runner {
+    /// Its part of the plan beside others'.
+    pub(crate) fn weight(&self) -> u32 {
+        self.weight
+    }
+}
+
 impl Members {
     /// Nobody yet; runners of other programs than that with this hash are refused.
     pub(crate) fn new(binary: String, times: Times) -> Self {
@@ -131,7 +138,9 @@ impl Members {
         }
         let rid = self.runners.last_key_value().map_or(1, |(last, _)| last + 1);
         if rid > MOST_RUNNERS {
-            return Welcome::Refused { why: format!("a run has at most {MOST_RUNNERS} runners, those that are gone included") };
+            return Welcome::Refused {
+                why: format!("a run has at most {MOST_RUNNERS} runners, those that are gone included"),
+            };
         }
         let runner = Runner {
             name: hello.name,
@@ -186,6 +195,13 @@ impl Members {
         }
     }
 
+    /// Takes all as heard now: it was not they who were silent.
+    pub(crate) fn all_heard(&mut self, now: u64) {
+        for runner in self.runners.values_mut() {
+            runner.heard = now;
+        }
+    }
+
     /// Looks who was not heard for too long.
     pub(crate) fn look(&mut self, now: u64) -> Vec<Seen> {
         let mut seen = Vec::new();
@@ -237,7 +253,11 @@ impl Members {
         if last.members == members {
             return None;
         }
-        let notice = if is_loss { self.times.lease + self.times.margin } else { self.times.notice.max(self.times.lease + self.times.margin) };
+        let notice = if is_loss {
+            self.times.lease + self.times.margin
+        } else {
+            self.times.notice.max(self.times.lease + self.times.margin)
+        };
         // No list holds before the one before it.
         let at = (since_start + notice).max(last.at + 1);
         let list = MembersRecord { v: VERSION, at, members };

@@ -27,13 +27,15 @@ pub(crate) fn pack(message: &impl Serialize) -> Vec<u8> {
 /// It is none; `what` says what was expected.
 pub(crate) fn unpack<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, BusError> {
     rmp_serde::from_slice(bytes).map_err(|error| {
-        BusError::other(format_args!("failed to read {what} of another process, which may be of another version of mite"))
-            .with_source(error)
+        BusError::other(format_args!(
+            "failed to read {what} of another process, which may be of another version of mite"
+        ))
+        .with_source(error)
     })
 }
 
 /// What is said once of a run, and does not change: key `plan`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct PlanRecord {
     pub(crate) v: u32,
     /// The scenario's name, by which each runner makes it.

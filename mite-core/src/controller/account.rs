@@ -10,6 +10,7 @@ use super::SECOND;
 use super::conditions::Conditions;
 use super::rows::Row;
 use super::tally::Tally;
+use crate::cluster;
 use crate::hooks::HookReport;
 use crate::recordings::Records;
 use crate::report::settings::{RowSettings, RunSettings};
@@ -50,6 +51,8 @@ pub(crate) struct Left {
     pub(crate) gaps: Vec<String>,
     pub(crate) hooks: Vec<HookReport>,
     pub(crate) stop_after: Option<u64>,
+    /// What the runners of a cluster have used, in place of this process.
+    pub(crate) used: Option<cluster::Usage>,
 }
 
 /// How a run ended, when it could be carried out.
@@ -112,8 +115,8 @@ pub(crate) fn make_report(
             hooks: left.hooks,
             settings,
             generator: Generator {
-                workers: facts.workers,
-                cpu_percent: ended.usage.cpu_percent(ended.duration),
+                workers: left.used.map_or(facts.workers, |used| used.workers),
+                cpu_percent: left.used.map_or_else(|| ended.usage.cpu_percent(ended.duration), |used| used.cpu_percent),
                 peak_rss_bytes: ended.usage.peak_rss_bytes(),
                 start_lag_p99_us: 0,
             },

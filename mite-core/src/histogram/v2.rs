@@ -94,7 +94,9 @@ impl Histogram {
         let (mut slot, mut at) = (0, 0);
         while at < payload.len() {
             let from = HEADER + at;
-            let Some(number) = read(payload, &mut at) else { return broken(from, "the number that begins here is cut off") };
+            let Some(number) = read(payload, &mut at) else {
+                return broken(from, "the number that begins here is cut off");
+            };
             if number < 0 {
                 let left = SLOTS - slot;
                 let Some(zeros) = usize::try_from(number.unsigned_abs()).ok().filter(|zeros| *zeros <= left) else {

@@ -19,22 +19,23 @@ use crate::runner::protocol::Event;
 /// How long dropping a run waits for its threads.
 const DROP_WAIT: Duration = Duration::from_secs(1);
 
-/// A run that is under way; await it for its report.
+/// A run that is under way; await it for its report. A runner of a cluster gives what it was
+/// ([`TookPart`](crate::cluster::TookPart)).
 ///
 /// Dropping it cancels the journeys and waits for the run's threads, for one second at the most.
 #[must_use = "dropping the handle cancels the run"]
-pub struct RunHandle {
+pub struct RunHandle<T = Report> {
     events: mpsc::UnboundedSender<Event>,
-    result: oneshot::Receiver<Result<Report, RunError>>,
+    result: oneshot::Receiver<Result<T, RunError>>,
     progress: watch::Receiver<Progress>,
     done: Arc<Done>,
     finished: bool,
 }
 
-impl RunHandle {
+impl<T> RunHandle<T> {
     pub(super) fn new(
         events: mpsc::UnboundedSender<Event>,
-        result: oneshot::Receiver<Result<Report, RunError>>,
+        result: oneshot::Receiver<Result<T, RunError>>,
         progress: watch::Receiver<Progress>,
         done: Arc<Done>,
     ) -> Self {
@@ -66,7 +67,7 @@ impl RunHandle {
     ///
     /// # Errors
     /// As [`Run::run`](crate::Run::run).
-    pub fn wait(self) -> Result<Report, RunError> {
+    pub fn wait(self) -> Result<T, RunError> {
         blocking::wait_for(self)
     }
 
@@ -105,8 +106,8 @@ impl Stopper {
     }
 }
 
-impl Future for RunHandle {
-    type Output = Result<Report, RunError>;
+impl<T> Future for RunHandle<T> {
+    type Output = Result<T, RunError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.result).poll(cx).map(|result| {
@@ -117,7 +118,7 @@ impl Future for RunHandle {
     }
 }
 
-impl Drop for RunHandle {
+impl<T> Drop for RunHandle<T> {
     fn drop(&mut self) {
         if !self.finished {
             self.abort();
@@ -128,7 +129,7 @@ impl Drop for RunHandle {
     }
 }
 
-impl fmt::Debug for RunHandle {
+impl<T> fmt::Debug for RunHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunHandle").field("progress", &self.progress()).finish_non_exhaustive()
     }

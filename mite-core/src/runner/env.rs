@@ -118,6 +118,12 @@ impl Env {
         self.has_started.set(true);
     }
 
+    /// The run's clock is so many nanoseconds ahead of what was thought, so that the run has been under way for longer.
+    pub(crate) fn slew(&self, ahead: i64) {
+        let (origin, by) = (self.origin.get(), ahead.unsigned_abs());
+        self.origin.set(if ahead > 0 { origin.before(by) } else { origin.after(by) });
+    }
+
     /// How long the run has been under way; zero before its start.
     pub(crate) fn run_time(&self) -> Duration {
         if self.has_started.get() { Duration::from_nanos(self.now()) } else { Duration::ZERO }

@@ -35,6 +35,14 @@ pub(crate) enum Command {
     Complete(RowId),
     /// A row has used up its data, on another worker.
     Exhausted(RowId),
+    /// The run's clock is found to be so many nanoseconds ahead of what was thought.
+    Slew(i64),
+    /// To the runners of a cluster: workers are to be made ready.
+    Prepare,
+    /// To what leads them: closures were asked about the seconds up to this one.
+    Asked(u64),
+    /// To what leads them: who has not told its end is to be told of.
+    Account,
     /// Tells what is new in the figures.
     Tell,
     /// No new starts; what runs may finish within the graceful stop.

@@ -94,6 +94,7 @@ async fn serve(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
             Command::Tell => tell_figures(state),
             // Before the start there is nothing to stop, and after the end nothing more.
             Command::Stop | Command::Abort | Command::Exhausted(_) => {}
+            Command::Slew(_) | Command::Prepare | Command::Account | Command::Asked(_) => {}
             Command::Share(epoch, time, stripe) => state.share(epoch, time, &stripe),
             Command::Extend(row, unit, segment) => state.extend(row, unit, segment),
             Command::Complete(row) => state.complete(row),
@@ -141,6 +142,7 @@ async fn drive(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
     let mut cancelled = false;
     // Not to start before the others do; the run may be stopped before it starts.
     let origin = env.moment(0);
+    env.seconds.borrow_mut().begin_at(env.now());
     while Moment::now() < origin && !state.all_ended() {
         tokio::select! {
             biased;
@@ -235,6 +237,7 @@ fn obey(state: &Rc<WorkerState>, command: Command, cancel_at: &mut Option<Moment
             state.end_by_data(row);
         }
         Command::Tell => tell_figures(state),
+        Command::Slew(ahead) => state.env().slew(ahead),
         Command::Stop => state.stop(),
         Command::Abort | Command::Exit => {
             state.exiting.set(state.exiting.get() || matches!(command, Command::Exit));
@@ -242,6 +245,6 @@ fn obey(state: &Rc<WorkerState>, command: Command, cancel_at: &mut Option<Moment
             *cancel_at = Some(Moment::now());
         }
         // These come before the start and after the end.
-        Command::Go(_) | Command::Hook(_) => {}
+        Command::Go(_) | Command::Hook(_) | Command::Prepare | Command::Account | Command::Asked(_) => {}
     }
 }

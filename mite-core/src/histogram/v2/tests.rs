@@ -122,9 +122,8 @@ fn wide_numbers_are_read_back() {
         let bytes = crate::pack::to_vec(&Wide(number)).unwrap();
         assert_eq!(rmp_serde::from_slice::<Wide>(&bytes).unwrap(), Wide(number));
     }
-    let error: Error = Deserialize::deserialize(de::value::BytesDeserializer::new(&[1; 15]))
-        .map(|_: Wide| ())
-        .unwrap_err();
+    let error: Error =
+        Deserialize::deserialize(de::value::BytesDeserializer::new(&[1; 15])).map(|_: Wide| ()).unwrap_err();
     assert!(error.to_string().contains("16 bytes"), "{error}");
 }
 

@@ -6,6 +6,8 @@ mod args;
 mod baseline;
 mod block;
 mod cat;
+#[cfg(feature = "nats")]
+mod cluster;
 mod colour;
 mod completions;
 mod config;
@@ -98,11 +100,14 @@ async fn dispatch(scenarios: &Scenarios, program: &str, matches: &ArgMatches) ->
             "cat" => cat::cat(arguments),
             "uncat" => cat::uncat(arguments),
             "completions" => completions::run(scenarios, program, arguments).await,
+            #[cfg(feature = "nats")]
+            "controller" => cluster::controller(scenarios, arguments, &logged(arguments)).await,
+            #[cfg(feature = "nats")]
+            "runner" => cluster::runner(scenarios, arguments, &logged(arguments)).await,
             _ => Err(unknown()),
         };
     };
-    let block = Block::of_stderr();
-    log::start(arguments, &block);
+    let block = logged(arguments);
     match (noun, verb) {
         ("scenario", "test") => test::scenario(scenarios, arguments, &block).await,
         ("scenario", "preview") => preview::run(scenarios, arguments).await,
@@ -114,8 +119,19 @@ async fn dispatch(scenarios: &Scenarios, program: &str, matches: &ArgMatches) ->
         ("journey", "run") => journey::run(scenarios, arguments).await,
         ("report", "show") => report::show(arguments),
         ("report", "compare") => report::compare(arguments),
+        #[cfg(feature = "nats")]
+        ("cluster", "status") => cluster::status(arguments).await,
+        #[cfg(feature = "nats")]
+        ("cluster", "stop") => cluster::stop(arguments).await,
         _ => Err(unknown()),
     }
+}
+
+/// Where the screen is, with what is logged above it.
+fn logged(arguments: &ArgMatches) -> Block {
+    let block = Block::of_stderr();
+    log::start(arguments, &block);
+    block
 }
 
 /// clap has refused what is no verb.

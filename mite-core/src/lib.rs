@@ -67,7 +67,7 @@ pub use collector::{Collector, CollectorError};
 pub use config::{Config, ConfigError};
 pub use context::{Context, Rng, Scope};
 pub use datapool::{
-    Checkout, Csv, DataPool, FileDataPool, FileRows, FileRowsError, IterableDataPool, NoData,
+    Checkout, Csv, DataPool, FileDataPool, FileRows, FileRowsError, IterableDataPool, NoData, Numbered,
     RecyclableIterableDataPool, SingleRunDataPool,
 };
 pub use error::{Error, Result};

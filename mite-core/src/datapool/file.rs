@@ -20,7 +20,7 @@ pub use error::FileRowsError;
 use permutation::Permutation;
 pub use rows::FileRows;
 
-use super::{Checkout, DataPool};
+use super::{Checkout, DataPool, Numbered};
 use crate::{Config, Error, Result};
 
 /// Hands out the rows of a file, which stays on the disk: each once and in order, unless told otherwise.
@@ -244,6 +244,19 @@ impl<T: 'static> DataPool for FileDataPool<T> {
     async fn available(&self) {
         // A permit that nobody took may be old, and then the caller only asks once more than it had to.
         self.shared.returned.notified().await;
+    }
+
+    fn numbered(&self) -> Option<Numbered> {
+        Some(Numbered::new(Some(self.rows.len()), &self.shared))
+    }
+
+    fn checkout_numbered(&self, number: &mut dyn FnMut() -> Option<u64>) -> Result<Checkout<T>> {
+        let Some(place) = number() else { return Ok(Checkout::NoneFree) };
+        if place >= self.rows.len() {
+            return Ok(Checkout::Exhausted);
+        }
+        let row = self.row_at(place);
+        Ok(Checkout::Item { id: row + 1, item: self.rows.read(row)? })
     }
 
     fn check(&self) -> Result {

@@ -11,9 +11,9 @@ use crate::{Context, Result};
 /// arguments, which is the item of the data pool that goes with it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no journey for the items of this data pool",
-    label = "takes other data than the pool gives, or is no journey at all",
-    note = "a journey is `async fn name(ctx: &mut Context, a: A, b: B) -> Result`",
-    note = "its pool's items are tuples of its data arguments, here `(A, B)`; `NoData` goes with a journey that takes none"
+    label = "is no journey, or takes other data than the pool has",
+    note = "a journey is `async fn name(ctx: &mut Context, a: A, b: B) -> Result`: mind `async`, `&mut Context` and `-> Result`",
+    note = "the items of its pool are tuples of its data arguments: `(A, B)` here, `(A,)` for one, and `NoData` for none"
 )]
 pub trait Journey<Args>: Clone + Send + 'static {
     /// Calls the function once.

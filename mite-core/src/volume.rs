@@ -238,8 +238,9 @@ pub(crate) enum Model {
 /// for the second to come; one that calls a method on `start` names its type: `|start: Duration, _end|`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no volume model",
-    label = "neither stages nor a closure of two times",
-    note = "write `constant(50, 10 * SECOND)`, or a closure such as `|_start, _end| 50`"
+    label = "neither stages nor a closure that gives a rate",
+    note = "write `constant(50, 10 * SECOND)`, or a closure of two times such as `|_start, _end| 50`",
+    note = "a closure gives a number, which is a rate, a `Volume`, or an `Option` of either"
 )]
 pub trait VolumeModel {
     #[doc(hidden)]
@@ -262,6 +263,7 @@ impl VolumeModel for Stages {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<F, V> VolumeModel for F
 where
     F: Fn(Duration, Duration) -> V + Send + 'static,

@@ -35,6 +35,16 @@ pub type Rng = Xoshiro256PlusPlus;
 /// One run of a journey, as the journey sees it.
 ///
 /// It is not `Send`: a journey stays on its worker's thread, and may hold things that are not `Send` either.
+///
+/// ```
+/// # use mite_core::{Context, Result};
+/// async fn buy(ctx: &mut Context, item: String) -> Result {
+///     ctx.transaction("Pay", async |ctx| ctx.record("orders", &item).await).await?;
+///     ctx.check("is tea", item == "tea");
+///     ctx.counter("items").add(1);
+///     Ok(())
+/// }
+/// ```
 pub struct Context {
     scope: Scope,
     /// Time spent waiting for the recorder, in nanoseconds: it is taken out of the journey's times.
@@ -628,6 +638,15 @@ impl Scope {
     }
 
     /// Whether any sink or [metric](crate::stats) wants messages of this type: if none does, there is no need to build one.
+    ///
+    /// ```
+    /// # use mite_core::Scope;
+    /// # fn answered(scope: &Scope) {
+    /// if scope.wants("kv_metrics") {
+    ///     scope.emit("kv_metrics", &serde_json::json!({"command": "GET"}));
+    /// }
+    /// # }
+    /// ```
     #[inline]
     pub fn wants(&self, kind: &str) -> bool {
         self.visit.env.outbox.who_wants(kind).lanes != 0

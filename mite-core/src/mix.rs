@@ -85,7 +85,8 @@ impl Mix {
     ///
     /// let mix = Mix::new().journey(7, browse, NoData).journey(3, buy, NoData).spawn_rate(10.0);
     /// let preview = mite_core::preview(Scenario::new().mix(constant(100, MINUTE).running(), mix))?;
-    /// assert_eq!(preview.rows[0].points[4] + preview.rows[1].points[4], 50);
+    /// // All of them run after ten seconds: 70 and 30.
+    /// assert_eq!((preview.rows[0].points[10], preview.rows[1].points[10]), (70, 30));
     /// # Ok::<(), mite_core::Error>(())
     /// ```
     pub fn spawn_rate(mut self, journeys_per_second: f64) -> Self {

@@ -7,6 +7,15 @@ use crate::datapool::DataPool;
 /// A data pool whose items are `Args`, the tuple of a journey's data arguments.
 ///
 /// You need not implement or name this trait: each [`DataPool`] has it for its items.
+///
+/// ```
+/// # use mite_core::{IterableDataPool, NoData, PoolOf};
+/// fn names(_: impl PoolOf<(String,)>) {}
+/// fn nothing(_: impl PoolOf<()>) {}
+///
+/// names(IterableDataPool::new([("ann".to_owned(),)]));
+/// nothing(NoData);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no data pool for a journey that takes `{Args}`",
     label = "its items are not `{Args}`",

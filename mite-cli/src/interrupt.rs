@@ -15,6 +15,18 @@ use crate::block::Block;
 ///
 /// # Errors
 /// As [`Run::run`]; [`RunError::Thread`] where signals cannot be listened to.
+///
+/// ```
+/// # use mite_core::volume::{SECOND, constant};
+/// # use mite_core::{Context, NoData, Result, Run, Scenario};
+/// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+/// # async fn demonstrate() -> Result {
+/// let run = Run::new(Scenario::new().journey(visit, NoData, constant(100, SECOND / 10)));
+/// let report = mite_cli::until_interrupted(run).await?;
+/// println!("{report}");
+/// # Ok(())
+/// # }
+/// ```
 pub async fn until_interrupted(run: Run) -> Result<Report, RunError> {
     let interrupts = Interrupts::listen(Some(Block::of_stderr())).map_err(RunError::Thread)?;
     interrupts.watch(run.start()?).await.map(|(report, _)| report)

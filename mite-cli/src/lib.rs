@@ -59,12 +59,39 @@ const INTERRUPTED: u8 = 130;
 /// recorded is on disk in either case.
 ///
 /// What mite and the journeys say by `tracing` goes to standard error, unless the program has set a subscriber of its own.
+///
+/// ```no_run
+/// # use mite_core::volume::{SECOND, constant};
+/// # use mite_core::{Context, NoData, Result, Scenario};
+/// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+/// fn visitors() -> Scenario {
+///     Scenario::new().journey(visit, NoData, constant(10, SECOND))
+/// }
+///
+/// fn main() -> std::process::ExitCode {
+///     mite_cli::run(mite_cli::Scenarios::new().add("visitors", visitors))
+/// }
+/// ```
 #[expect(clippy::needless_pass_by_value, reason = "a program hands its scenarios over once, in one expression")]
 pub fn run(scenarios: Scenarios) -> ExitCode {
     run_with(&scenarios, std::env::args_os())
 }
 
 /// As [`run`], with arguments from elsewhere; the first one is the program's name.
+///
+/// ```
+/// # use mite_core::volume::{SECOND, constant};
+/// # use mite_core::{Context, NoData, Result, Scenario};
+/// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+/// fn visitors() -> Scenario {
+///     Scenario::new().journey(visit, NoData, constant(10, SECOND))
+/// }
+///
+/// let scenarios = mite_cli::Scenarios::new().add("visitors", visitors);
+/// // The program's name comes first, as in `std::env::args_os`.
+/// let code = mite_cli::run_with(&scenarios, ["shop", "scenario", "list"]);
+/// # assert_eq!(format!("{code:?}"), format!("{:?}", std::process::ExitCode::SUCCESS));
+/// ```
 pub fn run_with(scenarios: &Scenarios, arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     let names: Vec<&str> = scenarios.names().collect();

@@ -136,7 +136,7 @@ fn main() -> Result {
     Ok(())
 }
 
-fn start_redis() -> Result<(String, Child)> {
+pub(crate) fn start_redis() -> Result<(String, Child)> {
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let mut redis = Command::new("redis-server");
     redis.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--loglevel", "warning"]);

@@ -1,8 +1,13 @@
 //! The examples are run as their first line says, and must come to their end; what they tell is theirs and their service's count.
 
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
+
+/// One after the other: each has promises about time.
+static TURN: Mutex<()> = Mutex::new(());
 
 fn example(name: &str) -> Output {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut command = Command::new(env!("CARGO"));
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     command.args(["run", "--quiet", "--manifest-path", manifest, "--example", name]);

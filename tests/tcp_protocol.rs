@@ -15,7 +15,7 @@ use tcp_protocol::{RedisContext as _, start_redis, visits};
 /// A server that ends with its test.
 struct Redis {
     address: String,
-    child: Child,
+    child: Option<Child>,
 }
 
 impl Redis {
@@ -56,8 +56,10 @@ impl Redis {
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 

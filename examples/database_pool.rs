@@ -105,7 +105,7 @@ fn main() -> Result {
     Ok(())
 }
 
-/// Twenty accounts, of which four cannot be used.
+/// Accounts, of which a fifth cannot be used.
 fn fill(database: &Path) -> Result {
     Connection::open(database)?.execute_batch(
         "PRAGMA journal_mode = WAL;
@@ -117,7 +117,7 @@ fn fill(database: &Path) -> Result {
              is_taken INTEGER NOT NULL DEFAULT FALSE,
              uses INTEGER NOT NULL DEFAULT 0
          ) STRICT;
-         WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 20)
+         WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 250)
          INSERT INTO accounts (name, is_locked) SELECT 'account-' || n, n % 5 = 0 FROM numbers;",
     )?;
     Ok(())

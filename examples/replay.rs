@@ -16,9 +16,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::Router;
 use axum::http::Uri;
 use common::Service;
+use mite::cli;
 use mite::prelude::*;
 use mite::volume::replay;
-use mite::{FileDataPool, cli};
 use rand::{RngExt as _, SeedableRng as _};
 use serde::{Deserialize, Serialize};
 

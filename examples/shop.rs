@@ -97,7 +97,7 @@ fn a_day_in_the_shop() -> Scenario {
     let volume = ramp(2 * SECOND).from(0) + constant(60, 4 * SECOND) + ramp(2 * SECOND).to(0);
     Scenario::new()
         .mix(volume, visitors)
-        .threshold(p95("Check out").under(ms(200)))
+        .threshold(p95("Check out").under(ms(500)))
         .threshold(error_rate().under(percent(0.1)))
 }
 

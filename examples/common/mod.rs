@@ -2,12 +2,11 @@
 //! It is apart from them, since a user's own service takes its place.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::thread::{self, JoinHandle};
 
 use axum::Router;
 use mite::prelude::*;
-use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::sync::oneshot;
 
@@ -21,18 +20,19 @@ pub(crate) struct Service {
 impl Service {
     /// Starts on a free port of this machine.
     pub(crate) fn start(router: Router) -> Result<Service> {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
-        let thread = thread::spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    served = axum::serve(listener, router) => served,
-                    _ = stopped => Ok(()),
-                }
-            })
-        });
+        let serve = async move {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            tokio::select! {
+                served = axum::serve(listener, router) => served,
+                _ = stopped => Ok(()),
+            }
+        };
+        let thread = thread::spawn(move || runtime.block_on(serve));
         Ok(Service { address, stop: Some(stop), thread: Some(thread) })
     }
 

@@ -229,14 +229,14 @@ fn a_pool_without_rows_is_refused_with_its_file() {
 
 #[test]
 fn a_file_that_was_cut_off_since_is_told() {
-    let (_folder, path) = file(msgpack(&many(100)));
+    let (_folder, path) = file(msgpack(&many(10_000)));
     let rows = FileRows::msgpack::<User>(&path).unwrap();
     std::fs::File::options().write(true).open(&path).unwrap().set_len(500).unwrap();
     assert!(rows.read(3).is_ok());
-    let told = rows.read(99).unwrap_err().to_string();
-    assert!(told.contains("row 100 is not where it was when the file was opened"), "{told}");
-    let told = rows.read(100).unwrap_err().to_string();
-    assert!(told.ends_with("there is no row at index 100: the file has 100"), "{told}");
+    let told = rows.read(9_999).unwrap_err().to_string();
+    assert!(told.contains("row 10000 is not where it was when the file was opened"), "{told}");
+    let told = rows.read(10_000).unwrap_err().to_string();
+    assert!(told.ends_with("there is no row at index 10000: the file has 10000"), "{told}");
 }
 
 #[test]

@@ -110,7 +110,8 @@ pub(crate) async fn runner(scenarios: &Scenarios, arguments: &ArgMatches, block:
     say(&format!("runner {number} of {test}, with {workers} workers"));
     let mut config: Config = joined.config();
     let made = scenarios.make(&test, &mut config).await;
-    let made = made.ok_or_else(|| Fault::Failed(format!("this program has no scenario {test:?}: the controller's has")))?;
+    let made =
+        made.ok_or_else(|| Fault::Failed(format!("this program has no scenario {test:?}: the controller's has")))?;
     let scenario = made.map_err(|error| Fault::Failed(format!("scenario {test}: {error:?}")))?;
     let mut run = Run::new(scenario);
     if let Some(folder) = arguments.get_one::<PathBuf>("collector-dir") {

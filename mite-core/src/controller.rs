@@ -513,16 +513,19 @@ impl Controller {
                 remote.joined(rid);
                 self.seconds.joined(rid, from);
             }
-            News::Told { rid, told: Unpacked::Second(OfSecond { second, figures }) } => {
-                remote.heard(rid);
-                self.seconds.count(second.index, figures.measured.requests(), figures.measured.errors());
-                self.tally.add(second.index, figures);
-                self.seconds.add(rid, vec![second]);
-            }
-            News::Told { rid, told: Unpacked::End { result, differences } } => {
-                remote.ended(rid, result, differences);
-                self.seconds.finished(rid);
-            }
+            News::Told { rid, told } => match *told {
+                Unpacked::Part => {}
+                Unpacked::Second(OfSecond { second, figures }) => {
+                    remote.heard(rid);
+                    self.seconds.count(second.index, figures.measured.requests(), figures.measured.errors());
+                    self.tally.add(second.index, figures);
+                    self.seconds.add(rid, vec![second]);
+                }
+                Unpacked::End { result, differences } => {
+                    remote.ended(rid, result, differences);
+                    self.seconds.finished(rid);
+                }
+            },
             News::Lost { rid, why } => {
                 remote.lost(rid, why);
                 self.seconds.finished(rid);
@@ -542,18 +545,18 @@ impl Controller {
             }
             News::Accounted { generator } => remote.used = generator,
             News::Failed(error) => return Err(error.into()),
-            News::Ordered(order) => self.recall(order),
+            News::Ordered(order) => self.recall(&order),
             News::Asked { now: false } => self.stop(),
             News::Asked { now: true } => self.abort(),
-            News::Gathered | News::Prepared | News::Resumed { .. } | News::Told { told: Unpacked::Part, .. } => {}
+            News::Gathered | News::Prepared | News::Resumed { .. } => {}
         }
         Ok(())
     }
 
     /// Takes over what the controller before has planned as it went.
-    fn recall(&mut self, order: Order) {
+    fn recall(&mut self, order: &Order) {
         let row = |row: u32| row as usize - 1;
-        match order {
+        match *order {
             Order::Extend { row: number, running, segment } => {
                 let row = &mut self.rows[row(number)];
                 row.unit = if running { Unit::Running } else { Unit::Rate };

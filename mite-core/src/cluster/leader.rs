@@ -56,7 +56,7 @@ pub(crate) enum News {
     /// A runner has a share from this second on.
     Joined { rid: u32, from: u64 },
     /// One entry of a runner's figures.
-    Told { rid: u32, told: Unpacked },
+    Told { rid: u32, told: Box<Unpacked> },
     /// A runner is not heard any more. It may come back.
     Lost { rid: u32, why: String },
     /// What is known of a runner that has not told its end: what it told so far, and its share.
@@ -225,7 +225,7 @@ async fn carry_out(
             hello = hellos.next() => leader.hello(hello.map_err(listening)?).await,
             beat = beats.next() => leader.beat(beat.map_err(listening)?),
             command = commands.recv() => leader.command(command.unwrap_or(Command::Exit)).await?,
-            item = figures.next() => leader.figures(item.map_err(failed("read the runners' figures"))?)?,
+            item = figures.next() => leader.figures(&item.map_err(failed("read the runners' figures"))?)?,
             _ = own_beats.tick() => leader.own_beat().await?,
             _ = looks.tick() => leader.look().await?,
         }
@@ -384,12 +384,12 @@ impl Leader {
         match seen {
             Seen::Back { rid, name } => tracing::warn!("{name} (runner {rid}) is heard again"),
             Seen::Left { rid, name } => tracing::info!("{name} (runner {rid}) leaves"),
-            Seen::Lost { rid, name } => self.lost(rid, format!("{name} (runner {rid}) is not heard any more")),
-            Seen::Failed { rid, name, why } => self.lost(rid, format!("{name} (runner {rid}) has failed: {why}")),
+            Seen::Lost { rid, name } => self.lost(rid, &format!("{name} (runner {rid}) is not heard any more")),
+            Seen::Failed { rid, name, why } => self.lost(rid, &format!("{name} (runner {rid}) has failed: {why}")),
         }
     }
 
-    fn lost(&mut self, rid: u32, why: String) {
+    fn lost(&mut self, rid: u32, why: &str) {
         tracing::warn!("{why}");
         self.leaving.push(rid);
         if !self.gathered || !self.prepared {
@@ -402,7 +402,7 @@ impl Leader {
             OnRunnerLoss::Fail => true,
             OnRunnerLoss::Tolerate(percent) => gone as f64 * 100.0 > percent * all as f64,
         };
-        self.tell(News::Lost { rid, why: why.clone() });
+        self.tell(News::Lost { rid, why: why.to_owned() });
         if too_many {
             self.tell(News::Failed(ClusterError::refused(format!("{why}, and too few runners are left"))));
         }
@@ -547,7 +547,7 @@ impl Leader {
     }
 
     /// Takes in what a runner tells of its figures.
-    fn figures(&mut self, item: Item) -> Result<(), ClusterError> {
+    fn figures(&mut self, item: &Item) -> Result<(), ClusterError> {
         let Some(rid) = item.lane.strip_prefix("stats.").and_then(|rid| rid.parse().ok()) else { return Ok(()) };
         let elapsed = Duration::from_nanos(self.now().saturating_sub(self.epoch.origin));
         // Clocks are not apart by so much.
@@ -565,7 +565,7 @@ impl Leader {
             Unpacked::Second(second) => told.reported.add(&second.figures),
             Unpacked::End { .. } => told.has_ended = true,
         }
-        self.tell(News::Told { rid, told: read });
+        self.tell(News::Told { rid, told: Box::new(read) });
         Ok(())
     }
 
@@ -628,7 +628,7 @@ impl Leader {
         while read < last {
             let item = figures.next().await.map_err(|cause| ClusterError::new("read the runners' figures", cause))?;
             read = item.sequence;
-            self.figures(item)?;
+            self.figures(&item)?;
         }
         let (origin, state) = (self.epoch.origin, self.epoch.state);
         let since_start = self.now().saturating_sub(origin);

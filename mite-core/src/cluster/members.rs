@@ -176,7 +176,6 @@ impl Members {
         let before = std::mem::replace(&mut runner.phase, heartbeat.phase);
         let name = runner.name.clone();
         match heartbeat.phase {
-            Phase::Joined => None,
             Phase::Ready | Phase::Running if runner.is_lost => {
                 runner.is_lost = false;
                 runner.is_wanted = true;
@@ -188,7 +187,7 @@ impl Members {
                 self.changed(now, false);
                 None
             }
-            Phase::Ready | Phase::Running => None,
+            Phase::Joined | Phase::Ready | Phase::Running => None,
             Phase::Leaving | Phase::Done | Phase::Failed => {
                 if !std::mem::take(&mut runner.is_wanted) {
                     return None;

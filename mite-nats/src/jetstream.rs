@@ -195,12 +195,7 @@ struct WithError {
 
 impl Link {
     /// Asks JetStream, by the name of a request and what goes with it.
-    pub(crate) async fn api<T: DeserializeOwned>(
-        &self,
-        what: &str,
-        request: &str,
-        body: &Value,
-    ) -> Result<T, Failure> {
+    pub(crate) async fn api<T: DeserializeOwned>(&self, what: &str, request: &str, body: &Value) -> Result<T, Failure> {
         // Each of them changes nothing, or the same when it is asked twice.
         let payload = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         self.answer(what, &format!("$JS.API.{request}"), None, payload, Again::Yes).await
@@ -249,7 +244,8 @@ impl Link {
                 self.places
             )),
             Failure::Refused(refusal) if refusal.is_no_stream() => {
-                BusError::not_found(format_args!("failed {what} at {}: it was deleted", self.places)).with_source(refusal)
+                BusError::not_found(format_args!("failed {what} at {}: it was deleted", self.places))
+                    .with_source(refusal)
             }
             Failure::Refused(refusal) if refusal.is_for_now() => {
                 BusError::disconnected(format_args!("{} is not ready {what}", self.places)).with_source(refusal)

@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, HeaderMap, Message, Request};
-use async_nats::{PublishErrorKind, RequestErrorKind, Subscriber};
+use async_nats::{PublishErrorKind, RequestErrorKind, ServerAddr, Subscriber};
 use bytes::Bytes;
 use mite_core::bus::BusError;
+use percent_encoding::percent_decode_str;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
@@ -284,7 +285,10 @@ impl Link {
 
 impl Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link").field("places", &self.places).field("state", &*self.state.borrow()).finish_non_exhaustive()
+        f.debug_struct("Link")
+            .field("places", &self.places)
+            .field("state", &*self.state.borrow())
+            .finish_non_exhaustive()
     }
 }
 
@@ -353,18 +357,41 @@ fn delay(attempts: usize, chance: u64) -> Duration {
 /// Options with who asks.
 async fn with_login(with: ConnectOptions, options: &Options) -> Result<ConnectOptions, BusError> {
     Ok(match &options.login {
-        Login::Url => with,
+        Login::Url => with_login_of_urls(with, options)?,
         Login::UserPassword(user, password) => with.user_and_password(user.clone(), password.clone()),
         Login::Token(token) => with.token(token.clone()),
         Login::NkeyFile(file) => {
             let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, "seed of an NKey", error))?;
             let seed = text.lines().map(str::trim).find(|line| line.starts_with('S')).ok_or_else(|| {
-                BusError::invalid(format_args!("{} has no seed of an NKey: a line that begins with `SU`", file.display()))
+                BusError::invalid(format_args!(
+                    "{} has no seed of an NKey: a line that begins with `SU`",
+                    file.display()
+                ))
             })?;
             with.nkey(seed.to_owned())
         }
-        Login::Credentials(file) => with.credentials_file(file).await.map_err(|error| unreadable(file, "credentials", error))?,
+        Login::Credentials(file) => {
+            with.credentials_file(file).await.map_err(|error| unreadable(file, "credentials", error))?
+        }
     })
+}
+
+/// Options with who the first of the URLs says that has somebody: the client itself looks at hosts and ports alone.
+fn with_login_of_urls(with: ConnectOptions, options: &Options) -> Result<ConnectOptions, BusError> {
+    for url in &options.urls {
+        let server: ServerAddr = url.parse().map_err(|error| no_url(&options.places(), error))?;
+        let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        match (server.username().map(decoded), server.password().map(decoded)) {
+            (Some(user), Some(password)) => return Ok(with.user_and_password(user, password)),
+            (Some(token), None) => return Ok(with.token(token)),
+            (None, _) => {}
+        }
+    }
+    Ok(with)
+}
+
+fn no_url(places: &str, error: impl StdError + Send + Sync + 'static) -> BusError {
+    BusError::invalid(format_args!("{places} is no URL of a NATS server: `nats://HOST:4222`")).with_source(error)
 }
 
 fn readable(file: &Path, what: &str) -> Result<(), BusError> {
@@ -378,10 +405,7 @@ fn unreadable(file: &Path, what: &str, error: io::Error) -> BusError {
 /// What a failed attempt to connect means, and the mend.
 fn cannot_connect(places: &str, error: ConnectError) -> BusError {
     let text = match error.kind() {
-        ConnectErrorKind::ServerParse => {
-            return BusError::invalid(format_args!("{places} is no URL of a NATS server: `nats://HOST:4222`"))
-                .with_source(error);
-        }
+        ConnectErrorKind::ServerParse => return no_url(places, error),
         ConnectErrorKind::Authentication => {
             return BusError::invalid(format_args!("the credentials for {places} cannot be used")).with_source(error);
         }
@@ -399,9 +423,9 @@ fn cannot_connect(places: &str, error: ConnectError) -> BusError {
         }
         ConnectErrorKind::Dns => format!("the host of {places} is not known"),
         ConnectErrorKind::TimedOut => format!("{places} does not answer"),
-        ConnectErrorKind::Io | ConnectErrorKind::MaxReconnects => format!(
-            "no server at {places}: start one with `nats-server -js`, or give the URL of one that runs"
-        ),
+        ConnectErrorKind::Io | ConnectErrorKind::MaxReconnects => {
+            format!("no server at {places}: start one with `nats-server -js`, or give the URL of one that runs")
+        }
     };
     BusError::disconnected(text).with_source(error)
 }

@@ -48,7 +48,8 @@ pub(crate) enum Login {
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 impl Options {
-    /// A server by its URL: `nats://HOST:PORT`, or `tls://HOST:PORT`, also with `USER:PASSWORD@` or `TOKEN@` before the host.
+    /// A server by its URL: `nats://HOST:PORT`, or `tls://HOST:PORT`, also with `USER:PASSWORD@` or `TOKEN@` before the
+    /// host, percent-encoded where they have other than letters and digits. Of several URLs the first that has them counts.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             urls: vec![url.into()],
@@ -133,9 +134,7 @@ impl Options {
     /// Checks what can be checked without a server.
     pub(crate) fn check(&self) -> Result<(), BusError> {
         check_name(&self.prefix).map_err(|error| BusError::invalid("`prefix` makes no sense").with_source(error))?;
-        for (what, timeout) in
-            [("request_timeout", self.request_timeout), ("connect_timeout", self.connect_timeout)]
-        {
+        for (what, timeout) in [("request_timeout", self.request_timeout), ("connect_timeout", self.connect_timeout)] {
             if !(Duration::from_millis(1)..=LONGEST).contains(&timeout) {
                 return Err(BusError::invalid(format_args!("`{what}` is from 1 ms to an hour, not {timeout:?}")));
             }

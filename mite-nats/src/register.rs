@@ -8,9 +8,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use mite_core::bus::{BusError, Entry, Later, Register, Watch, check_pattern, check_subject};
 use serde_json::json;
 
-use crate::jetstream::{
-    EXPECTED_LAST, EXPECTED_STREAM, Failure, OPERATION, StoredMessage, StreamInfo, headers,
-};
+use crate::jetstream::{EXPECTED_LAST, EXPECTED_STREAM, Failure, OPERATION, StoredMessage, StreamInfo, headers};
 use crate::link::{Again, Link};
 use crate::tail::{Tail, Told};
 
@@ -63,9 +61,13 @@ impl NatsRegister {
                             continue;
                         }
                     }
-                    let wanted = expected.map_or_else(|| "no value".to_owned(), |expected| format!("revision {expected}"));
-                    return Err(BusError::conflict(format_args!("{key} of the register {} has not {wanted}", self.name))
-                        .with_source(refusal));
+                    let wanted =
+                        expected.map_or_else(|| "no value".to_owned(), |expected| format!("revision {expected}"));
+                    return Err(BusError::conflict(format_args!(
+                        "{key} of the register {} has not {wanted}",
+                        self.name
+                    ))
+                    .with_source(refusal));
                 }
                 Err(failure) => return Err(self.link.error(&what, failure)),
             }
@@ -156,9 +158,8 @@ impl Register for NatsRegister {
                     info.map_err(|failure| self.link.error(&what, failure))?.state.last_seq + 1
                 }
             };
-            let tail = Tail::open(
-                Arc::clone(&self.link), self.stream.clone(), format!("{}{key}", self.before), from, what,
-            );
+            let tail =
+                Tail::open(Arc::clone(&self.link), self.stream.clone(), format!("{}{key}", self.before), from, what);
             Ok(Box::new(NatsWatch { tail: tail.await? }) as Box<dyn Watch>)
         })
     }

@@ -176,8 +176,7 @@ enum Heard {
 
 impl Consumer {
     async fn ask(&mut self, link: &Link, stream: &str, what: &str) -> Result<(), BusError> {
-        let body =
-            json!({"batch": BATCH, "expires": nanoseconds(EXPIRES), "idle_heartbeat": nanoseconds(HEARTBEAT)});
+        let body = json!({"batch": BATCH, "expires": nanoseconds(EXPIRES), "idle_heartbeat": nanoseconds(HEARTBEAT)});
         let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{}", self.name);
         link.send_with_reply(what, subject, self.inbox.clone(), body.to_string().into_bytes()).await?;
         self.asked = BATCH;

@@ -86,7 +86,8 @@ impl Server {
         let mut config = options.config.clone();
         if options.jetstream {
             let store = folder.path().join("store");
-            write!(config, "\njetstream {{ store_dir: {:?} }}\n", store.display().to_string()).expect("memory can be written");
+            write!(config, "\njetstream {{ store_dir: {:?} }}\n", store.display().to_string())
+                .expect("memory can be written");
         }
         fs::write(folder.path().join("server.conf"), config).expect("the folder can be written");
         let mut server = Self { program, folder, port: 0, child: None, said: Arc::default() };
@@ -162,7 +163,9 @@ impl Server {
     /// Whether it is ready.
     fn spawn(&mut self) -> bool {
         let mut command = Command::new(&self.program);
-        command.args(["-a", "127.0.0.1", "-p", &self.port.to_string(), "-c"]).arg(self.folder.path().join("server.conf"));
+        command
+            .args(["-a", "127.0.0.1", "-p", &self.port.to_string(), "-c"])
+            .arg(self.folder.path().join("server.conf"));
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
         let mut child = child.unwrap_or_else(|error| panic!("failed to start {command:?}: {error}"));
         let hearing = child.stderr.take().map(|stderr| listen(stderr, Arc::clone(&self.said)));

@@ -47,21 +47,24 @@ async fn a_server_without_jetstream_is_told() {
     let Some(server) = Server::start_with(&options) else { return };
     let error = refused(Options::new(server.url())).await;
     let url = server.url();
-    assert_eq!(error.to_string(), format!("the nats-server at {url} has no JetStream: start it with `nats-server -js`"));
+    assert_eq!(
+        error.to_string(),
+        format!("the nats-server at {url} has no JetStream: start it with `nats-server -js`")
+    );
     assert!(error.is_invalid());
 }
 
 #[tokio::test]
 async fn who_asks_is_checked() {
-    let Some(server) = server("authorization { user: ada, password: secret }") else { return };
+    let Some(server) = server("authorization { user: ada, password: \"secret/1\" }") else { return };
     let login = Options::new(server.url());
     for wrong in [login.clone(), login.clone().user_and_password("ada", "x"), login.clone().token("secret")] {
         let error = refused(wrong).await;
         assert!(error.to_string().starts_with(&format!("{} refuses the login", server.url())), "{error}");
         assert!(error.is_invalid());
     }
-    Nats::connect(login.user_and_password("ada", "secret")).await.unwrap();
-    let nats = Nats::connect(Options::new(format!("nats://ada:secret@{}", server.address()))).await.unwrap();
+    Nats::connect(login.user_and_password("ada", "secret/1")).await.unwrap();
+    let nats = Nats::connect(Options::new(format!("nats://ada:secret%2F1@{}", server.address()))).await.unwrap();
     assert!(!nats.description().contains("secret"), "{}", nats.description());
 }
 
@@ -118,7 +121,10 @@ async fn files_that_are_not_there_are_told() {
     for (options, what) in [
         (options.clone().credentials_file("/no/such.creds"), "failed to read the credentials in /no/such.creds"),
         (options.clone().tls_roots("/no/such.pem"), "failed to read the certificates in /no/such.pem"),
-        (options.clone().client_certificate("/no/such.pem", "/no/such.key"), "failed to read the certificate in /no/such.pem"),
+        (
+            options.clone().client_certificate("/no/such.pem", "/no/such.key"),
+            "failed to read the certificate in /no/such.pem",
+        ),
     ] {
         let error = refused(options).await;
         assert_eq!(error.to_string(), what);

@@ -194,7 +194,8 @@ async fn a_frozen_server_loses_and_doubles_nothing() {
     let mut appends = JoinSet::new();
     for number in 1..=ITEMS {
         let log = Arc::clone(&log);
-        appends.spawn(async move { log.append("a", &format!("w0.{number}"), format!("w0.{number}").into_bytes()).await });
+        appends
+            .spawn(async move { log.append("a", &format!("w0.{number}"), format!("w0.{number}").into_bytes()).await });
     }
     errors.extend(appends.join_all().await.into_iter().filter_map(Result::err));
     let took = began.elapsed();
@@ -235,7 +236,9 @@ async fn ask(nats: &Nats) -> Vec<u8> {
         match nats.bus().request("ask", b"again".to_vec(), LONG).await {
             Ok(answer) => return answer,
             // The other one may not be there again yet.
-            Err(error) => assert!(began.elapsed() < LONG && (error.nobody_answers() || error.is_disconnected()), "{error}"),
+            Err(error) => {
+                assert!(began.elapsed() < LONG && (error.nobody_answers() || error.is_disconnected()), "{error}")
+            }
         }
         tokio::task::yield_now().await;
     }

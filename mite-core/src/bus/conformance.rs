@@ -118,8 +118,10 @@ pub async fn messages_reach_who_subscribed(ours: &dyn Fabric, theirs: &dyn Fabri
     let expected = ["a.c 1", "a.b 2", "a.b.c 3", "x.b 4", "a.b 2", "x.b 4", "a.b 2"];
     let told: Vec<_> = told.into_iter().map(|(subject, payload)| (subject, String::from_utf8(payload))).collect();
     let expected: Vec<_> = expected.iter().filter_map(|row| row.split_once(' ')).collect();
-    let expected: Vec<_> =
-        expected.iter().map(|(subject, payload)| (format!("conformance.{subject}"), Ok((*payload).to_owned()))).collect();
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(subject, payload)| (format!("conformance.{subject}"), Ok((*payload).to_owned())))
+        .collect();
     assert_eq!(told, expected);
 }
 
@@ -243,9 +245,9 @@ async fn count(register: &dyn Register, times: u64) -> u64 {
     let mut done = 0;
     while done < times {
         let entry = soon("reading", register.get("count")).await;
-        let number = entry.as_ref().map_or(0, |entry| {
-            String::from_utf8_lossy(&entry.value).parse::<u64>().expect("it was written below")
-        });
+        let number = entry
+            .as_ref()
+            .map_or(0, |entry| String::from_utf8_lossy(&entry.value).parse::<u64>().expect("it was written below"));
         let revision = entry.map(|entry| entry.revision);
         match register.set_if("count", revision, (number + 1).to_string().into_bytes()).await {
             Ok(_) => done += 1,
@@ -375,7 +377,12 @@ pub async fn a_log_keeps_its_order(ours: &dyn Fabric, theirs: &dyn Fabric) {
         let expected = (from.max(1)..=ITEMS).filter_map(|sequence| {
             let lane = if sequence % 3 == 0 { "c" } else { "a.b" };
             let payload = sequence.to_string().into_bytes();
-            super::matches(lanes, lane).then(|| Item { sequence, lane: lane.to_owned(), id: format!("id{sequence}"), payload })
+            super::matches(lanes, lane).then(|| Item {
+                sequence,
+                lane: lane.to_owned(),
+                id: format!("id{sequence}"),
+                payload,
+            })
         });
         let expected: Vec<_> = expected.collect();
         assert!(read(&mut *reader, expected.len()).await == expected, "{lanes} from {from}");

@@ -24,7 +24,10 @@ pub mod volume;
 
 mod assertions;
 mod clock;
-#[cfg_attr(not(test), expect(dead_code, reason = "the processes of a cluster, which tell each other these, are still to come"))]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the processes of a cluster, which tell each other these, are still to come")
+)]
 mod cluster;
 mod collector;
 mod config;

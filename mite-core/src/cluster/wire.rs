@@ -263,7 +263,9 @@ impl Unpacker {
         let Message { rows, paths, out_of_names, second, warm_up, measured, end, .. } = message;
         let own_rows = self.dictionary.rows();
         if rows as usize != own_rows {
-            return Err(format!("it is of a run of {rows} rows, and this one has {own_rows}, setup and teardown included"));
+            return Err(format!(
+                "it is of a run of {rows} rows, and this one has {own_rows}, setup and teardown included"
+            ));
         }
         for path in &paths {
             self.dictionary.add(path)?;
@@ -278,7 +280,10 @@ impl Unpacker {
                 let second = second.into_second(own_rows)?;
                 if second.index < self.next || second.index >= until {
                     let Self { next, .. } = self;
-                    return Err(format!("it is of second {}, and can be of those from {next} to before {until}", second.index));
+                    return Err(format!(
+                        "it is of second {}, and can be of those from {next} to before {until}",
+                        second.index
+                    ));
                 }
                 self.next = second.index + 1;
                 self.totals.add(&figures);

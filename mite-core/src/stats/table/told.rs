@@ -118,7 +118,8 @@ impl ToldTables {
         if *left == 0 {
             return first;
         }
-        (first.mistakes, first.out_of_names) = (std::mem::take(&mut self.mistakes), std::mem::take(&mut self.out_of_names));
+        (first.mistakes, first.out_of_names) =
+            (std::mem::take(&mut self.mistakes), std::mem::take(&mut self.out_of_names));
         let whole = self.tables.iter().scan(0, |sum, table| {
             *sum += table.parts();
             Some(*sum)
@@ -130,7 +131,8 @@ impl ToldTables {
             && let Some(next) = self.tables.first_mut()
         {
             let series = next.series.drain(..*left).collect();
-            let (name, help, labels, bounds) = (next.name.clone(), next.help.clone(), next.labels.clone(), next.bounds.clone());
+            let (name, help, labels, bounds) =
+                (next.name.clone(), next.help.clone(), next.labels.clone(), next.bounds.clone());
             let flaws = std::mem::take(&mut next.flaws);
             first.tables.push(ToldTable { name, kind: next.kind, help, labels, bounds, series, flaws });
             *left = 0;

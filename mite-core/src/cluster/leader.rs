@@ -34,8 +34,6 @@ const LOOK: Duration = Duration::from_millis(50);
 const HEARTBEAT: Duration = Duration::from_millis(200);
 /// What nobody else is called: it tells itself whether messages arrive at all.
 const OWN: u32 = 0;
-/// What the one before says.
-const TAKEN_OVER: &str = "another controller has taken over the run, and this one ends";
 /// For how long writing what holds is tried again before the run is given up.
 const WRITE_WITHIN: Duration = Duration::from_secs(60);
 
@@ -215,22 +213,58 @@ async fn carry_out(
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut own_beats = tokio::time::interval(HEARTBEAT);
     own_beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while !leader.over {
-        let listening = failed("listen to runners");
-        tokio::select! {
-            biased;
-            clock = clocks.next() => leader.clock(clock.map_err(listening)?).await,
-            stop = stops.next() => leader.stop(stop.map_err(listening)?).await,
-            ask = asks.next() => leader.ask(ask.map_err(listening)?).await?,
-            hello = hellos.next() => leader.hello(hello.map_err(listening)?).await,
-            beat = beats.next() => leader.beat(beat.map_err(listening)?),
-            command = commands.recv() => leader.command(command.unwrap_or(Command::Exit)).await?,
-            item = figures.next() => leader.figures(&item.map_err(failed("read the runners' figures"))?)?,
-            _ = own_beats.tick() => leader.own_beat().await?,
-            _ = looks.tick() => leader.look().await?,
+    let led = loop {
+        if leader.over {
+            break Ok(());
         }
+        let listening = failed("listen to runners");
+        let heard = tokio::select! {
+            biased;
+            clock = clocks.next() => match clock {
+                Ok(clock) => {
+                    leader.clock(clock).await;
+                    Ok(())
+                }
+                Err(error) => Err(listening(error)),
+            },
+            stop = stops.next() => match stop {
+                Ok(stop) => {
+                    leader.stop(stop).await;
+                    Ok(())
+                }
+                Err(error) => Err(listening(error)),
+            },
+            ask = asks.next() => match ask {
+                Ok(ask) => leader.ask(ask).await,
+                Err(error) => Err(listening(error)),
+            },
+            hello = hellos.next() => match hello {
+                Ok(hello) => {
+                    leader.hello(hello).await;
+                    Ok(())
+                }
+                Err(error) => Err(listening(error)),
+            },
+            beat = beats.next() => beat.map(|beat| leader.beat(beat)).map_err(listening),
+            command = commands.recv() => leader.command(command.unwrap_or(Command::Exit)).await,
+            item = figures.next() => match item {
+                Ok(item) => leader.figures(&item),
+                Err(error) => Err(failed("read the runners' figures")(error)),
+            },
+            _ = own_beats.tick() => leader.own_beat().await,
+            _ = looks.tick() => leader.look().await,
+        };
+        if let Err(error) = heard {
+            break Err(error);
+        }
+    };
+    if led.as_ref().is_err_and(ClusterError::is_of_takeover) {
+        // The run is another controller's now.
+        return led;
     }
-    leader.clean_up().await
+    // Runners are not left waiting, whatever has gone wrong. What was wrong first is told.
+    let cleaned = leader.clean_up().await;
+    led.and(cleaned)
 }
 
 /// A run's name in the cluster: when it was begun, in milliseconds, and a random number, so that names sort by time.
@@ -370,7 +404,7 @@ impl Leader {
         if let Ok(Ok(Some(entry))) = tokio::time::timeout(HEARTBEAT, self.register.get("epoch")).await
             && unpack::<EpochRecord>("the run's epoch", &entry.value).is_ok_and(|epoch| epoch.term > self.epoch.term)
         {
-            return Err(ClusterError::refused(TAKEN_OVER));
+            return Err(ClusterError::taken_over());
         }
         Ok(())
     }
@@ -480,7 +514,7 @@ impl Leader {
                     // The answer to an earlier try was lost.
                     Ok(Some(entry)) if entry.value == value => return Ok(entry.revision),
                     Ok(_) => {
-                        return Err(ClusterError::refused(TAKEN_OVER));
+                        return Err(ClusterError::taken_over());
                     }
                     Err(error) => tracing::debug!("read again: {error}"),
                 }

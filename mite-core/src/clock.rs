@@ -62,6 +62,12 @@ impl Moment {
         Self(self.0.saturating_add(nanos))
     }
 
+    /// So many nanoseconds earlier; not before the clock's own beginning.
+    #[inline]
+    pub(crate) fn before(self, nanos: u64) -> Self {
+        Self(self.0.saturating_sub(nanos))
+    }
+
     /// Nanoseconds since the clock's own beginning.
     pub(crate) fn nanos(self) -> u64 {
         self.0

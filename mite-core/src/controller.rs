@@ -1,12 +1,14 @@
 //! The thread that carries a run out: it works out the plan, asks closures for theirs second by second, starts and ends the
 //! workers and sinks, and makes the report of what they hand over.
 
+mod account;
 mod conditions;
+pub(crate) mod crew;
+mod remote;
+pub(crate) mod rows;
+pub(crate) mod sinks;
 mod tally;
 
-use std::any::Any;
-use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,48 +16,41 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::Span;
 
 use crate::clock::{Gaps, Moment, WallClock};
+use crate::cluster::{ClusterError, Lead, News, OfSecond, Order, PlanRecord, Unpacked, unaccounted};
 use crate::exchange::OnExchange;
 use crate::figures::{FiguresTold, PartFigures};
-use crate::hooks::{Hook, HookKind, HookReport, Hooks, WorkerHook};
+use crate::hooks::{Hook, HookKind, Hooks, WorkerHook};
 use crate::message::Head;
 use crate::names::{NameCache, Names};
 use crate::recordings::Records;
-use crate::report::settings::{RowSettings, RunSettings};
-use crate::report::{
-    self, Facts, Generator, GeneratorLimits, Report, RowFacts, SecondQuantiles, SecondRow, SinkReport, Stopped,
-};
-use crate::row::{CheckedRow, Plan};
+use crate::report::{GeneratorLimits, Report, SecondQuantiles, SecondRow, Stopped};
+use crate::row::CheckedRow;
 use crate::run::error::RunError;
 use crate::run::progress::{Progress, RowProgress};
 use crate::runner::env::RunFacts;
-use crate::runner::options::RowOptions;
-use crate::runner::protocol::{Command, Event, RowId, WorkerResult};
-use crate::runner::state::{WorkerPlan, WorkerRowPlan};
-use crate::runner::strand::{Lost, Strand, StrandKind};
-use crate::runner::watch::{Blocked, Calling, LOOK, Watch};
-use crate::runner::worker;
-use crate::schedule::{Schedule, Stripe};
+use crate::runner::permit::Permit;
+use crate::runner::protocol::{Command, Event, RowId};
+use crate::runner::strand::StrandKind;
+use crate::runner::watch::LOOK;
 use crate::seconds::{Second, Seconds};
+use crate::sink::Sink;
 use crate::sink::outbox::{METRICS, Outbox};
-use crate::sink::queue::{self, SinkQueue, SinkStrand, Spawned};
-use crate::sink::{Sink, SinkError};
 use crate::snapshot::Snapshot;
 use crate::stats::Metrics;
 use crate::threshold::Asked;
 use crate::usage::Usage;
-use crate::volume::{Answer, Asking, Unit};
+use crate::volume::{Answer, Segment, Unit};
 use crate::{Config, clock, pack, panics};
 
+use account::{Ended, Left, make_report, take_results};
 use conditions::Conditions;
+use crew::{BLOCKED_AFTER, Crew, Making, sink_failed};
+use remote::Remote;
+use rows::{Row, SharedPool, planned, shared_pools};
+use sinks::{finish_sinks, start_sinks, tell_figures};
 use tally::Tally;
 
 const SECOND: u64 = 1_000_000_000;
-/// From all being ready to the first start: for the workers to be told.
-const LEAD: Duration = Duration::from_millis(5);
-/// A closure is asked this long before the second that it is asked about.
-const ASK_AHEAD: u64 = SECOND / 2;
-/// How long after it should have ended a worker is taken to be blocked.
-const BLOCKED_AFTER: Duration = Duration::from_secs(3);
 /// How long a worker has to tell what is new when somebody asks for it.
 const MOST_ASKED: Duration = Duration::from_millis(250);
 
@@ -90,6 +85,32 @@ pub(crate) struct Control {
     pub(crate) asked: Asked,
     pub(crate) strands: StrandKind,
     pub(crate) span: Span,
+    /// Where the journeys are started by the runners of a cluster.
+    pub(crate) lead: Option<Lead>,
+}
+
+/// The facts of a run, taken out of what it is made of; `runner` is this process's number in it, and how many such numbers there may
+/// be.
+pub(crate) fn facts(control: &mut Control, permit: Arc<Permit>, (runner, most_runners): (u32, u32)) -> Arc<RunFacts> {
+    let mut journeys = vec![HOOKS.to_owned()];
+    journeys.extend(control.rows.iter().map(|row| row.name.clone()));
+    Arc::new(RunFacts {
+        names: Arc::new(Names::new(control.name.clone(), journeys).of_runner(runner)),
+        config: std::mem::take(&mut control.config),
+        wall: WallClock::now(),
+        seed: control.seed,
+        workers: control.workers,
+        graceful_stop: control.graceful_stop,
+        start_delay: control.start_delay,
+        limits: control.limits,
+        warm_up: control.warm_up,
+        max_series_bytes: control.max_series_bytes,
+        max_running: Some(control.max_running).filter(|most| *most != u64::MAX),
+        on_exchange: control.on_exchange.take(),
+        metrics: Arc::new(std::mem::take(&mut control.metrics)),
+        permit,
+        most_runners,
+    })
 }
 
 /// Carries a run out on this thread.
@@ -100,74 +121,41 @@ pub(crate) fn run(control: Control) -> Result<Report, RunError> {
         let runtime = clock::virtual_clock::runtime().map_err(RunError::Thread)?;
         return clock::virtual_clock::run(&runtime, carry_out(control));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(RunError::Thread)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Thread)?;
     runtime.block_on(carry_out(control))
 }
 
-/// One row as the controller sees it.
-struct Row {
-    name: String,
-    unit: Unit,
-    schedule: Schedule,
-    /// A closure.
-    ask: Option<Asking>,
-    complete: bool,
-    /// The row's data ran out.
-    exhausted: bool,
-    pool: Box<dyn crate::runner::state::RowSpec>,
-}
-
-struct Worker {
-    number: u32,
-    commands: mpsc::UnboundedSender<Command>,
-    strand: Strand<Option<WorkerResult>>,
-    finished: bool,
-}
-
-#[derive(Default)]
-struct Sinks {
-    queues: Vec<SinkQueue>,
-    strands: Vec<SinkStrand>,
-    /// To those that want the run's figures.
-    figures: Vec<watch::Sender<Option<Arc<Snapshot>>>>,
-}
-
-async fn carry_out(control: Control) -> Result<Report, RunError> {
-    let mut journeys = vec![HOOKS.to_owned()];
-    journeys.extend(control.rows.iter().map(|row| row.name.clone()));
-    let names = Arc::new(Names::new(control.name, journeys));
-    let facts = Arc::new(RunFacts {
-        names: Arc::clone(&names),
-        config: control.config,
-        wall: WallClock::now(),
-        seed: control.seed,
-        workers: control.workers,
-        graceful_stop: control.graceful_stop,
-        start_delay: control.start_delay,
-        limits: control.limits,
-        warm_up: control.warm_up,
-        max_series_bytes: control.max_series_bytes,
-        max_running: Some(control.max_running).filter(|most| *most != u64::MAX),
-        on_exchange: control.on_exchange,
-        metrics: Arc::new(control.metrics),
+async fn carry_out(mut control: Control) -> Result<Report, RunError> {
+    let facts = facts(&mut control, Arc::new(Permit::always()), (1, 1));
+    let names = Arc::clone(&facts.names);
+    let mut sinks =
+        start_sinks(std::mem::take(&mut control.sinks), &names, control.strands, &control.span, &control.events)?;
+    let (row_plans, rows) = planned(std::mem::take(&mut control.rows), control.stop_after);
+    let mut pools = Vec::new();
+    let remote = control.lead.take().map(|lead| {
+        pools = shared_pools(&rows, &row_plans, control.graceful_stop);
+        let kinds = pools.iter().map(|pool| pool.kind).collect();
+        let (commands, news, leader) = lead.begin(plan_of(&control, &facts, &rows), Arc::clone(&names), kinds);
+        Remote::new(commands, news, leader)
     });
-    let mut sinks = start_sinks(control.sinks, &names, control.strands, &control.span, &control.events)?;
-    let (row_plans, rows) = planned(control.rows, control.stop_after);
     let seconds = Seconds::new(control.workers, rows.len());
     let tally = Tally::new(rows.len() + 1, control.max_series_bytes / 2, &facts.metrics);
     let conditions = Conditions::new(control.asked, Duration::from_nanos(control.warm_up));
-    let calling: Vec<Arc<Calling>> = (0..control.workers).map(|_| Arc::default()).collect();
-    let mut run = Controller {
+    let making = Making {
         strands: control.strands,
-        span: control.span.clone(),
+        span: control.span,
+        max_running: control.max_running,
+        queues: sinks.queues.clone(),
+        events: control.events,
+    };
+    let mut run = Controller {
         outbox: Outbox::new(&sinks.queues, facts.meter()),
         figures: std::mem::take(&mut sinks.figures),
         inquiry: Inquiry::default(),
         names: NameCache::new(Arc::clone(&names)),
+        crew: Crew::new(Arc::clone(&facts), control.received),
         facts,
         rows,
-        workers: Vec::new(),
-        received: control.received,
         stop_after: control.stop_after,
         progress: control.progress,
         tally,
@@ -175,14 +163,16 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         aborted: None,
         usage: Usage::now(),
         origin: clock::now(),
-        stopped: None,
-        driving: false,
         seconds,
         gaps: Gaps::default(),
-        hooks: Vec::new(),
-        watch: Watch::new(calling.clone()),
+        pace: if remote.is_some() { Pace::OF_CLUSTER } else { Pace::OF_PROCESS },
+        remote,
+        pools,
+        asked: 0,
     };
-    let started = run.start_workers(&row_plans, control.max_running, &calling, &sinks, &control.events);
+    // Where others start the journeys, the worker of this process calls setup and teardown alone.
+    let own_rows = if run.remote.is_some() { 0 } else { run.rows.len() };
+    let started = run.crew.start(&run.rows[..own_rows], &row_plans, &making);
     // From here on the workers are told to end, whatever happens.
     let outcome = match started {
         Ok(()) => run.conduct(control.hooks).await,
@@ -192,10 +182,20 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
     let _ = run.outbox.finish().await;
     let mut sent = run.outbox.sent();
     drop(run.outbox);
-    let (results, joined) = join_workers(run.workers, outcome.is_err(), &run.facts, &run.watch).await;
-    let bugs = take_results(results, &mut run.tally, &mut sent);
+    let (mut results, joined) = run.crew.join(outcome.is_err()).await;
+    let mut warnings = Vec::new();
+    let (mut remote_bugs, mut used) = (Vec::new(), None);
+    if let Some(mut remote) = run.remote.take() {
+        results.append(&mut remote.results);
+        (warnings, remote_bugs) = (std::mem::take(&mut remote.warnings), std::mem::take(&mut remote.bugs));
+        used = Some(remote.used);
+        remote.finish().await;
+    }
+    let mut bugs = take_results(results, &mut run.tally, &mut sent);
+    bugs.append(&mut remote_bugs);
+    control.warnings.lock().unwrap_or_else(PoisonError::into_inner).append(&mut warnings);
+    let Crew { stopped, hooks, watch, .. } = run.crew;
     // Who still asks for figures is told that the run is over, and has those of the whole run.
-    drop(run.received);
     if let Ok(ended) = &outcome {
         let last = Snapshot { elapsed: ended.duration, is_last: true, ..run.tally.snapshot(&run.facts.names) };
         tell_figures(&run.figures, last);
@@ -213,191 +213,21 @@ async fn carry_out(control: Control) -> Result<Report, RunError> {
         sinks,
         bugs,
         conditions: run.conditions,
-        stopped: run.stopped,
+        stopped,
         aborted: run.aborted,
-        blocked: run.watch.into_blocked(),
+        blocked: watch.into_blocked(),
         gaps: run.gaps.into_told(),
-        hooks: run.hooks,
+        hooks,
         stop_after: run.stop_after,
+        used,
     };
     Ok(make_report(&run.facts, left, ended, control.records, &control.warnings))
 }
 
-/// The rows as the workers are told of them, and as the controller sees them.
-fn planned(checked: Vec<CheckedRow>, stop_after: Option<u64>) -> (Vec<RowPlan>, Vec<Row>) {
-    let mut row_plans = Vec::new();
-    let mut rows = Vec::new();
-    for row in checked {
-        let (unit, each, mut schedule, ask) = match row.plan {
-            Plan::Known(schedule, unit, each) => (unit, each, schedule, None),
-            Plan::Asked(asking, None) => (asking.unit(), None, Schedule::unknown(), Some(asking)),
-            Plan::Asked(asking, Some(part)) => (asking.unit(), None, Schedule::unknown().part(part), Some(asking)),
-        };
-        if let Some(cut) = stop_after {
-            schedule.cut(cut);
-        }
-        row_plans.push((each, row.options));
-        rows.push(Row {
-            name: row.name,
-            unit,
-            schedule,
-            complete: ask.is_none(),
-            ask,
-            exhausted: false,
-            pool: row.spec,
-        });
-    }
-    (row_plans, rows)
-}
-
-fn start_sinks(
-    sinks: Vec<Box<dyn Sink>>,
-    names: &Arc<Names>,
-    strands: StrandKind,
-    span: &Span,
-    events: &mpsc::UnboundedSender<Event>,
-) -> Result<Sinks, RunError> {
-    let mut started = Sinks::default();
-    for sink in sinks {
-        let (events, name, is_essential) = (events.clone(), sink.name().to_owned(), sink.is_essential());
-        let on_failure = move |error: &SinkError| {
-            if is_essential {
-                let _ = events.send(Event::SinkFailed);
-            } else {
-                tracing::error!("the {name} failed, and the run goes on without it: {error}");
-            }
-        };
-        let spawned = queue::spawn(sink, Arc::clone(names), strands, span, on_failure);
-        let Spawned { queue, strand, figures } = spawned.map_err(RunError::Thread)?;
-        started.queues.push(queue);
-        started.strands.push(strand);
-        started.figures.extend(figures);
-    }
-    Ok(started)
-}
-
-/// Lets the sinks take what is queued and end; `sent` is how many messages were meant for each.
-async fn finish_sinks(sinks: Sinks, sent: Vec<u64>) -> Result<Vec<SinkReport>, RunError> {
-    let mut reports = Vec::new();
-    let mut outcome = Ok(());
-    for (strand, sent) in sinks.strands.into_iter().zip(sent) {
-        let (sink, is_essential) = (strand.name.to_string(), strand.is_essential);
-        let (taken, served) = strand.finish().await;
-        let failure = served.as_ref().err().map(ToString::to_string);
-        reports.push(SinkReport { sink: sink.clone(), taken, dropped: sent.saturating_sub(taken), failure });
-        if let Err(cause) = served
-            && is_essential
-            && outcome.is_ok()
-        {
-            outcome = Err(RunError::Sink { sink, cause });
-        }
-    }
-    outcome.map(|()| reports)
-}
-
-/// Hands figures to the sinks that want them.
-fn tell_figures(figures: &[watch::Sender<Option<Arc<Snapshot>>>], snapshot: Snapshot) {
-    let snapshot = Arc::new(snapshot);
-    for sink in figures {
-        sink.send_replace(Some(Arc::clone(&snapshot)));
-    }
-}
-
-/// Adds up what the workers hand over at their ends, and gives what does not add up.
-fn take_results(results: Vec<WorkerResult>, tally: &mut Tally, sent: &mut [u64]) -> Vec<String> {
-    let mut bugs = Vec::new();
-    for result in results {
-        tally.add_last(&result.figures);
-        for (sent, more) in sent.iter_mut().zip(result.sent_messages) {
-            *sent += more;
-        }
-        for (row, planned, passed) in result.miscounted {
-            bugs.push(format!("row {row}: a worker planned {planned} starts and passed over {passed}"));
-        }
-    }
-    bugs
-}
-
-/// Tells the workers to exit and takes their figures; a worker that does not answer is left behind.
-async fn join_workers(
-    workers: Vec<Worker>,
-    failed: bool,
-    facts: &RunFacts,
-    watch: &Watch,
-) -> (Vec<WorkerResult>, Result<(), RunError>) {
-    let mut results = Vec::new();
-    let mut outcome = Ok(());
-    for worker in &workers {
-        if failed {
-            let _ = worker.commands.send(Command::Abort);
-        }
-        let _ = worker.commands.send(Command::Exit);
-    }
-    for worker in workers {
-        // A worker whose journeys have ended is not blocked: it may have to wait for a slow disk to take its last messages,
-        // however long that is.
-        let wait = if worker.finished { Duration::MAX } else { BLOCKED_AFTER };
-        match worker.strand.join(wait).await {
-            Ok(Some(result)) => results.push(result),
-            Ok(None) => {}
-            Err(Lost::Blocked) => {
-                tracing::warn!(worker = worker.number, "the worker is blocked and was left behind");
-                outcome = Err(blocked(facts, watch, worker.number));
-            }
-            Err(Lost::Panicked(payload)) => {
-                outcome = Err(RunError::Panicked { message: panics::text(&*payload) });
-            }
-        }
-    }
-    (results, outcome)
-}
-
-/// The error that tells which worker is blocked, and by what.
-fn blocked(facts: &RunFacts, watch: &Watch, worker: u32) -> RunError {
-    let journey = match watch.calling(worker) {
-        Some(0) => "setup or teardown".to_owned(),
-        Some(row) => facts.names.journey(row).to_owned(),
-        None => "a task that a journey has spawned".to_owned(),
-    };
-    RunError::Blocked { worker, journey }
-}
-
-/// Ends the run; the cause is told by the sink's thread when it is joined.
-fn sink_failed() -> RunError {
-    RunError::Sink { sink: "sink".to_owned(), cause: "it has stopped".into() }
-}
-
-/// What a run leaves behind, besides what its workers tell in the end.
-struct Left {
-    rows: Vec<Row>,
-    seconds: Seconds,
-    tally: Tally,
-    sinks: Vec<SinkReport>,
-    bugs: Vec<String>,
-    conditions: Conditions,
-    stopped: Option<Stopped>,
-    aborted: Option<String>,
-    /// By row.
-    blocked: BTreeMap<u32, Blocked>,
-    gaps: Vec<String>,
-    hooks: Vec<HookReport>,
-    stop_after: Option<u64>,
-}
-
-/// How a run ended, when it could be carried out.
-#[derive(Debug, Clone, Copy)]
-struct Ended {
-    duration: Duration,
-    usage: Usage,
-}
-
 struct Controller {
-    strands: StrandKind,
-    span: Span,
     facts: Arc<RunFacts>,
+    crew: Crew,
     rows: Vec<Row>,
-    workers: Vec<Worker>,
-    received: mpsc::UnboundedReceiver<Event>,
     stop_after: Option<u64>,
     progress: watch::Sender<Progress>,
     tally: Tally,
@@ -412,13 +242,51 @@ struct Controller {
     inquiry: Inquiry,
     names: NameCache,
     origin: Instant,
-    stopped: Option<Stopped>,
-    /// Whether the workers have been told to go.
-    driving: bool,
     seconds: Seconds,
-    watch: Watch,
     gaps: Gaps,
-    hooks: Vec<HookReport>,
+    pace: Pace,
+    /// Those that the runners of a cluster share.
+    pools: Vec<SharedPool>,
+    /// The second that closures were asked about last.
+    asked: u64,
+    /// The runners, where they are processes of their own.
+    remote: Option<Remote>,
+}
+
+/// How far ahead of, and after, a second the controller deals with it, in nanoseconds.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// From the workers being ready to the first start: for them to be told.
+    lead: Duration,
+    /// A closure is asked so long before the second that it is asked about.
+    ask_ahead: u64,
+    /// What became of a second is told so long after it.
+    tell_after: u64,
+}
+
+impl Pace {
+    const OF_PROCESS: Self = Self { lead: Duration::from_millis(5), ask_ahead: SECOND / 2, tell_after: SECOND / 4 };
+    /// What is said goes through the cluster, which may be out of reach for a moment.
+    const OF_CLUSTER: Self =
+        Self { lead: Duration::from_secs(3), ask_ahead: 5 * SECOND / 2, tell_after: 5 * SECOND / 4 };
+}
+
+/// What the runners of a cluster are told of the run.
+fn plan_of(control: &Control, facts: &RunFacts, rows: &[Row]) -> PlanRecord {
+    let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    PlanRecord {
+        test: facts.names.test.clone(),
+        config: facts.config.values().clone(),
+        rows: rows.iter().map(|row| row.name.clone()).collect(),
+        seed: control.seed,
+        warm_up: control.warm_up,
+        graceful_stop: nanos(control.graceful_stop),
+        stop_after: control.stop_after,
+        max_series_bytes: control.max_series_bytes,
+        max_running: facts.max_running,
+        is_recorded: control.records.is_some(),
+        ..PlanRecord::default()
+    }
 }
 
 /// Who has asked for the run's figures.
@@ -431,94 +299,45 @@ struct Inquiry {
     until: Option<Instant>,
 }
 
-/// Starts of each slot, and how a row's journeys are run.
-type RowPlan = (Option<u64>, RowOptions);
+/// What is told of the runners of a cluster; without one nothing is.
+async fn news_of(remote: &mut Option<Remote>) -> News {
+    match remote {
+        Some(remote) => remote.news.recv().await.unwrap_or_else(|| {
+            News::Failed(ClusterError::refused("what leads the runners has ended, which is a bug of mite"))
+        }),
+        None => std::future::pending().await,
+    }
+}
 
 impl Controller {
-    fn start_workers(
-        &mut self,
-        row_plans: &[RowPlan],
-        max_running: u64,
-        calling: &[Arc<Calling>],
-        sinks: &Sinks,
-        events: &mpsc::UnboundedSender<Event>,
-    ) -> Result<(), RunError> {
-        let stripes = Stripe::by_weights(&vec![1; self.facts.workers as usize]);
-        for ((number, stripe), calling) in stripes.into_iter().enumerate().zip(calling) {
-            let (commands, receiver) = mpsc::unbounded_channel();
-            let rows = self.rows.iter().zip(row_plans).map(|(row, (iterations_each, options))| WorkerRowPlan {
-                spec: row.pool.for_worker(),
-                schedule: row.schedule.clone(),
-                iterations_each: *iterations_each,
-                unit: row.unit,
-                complete: row.complete,
-                // At least one each: less is refused before.
-                options: RowOptions { max_running: stripe.share(options.max_running), ..*options },
-            });
-            let plan = WorkerPlan {
-                number: number as u32,
-                facts: Arc::clone(&self.facts),
-                rows: rows.collect(),
-                max_running: match max_running {
-                    u64::MAX => u64::MAX,
-                    most => stripe.share(most),
-                },
-                calling: Arc::clone(calling),
-                stripe,
-                queues: sinks.queues.clone(),
-                commands: receiver,
-                events: events.clone(),
-            };
-            let events = events.clone();
-            let died = move |payload: Box<dyn Any + Send>| {
-                let _ = events.send(Event::Died(panics::text(&*payload)));
-                None
-            };
-            let strand = match self.strands {
-                StrandKind::Thread => {
-                    let span = tracing::info_span!(parent: &self.span, "worker", number);
-                    Strand::thread(format!("mite-worker-{number}"), span, move || {
-                        catch_unwind(AssertUnwindSafe(|| worker::run(plan))).unwrap_or_else(died)
-                    })
-                }
-                #[cfg(feature = "testing")]
-                StrandKind::Task => {
-                    Ok(Strand::task(async move { panics::caught_in(worker::work(plan)).await.unwrap_or_else(died) }))
-                }
-            };
-            let strand = strand.map_err(RunError::Thread)?;
-            self.workers.push(Worker { number: number as u32, commands, strand, finished: false });
-        }
-        Ok(())
-    }
-
-    fn tell_all(&self, command: impl Fn() -> Command) {
-        for worker in &self.workers {
-            // A worker that has gone has told why.
-            let _ = worker.commands.send(command());
-        }
-    }
-
     /// From the workers being ready to the end of teardown.
     async fn conduct(&mut self, hooks: Hooks) -> Result<Ended, RunError> {
-        for _ in 0..self.workers.len() {
-            self.wait_ready().await?;
+        self.crew.wait_ready(&|| self.tally.snapshot(&self.facts.names)).await?;
+        let begun = self.wait_for_runners(|news| matches!(news, News::Gathered | News::Resumed { .. })).await?;
+        if let Some(News::Resumed { since_start, is_stopped }) = begun {
+            return self.resume(hooks.teardown, since_start, is_stopped).await;
         }
         let on_first = |hook: Option<Hook>| hook.map(|hook| (0, hook)).into_iter().collect();
-        let failed = self.call(HookKind::Setup, on_first(hooks.setup)).await?;
+        let failed = self.call_hooks(HookKind::Setup, on_first(hooks.setup)).await?;
         if let Some((_, message)) = failed.into_iter().next() {
             return Err(RunError::Setup { message });
         }
-        let mut workers: Vec<u32> = self.workers.iter().map(|worker| worker.number).collect();
+        let mut workers: Vec<u32> = self.crew.workers.iter().map(|worker| worker.number).collect();
         let on_each = |hook: Option<WorkerHook>, workers: &[u32]| {
             hook.map_or_else(Vec::new, |hook| workers.iter().map(|worker| (*worker, hook())).collect())
         };
-        let failed = self.call(HookKind::WorkerSetup, on_each(hooks.worker_setup, &workers)).await?;
+        if let Some(remote) = &self.remote {
+            // They call theirs.
+            workers.clear();
+            remote.tell(Command::Prepare);
+        }
+        let failed = self.call_hooks(HookKind::WorkerSetup, on_each(hooks.worker_setup, &workers)).await?;
+        self.wait_for_runners(|news| matches!(news, News::Prepared)).await?;
         workers.retain(|worker| failed.iter().all(|(failed, _)| failed != worker));
         let usage = Usage::now();
         let ran = if let Some((worker, message)) = failed.into_iter().next() {
             Err(RunError::WorkerSetup { worker, message })
-        } else if self.stopped.is_none() {
+        } else if self.crew.stopped.is_none() {
             self.go().await
         } else {
             self.origin = clock::now();
@@ -527,12 +346,12 @@ impl Controller {
         };
         let ended =
             Ended { duration: clock::now().saturating_duration_since(self.origin), usage: Usage::now().since(&usage) };
-        if ran.is_ok() || self.cut_off().await {
+        if ran.is_ok() || self.crew.cut_off().await {
             // A stop that comes now has nothing left to stop.
-            let stopped = self.stopped;
+            let stopped = self.crew.stopped;
             let worker_hooks = on_each(hooks.worker_teardown, &workers);
             let torn_down = self.tear_down(worker_hooks, on_first(hooks.teardown)).await;
-            self.stopped = stopped;
+            self.crew.stopped = stopped;
             ran?;
             torn_down?;
             return Ok(ended);
@@ -540,129 +359,76 @@ impl Controller {
         ran.map(|()| ended)
     }
 
+    /// As [`Crew::call`].
+    async fn call_hooks(&mut self, kind: HookKind, hooks: Vec<(u32, Hook)>) -> Result<Vec<(u32, String)>, RunError> {
+        let answer = || {
+            let rows = self.progress.borrow().rows.clone();
+            Snapshot { rows, ..self.tally.snapshot(&self.facts.names) }
+        };
+        self.crew.call(kind, hooks, &answer).await
+    }
+
+    /// Goes on with a run that another controller has begun, so many nanoseconds ago.
+    async fn resume(&mut self, teardown: Option<Hook>, since_start: u64, is_stopped: bool) -> Result<Ended, RunError> {
+        let usage = Usage::now();
+        let since = Duration::from_nanos(since_start);
+        // No process is as old as a clock is.
+        self.origin = clock::now().checked_sub(since).unwrap_or_else(clock::now);
+        self.crew.tell_all(|| Command::Go(Moment::now()));
+        self.crew.driving = true;
+        if is_stopped {
+            self.stop();
+        }
+        self.drive().await?;
+        let duration = clock::now().saturating_duration_since(self.origin);
+        let ended = Ended { duration, usage: Usage::now().since(&usage) };
+        let last = teardown.map(|hook| (0, hook)).into_iter().collect();
+        self.tear_down(Vec::new(), last).await?;
+        Ok(ended)
+    }
+
     async fn tear_down(&mut self, workers: Vec<(u32, Hook)>, last: Vec<(u32, Hook)>) -> Result<(), RunError> {
-        let failed = self.call(HookKind::WorkerTeardown, workers).await?;
-        let failed_last = self.call(HookKind::Teardown, last).await?;
+        let failed = self.call_hooks(HookKind::WorkerTeardown, workers).await?;
+        let failed_last = self.call_hooks(HookKind::Teardown, last).await?;
         if let Some((worker, message)) = failed.into_iter().next() {
             return Err(RunError::WorkerTeardown { worker, message });
         }
         failed_last.into_iter().next().map_or(Ok(()), |(_, message)| Err(RunError::Teardown { message }))
     }
 
-    /// Cancels the journeys of a run that cannot go on, and says whether all of them have let go.
-    async fn cut_off(&mut self) -> bool {
-        if !self.driving {
-            return true;
-        }
-        self.tell_all(|| Command::Abort);
-        let deadline = clock::now() + BLOCKED_AFTER;
-        while self.workers.iter().any(|worker| !worker.finished) {
-            match tokio::time::timeout_at(deadline.into(), self.event()).await {
-                Err(_) | Ok(Event::Died(_)) => return false,
-                Ok(Event::Finished(number)) => self.workers[number as usize].finished = true,
-                Ok(_) => {}
-            }
-        }
-        true
-    }
-
-    async fn event(&mut self) -> Event {
-        // The controller keeps no sender itself, but each worker and the handle do.
-        self.received.recv().await.unwrap_or(Event::Abort)
-    }
-
-    async fn wait_ready(&mut self) -> Result<(), RunError> {
-        loop {
-            match self.event().await {
-                Event::Ready(outcome) => return outcome.map_err(RunError::Worker),
-                Event::Died(message) => return Err(RunError::Panicked { message }),
-                Event::Stop => self.stopped = self.stopped.or(Some(Stopped::Gracefully)),
-                Event::Abort => self.stopped = Some(Stopped::AtOnce),
-                Event::SinkFailed => return Err(sink_failed()),
-                Event::Snapshot(answer) => self.answer(answer),
-                Event::HookDone(..)
-                | Event::Seconds(..)
-                | Event::Told(..)
-                | Event::Exhausted(_)
-                | Event::Finished(_) => {}
-            }
-        }
-    }
-
-    /// Calls hooks on their workers, all at once, and gives those that failed with their errors.
-    ///
-    /// A stop lets them finish within the graceful stop, an abort cuts them off.
-    async fn call(&mut self, kind: HookKind, hooks: Vec<(u32, Hook)>) -> Result<Vec<(u32, String)>, RunError> {
-        let mut called: Vec<u32> = Vec::new();
-        for (worker, hook) in hooks {
-            let _ = self.workers[worker as usize].commands.send(Command::Hook(hook));
-            called.push(worker);
-        }
-        let mut failed = Vec::new();
-        // When they are cut off, and when their workers are taken to be blocked.
-        let (mut cut_off_at, mut give_up) = (None, None);
-        if self.stopped == Some(Stopped::AtOnce) {
-            cut_off_at = clock::now().checked_add(self.facts.graceful_stop);
-        }
-        while let Some(first) = called.first().copied() {
-            let event = match give_up.or(cut_off_at) {
-                Some(wake) => tokio::time::timeout_at(wake.into(), self.event()).await,
-                None => Ok(self.event().await),
-            };
-            match event {
-                Ok(Event::HookDone(worker, took, outcome)) => {
-                    called.retain(|called| *called != worker);
-                    self.hooks.push(HookReport::new(kind, worker, took));
-                    failed.extend(outcome.err().map(|message| (worker, message)));
-                }
-                Ok(Event::Died(message)) => return Err(RunError::Panicked { message }),
-                Ok(Event::SinkFailed) => return Err(sink_failed()),
-                Ok(Event::Stop) => {
-                    self.stopped = self.stopped.or(Some(Stopped::Gracefully));
-                    cut_off_at = cut_off_at.or(clock::now().checked_add(self.facts.graceful_stop));
-                }
-                Ok(Event::Snapshot(answer)) => self.answer(answer),
-                Ok(
-                    Event::Ready(_) | Event::Seconds(..) | Event::Told(..) | Event::Exhausted(_) | Event::Finished(_),
-                ) => {}
-                Err(_) if give_up.is_some() => return Err(blocked(&self.facts, &self.watch, first)),
-                Ok(Event::Abort) | Err(_) => {
-                    self.stopped = Some(Stopped::AtOnce);
-                    give_up = give_up.or(Some(clock::now() + BLOCKED_AFTER));
-                    for worker in &called {
-                        let _ = self.workers[*worker as usize].commands.send(Command::Abort);
-                    }
-                }
-            }
-        }
-        failed.sort_by_key(|(worker, _)| *worker);
-        Ok(failed)
-    }
-
     /// The run proper: until all workers have finished.
     async fn go(&mut self) -> Result<(), RunError> {
-        let mut asked = 0;
-        self.ask(asked)?;
-        self.origin = clock::now() + LEAD.max(self.facts.start_delay);
-        let origin = self.origin;
-        let start = Moment::of(origin);
+        self.ask(0)?;
+        self.origin = clock::now() + self.pace.lead.max(self.facts.start_delay);
+        let start = Moment::of(self.origin);
         self.tell_all(|| Command::Go(start));
-        self.driving = true;
+        self.crew.driving = true;
+        self.drive().await
+    }
+
+    /// From the run's start, or from when it was taken over, until all workers have finished.
+    async fn drive(&mut self) -> Result<(), RunError> {
+        let origin = self.origin;
         let mut told = 0;
         // On a virtual clock nothing is disturbed by what the machine does.
         let mut next_look = if clock::is_virtual() { None } else { Some(origin) };
         // A worker that has not ended by then is blocked.
         let mut give_up: Option<Instant> = None;
-        while self.workers.iter().any(|worker| !worker.finished) {
-            let next_ask = self.rows.iter().any(Row::asks).then(|| (asked + 1) * SECOND - ASK_AHEAD);
-            let next_tell = (told + 1) * SECOND + SECOND / 4;
+        while self.crew.under_way().next().is_some() || self.remote.as_ref().is_some_and(Remote::is_under_way) {
+            let next_ask = self
+                .rows
+                .iter()
+                .any(Row::asks)
+                .then(|| ((self.asked + 1) * SECOND).saturating_sub(self.pace.ask_ahead));
+            let next_tell = (told + 1) * SECOND + self.pace.tell_after;
             let wake = origin + Duration::from_nanos(next_ask.unwrap_or(u64::MAX).min(next_tell));
             let wake = give_up.map_or(wake, |give_up| wake.min(give_up));
             let wake = next_look.map_or(wake, |next_look| wake.min(next_look));
             let wake = self.inquiry.until.map_or(wake, |until| wake.min(until));
             tokio::select! {
                 biased;
-                event = self.event() => self.handle(event)?,
+                event = self.crew.event() => self.handle(event)?,
+                news = news_of(&mut self.remote) => self.take(news)?,
                 () = tokio::time::sleep_until(wake.into()) => {}
             }
             let instant = clock::now();
@@ -675,11 +441,13 @@ impl Controller {
                 self.answer_asked();
             }
             let now = crate::clock::nanos_since(origin, instant);
-            while next_ask.is_some() && self.rows.iter().any(Row::asks) && now >= (asked + 1) * SECOND - ASK_AHEAD {
-                asked += 1;
-                self.ask(asked)?;
+            while next_ask.is_some()
+                && self.rows.iter().any(Row::asks)
+                && now >= ((self.asked + 1) * SECOND).saturating_sub(self.pace.ask_ahead)
+            {
+                self.ask(self.asked + 1)?;
             }
-            while now >= (told + 1) * SECOND + SECOND / 4 {
+            while now >= (told + 1) * SECOND + self.pace.tell_after {
                 self.tell_second(told);
                 told += 1;
             }
@@ -690,16 +458,17 @@ impl Controller {
                 // A graceful stop of centuries never runs out.
                 give_up = ends.checked_add(self.facts.graceful_stop);
             }
-            if self.stopped == Some(Stopped::AtOnce) {
+            if self.crew.stopped == Some(Stopped::AtOnce) {
                 give_up =
                     Some(give_up.unwrap_or_else(|| clock::now() + BLOCKED_AFTER).min(clock::now() + BLOCKED_AFTER));
             }
-            if let Some(worker) = self.workers.iter().find(|worker| !worker.finished)
+            if let Some(worker) = self.crew.under_way().next()
                 && give_up.is_some_and(|give_up| clock::now() >= give_up)
             {
-                return Err(blocked(&self.facts, &self.watch, worker.number));
+                return Err(self.crew.blocked(worker.number));
             }
         }
+        self.account().await?;
         // The seconds that are over and not told yet: the workers have told theirs.
         let now = crate::clock::nanos_since(origin, clock::now());
         while (told + 1) * SECOND <= now {
@@ -711,12 +480,115 @@ impl Controller {
         Ok(())
     }
 
+    /// Tells the workers of this process, and the runners of a cluster.
+    fn tell_all(&self, command: impl Fn() -> Command) {
+        self.crew.tell_all(&command);
+        if let Some(remote) = &self.remote {
+            remote.tell(command());
+        }
+    }
+
+    /// Waits until the runners are so far, where there are any.
+    async fn wait_for_runners(&mut self, is_so_far: impl Fn(&News) -> bool) -> Result<Option<News>, RunError> {
+        while self.remote.is_some() && self.crew.stopped.is_none() {
+            tokio::select! {
+                biased;
+                event = self.crew.event() => self.handle(event)?,
+                news = news_of(&mut self.remote) => {
+                    if is_so_far(&news) {
+                        return Ok(Some(news));
+                    }
+                    self.take(news)?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes in what is told of the runners of a cluster, each of which is a worker to what adds up.
+    fn take(&mut self, news: News) -> Result<(), RunError> {
+        let Some(remote) = &mut self.remote else { return Ok(()) };
+        match news {
+            News::Joined { rid, from } => {
+                remote.joined(rid);
+                self.seconds.joined(rid, from);
+            }
+            News::Told { rid, told } => match *told {
+                Unpacked::Part => {}
+                Unpacked::Second(OfSecond { second, figures }) => {
+                    remote.heard(rid);
+                    self.seconds.count(second.index, figures.measured.requests(), figures.measured.errors());
+                    self.tally.add(second.index, figures);
+                    self.seconds.add(rid, vec![second]);
+                }
+                Unpacked::End { result, differences } => {
+                    remote.ended(rid, result, differences);
+                    self.seconds.finished(rid);
+                }
+            },
+            News::Lost { rid, why } => {
+                remote.lost(rid, why);
+                self.seconds.finished(rid);
+            }
+            News::Unaccounted { rid, reported, lists } => {
+                let rows: Vec<_> = self.rows.iter().map(|row| (row.unit, &row.schedule)).collect();
+                remote.results.push(unaccounted(rid, &reported, &lists, &rows, self.facts.warm_up));
+            }
+            News::Burned { pool, rid, range } => {
+                let row = self.pools.get(pool).and_then(|pool| pool.rows.first()).copied().unwrap_or_default();
+                let (first, last) = (range.start + 1, range.end);
+                remote.warnings.push(format!(
+                    "{}: items {first} to {last} of its data pool were with runner {rid} when it was lost, and nobody else was given \
+                     them: those that it had not used yet were not used",
+                    self.rows[row].name
+                ));
+            }
+            News::Accounted { generator } => remote.used = generator,
+            News::Failed(error) => return Err(error.into()),
+            News::Ordered(order) => self.recall(&order),
+            News::Asked { now: false } => self.stop(),
+            News::Asked { now: true } => self.abort(),
+            News::Gathered | News::Prepared | News::Resumed { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Takes over what the controller before has planned as it went.
+    fn recall(&mut self, order: &Order) {
+        let row = |row: u32| row as usize - 1;
+        match *order {
+            Order::Extend { row: number, running, segment } => {
+                let row = &mut self.rows[row(number)];
+                row.unit = if running { Unit::Running } else { Unit::Rate };
+                row.schedule.push(Segment::from_parts(segment));
+            }
+            Order::Complete { row: number } => self.rows[row(number)].complete = true,
+            Order::Exhausted { row: number } => self.rows[row(number)].exhausted = true,
+            Order::Asked { second } => self.asked = second,
+        }
+    }
+
+    /// Asks what is known of the runners that have not told their ends.
+    async fn account(&mut self) -> Result<(), RunError> {
+        if let Some(remote) = &self.remote {
+            remote.tell(Command::Account);
+        }
+        while self.remote.is_some() {
+            let news = news_of(&mut self.remote).await;
+            let is_last = matches!(news, News::Accounted { .. });
+            self.take(news)?;
+            if is_last {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Asks the workers for what is new, for who asks for the run's figures.
     fn ask_workers(&mut self, answer: oneshot::Sender<Arc<Snapshot>>) {
         self.inquiry.answers.push(answer);
         if self.inquiry.until.is_none() {
-            let under_way = self.workers.iter().filter(|worker| !worker.finished);
-            self.inquiry.workers = under_way.map(|worker| worker.number).collect();
+            self.inquiry.workers = self.crew.under_way().map(|worker| worker.number).collect();
             self.inquiry.until = Some(clock::now() + MOST_ASKED);
             self.tell_all(|| Command::Tell);
         }
@@ -734,20 +606,16 @@ impl Controller {
         }
     }
 
-    /// Answers with the figures that there are, while the workers cannot be asked.
-    fn answer(&self, answer: oneshot::Sender<Arc<Snapshot>>) {
-        let _ = answer.send(Arc::new(self.snapshot()));
-    }
-
     fn snapshot(&self) -> Snapshot {
-        let elapsed = if self.driving { clock::now().saturating_duration_since(self.origin) } else { Duration::ZERO };
+        let elapsed =
+            if self.crew.driving { clock::now().saturating_duration_since(self.origin) } else { Duration::ZERO };
         let rows = self.progress.borrow().rows.clone();
         Snapshot { elapsed, rows, ..self.tally.snapshot(&self.facts.names) }
     }
 
     /// Looks for what disturbs the run: journeys that block their thread, and clocks that jump.
     fn look(&mut self, now: Instant) {
-        for row in self.watch.look(now) {
+        for row in self.crew.watch.look(now) {
             let journey = self.facts.names.journey(row);
             tracing::warn!(journey, "a journey blocks its worker's thread");
         }
@@ -757,7 +625,7 @@ impl Controller {
     fn handle(&mut self, event: Event) -> Result<(), RunError> {
         match event {
             Event::Finished(number) => {
-                self.workers[number as usize].finished = true;
+                self.crew.workers[number as usize].finished = true;
                 self.seconds.finished(number);
             }
             Event::Seconds(worker, seconds, told) => {
@@ -779,11 +647,7 @@ impl Controller {
                 self.tell_all(|| Command::Exhausted(row));
             }
             Event::Stop => self.stop(),
-            Event::Abort => {
-                self.stopped = Some(Stopped::AtOnce);
-                self.end_rows();
-                self.tell_all(|| Command::Abort);
-            }
+            Event::Abort => self.abort(),
             Event::Died(message) => return Err(RunError::Panicked { message }),
             Event::SinkFailed => return Err(sink_failed()),
             Event::Ready(_) | Event::HookDone(..) => {}
@@ -793,9 +657,16 @@ impl Controller {
 
     /// No new starts; what runs may finish.
     fn stop(&mut self) {
-        self.stopped = self.stopped.or(Some(Stopped::Gracefully));
+        self.crew.stopped = self.crew.stopped.or(Some(Stopped::Gracefully));
         self.end_rows();
         self.tell_all(|| Command::Stop);
+    }
+
+    /// No new starts, and what runs is cancelled.
+    fn abort(&mut self) {
+        self.crew.stopped = Some(Stopped::AtOnce);
+        self.end_rows();
+        self.tell_all(|| Command::Abort);
     }
 
     fn end_rows(&mut self) {
@@ -820,6 +691,7 @@ impl Controller {
 
     /// Asks the closures for one second to come.
     fn ask(&mut self, second: u64) -> Result<(), RunError> {
+        self.asked = second;
         let (start, end) = (second * SECOND, (second + 1) * SECOND);
         for index in 0..self.rows.len() {
             if !self.rows[index].asks() {
@@ -845,6 +717,9 @@ impl Controller {
             for segment in segments {
                 self.tell_all(|| Command::Extend(id, unit, segment));
             }
+        }
+        if let Some(remote) = self.remote.as_ref().filter(|_| self.rows.iter().any(|row| row.ask.is_some())) {
+            remote.tell(Command::Asked(second));
         }
         Ok(())
     }
@@ -953,7 +828,7 @@ impl Controller {
     /// Holds a second that is over against what the run was told to look at, unless the plan had ended in it.
     fn hold_against(&mut self, second: u64, fresh: Vec<FiguresTold>) {
         let over = (second + 1) * SECOND;
-        if self.stopped.is_some() || self.last_end(over).is_some_and(|end| end < over) {
+        if self.crew.stopped.is_some() || self.last_end(over).is_some_and(|end| end < over) {
             return;
         }
         let names = Arc::clone(&self.facts.names);
@@ -961,108 +836,5 @@ impl Controller {
             self.aborted = Some(why);
             self.stop();
         }
-    }
-}
-
-impl Row {
-    /// As `controller_report` has it: of a rate the starts planned and made in one second, and in the closed model the journeys
-    /// wanted and running at its end.
-    fn wanted_and_actual(&self, second: u64, of_row: &SecondRow) -> (u64, u64) {
-        match self.unit {
-            Unit::Rate => (self.planned_in(second, of_row), of_row.started),
-            Unit::Running => (self.schedule.running_at(second * SECOND + SECOND - 1), of_row.running),
-        }
-    }
-
-    fn asks(&self) -> bool {
-        self.ask.is_some() && !self.complete && !self.exhausted
-    }
-
-    /// Starts planned in one second: by the schedule, or, in the closed model, as slots became free.
-    fn planned_in(&self, second: u64, counted: &SecondRow) -> u64 {
-        match self.unit {
-            Unit::Running => counted.planned,
-            // What is due after the data ran out is not planned.
-            Unit::Rate if self.exhausted => counted.started,
-            Unit::Rate => self.schedule.between(second * SECOND, (second + 1) * SECOND),
-        }
-    }
-}
-
-fn make_report(
-    facts: &RunFacts,
-    left: Left,
-    ended: Ended,
-    records: Option<Records>,
-    warnings: &Mutex<Vec<String>>,
-) -> Report {
-    let Left { rows, seconds, tally, conditions, .. } = left;
-    let mut warnings = std::mem::take(&mut *warnings.lock().unwrap_or_else(PoisonError::into_inner));
-    warnings.extend(left.gaps);
-    warnings.extend(left.sinks.iter().filter_map(SinkReport::warning));
-    if facts.names.overflowed() {
-        warnings.push(
-            "there were over 10000 different transaction names: those that came later are told as `__overflow__`. \
-             A name should not hold what differs from user to user"
-                .to_owned(),
-        );
-    }
-    let last = ended.duration.as_nanos() as u64 / SECOND;
-    let per_second =
-        seconds.into_report(last, facts.warm_up, |row, second, counted| rows[row].planned_in(second, counted));
-    let settings = settings(facts, left.stop_after, &rows);
-    let row_facts = rows
-        .into_iter()
-        .map(|row| {
-            // A pool that ends and did not: how much of it was not used.
-            let unused = row.pool.left().filter(|left| *left > 0 && row.pool.ends());
-            RowFacts { journey: row.name, unused_items: unused }
-        })
-        .collect();
-    report::make(
-        &facts.names,
-        tally.into_figures(),
-        |tables| conditions.into_checked(tables),
-        Facts {
-            scenario: facts.names.test.clone(),
-            started_at: facts.wall.start(),
-            duration: ended.duration,
-            rows: row_facts,
-            stopped: left.stopped,
-            aborted: left.aborted,
-            limits: facts.limits,
-            warm_up: Duration::from_nanos(facts.warm_up),
-            max_series_bytes: facts.max_series_bytes,
-            bugs: left.bugs,
-            warnings,
-            sinks: left.sinks,
-            blocked: left.blocked.iter().map(|(row, blocked)| blocked.told(facts.names.journey(*row))).collect(),
-            records: records.map(|records| records.taken()).unwrap_or_default(),
-            per_second,
-            hooks: left.hooks,
-            settings,
-            generator: Generator {
-                workers: facts.workers,
-                cpu_percent: ended.usage.cpu_percent(ended.duration),
-                peak_rss_bytes: ended.usage.peak_rss_bytes(),
-                start_lag_p99_us: 0,
-            },
-        },
-    )
-}
-
-fn settings(facts: &RunFacts, stop_after: Option<u64>, rows: &[Row]) -> RunSettings {
-    let plan = |(number, row): (u32, &Row)| RowSettings::new(number, row.name.clone(), row.unit, &row.schedule);
-    RunSettings {
-        workers: facts.workers,
-        seed: facts.seed,
-        stop_after: stop_after.map(Duration::from_nanos),
-        graceful_stop: facts.graceful_stop,
-        start_delay: facts.start_delay,
-        max_running: facts.max_running,
-        max_start_lag: facts.limits.most_lag,
-        min_achieved: facts.limits.least_achieved,
-        config: facts.config.keys().map(str::to_owned).collect(),
-        rows: (1..).zip(rows).map(plan).collect(),
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{micros, whole_micros};
 use crate::names::PathId;
-use crate::request::{RequestKind, RequestSample};
+use crate::request::{RequestKind, RequestSample, error_class};
 
 /// A request without a response, or with one that tells of a failure, with what was sent and what came back.
 ///
@@ -113,7 +113,7 @@ impl ExchangeText {
 }
 
 /// A text of at most [`LONGEST_TEXT`] bytes that says how much is missing.
-fn cut(mut text: String) -> String {
+pub(crate) fn cut(mut text: String) -> String {
     /// The longest note that there can be.
     const NOTE: usize = "\n… 18446744073709551615 bytes more".len();
     if text.len() <= LONGEST_TEXT {
@@ -129,16 +129,28 @@ fn cut(mut text: String) -> String {
 }
 
 /// One exchange in the sample; by path, since names are looked up at the end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Kept {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Kept {
     at: Duration,
-    path: PathId,
+    pub(crate) path: PathId,
     code: u16,
-    error: Option<&'static str>,
+    #[serde(deserialize_with = "error_class::deserialize")]
+    error: Option<error_class::ErrorClass>,
     name: Option<Box<str>>,
     method: Box<str>,
     duration: Duration,
+    #[serde(with = "ToldText")]
     text: ExchangeText,
+}
+
+/// How the texts are told to another process.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "ExchangeText")]
+struct ToldText {
+    url: String,
+    message: Option<String>,
+    request: String,
+    response: String,
 }
 
 impl Kept {
@@ -185,6 +197,21 @@ impl FailedExchanges {
         self.kept.sort_by_key(|kept| kept.at);
         let all = std::mem::take(&mut self.kept);
         self.kept = first_of(all, |one, other| one.is_of(other.path, other.kind()));
+    }
+
+    /// One by one, to be told to another process.
+    pub(crate) fn into_kept(self) -> Vec<Kept> {
+        self.kept
+    }
+
+    /// What another process has told one by one.
+    pub(crate) fn of_kept(mut kept: Vec<Kept>) -> Self {
+        for one in &mut kept {
+            one.text = std::mem::take(&mut one.text).cut();
+        }
+        let mut exchanges = Self::default();
+        exchanges.merge(Self { kept });
+        exchanges
     }
 
     /// With their names. Rows of the same name are told as one, so that theirs are of one series too.

@@ -8,17 +8,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 use crate::exchange::{ExchangeText, FailedExchanges};
-use crate::histogram::Histogram;
+use crate::histogram::{Histogram, v2};
 use crate::limits::RanOut;
 use crate::names::{Names, OVERFLOW, PathId};
-use crate::request::{RequestKind, RequestSample};
+use crate::request::{RequestKind, RequestSample, error_class};
 use crate::stats::Tables;
 
 pub(crate) use halves::Half;
-pub(crate) use told::FiguresTold;
-use told::Told;
+pub(crate) use told::{FiguresTold, Told};
 
 /// How a start ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,8 @@ pub(crate) struct StartDelay {
 }
 
 /// The figures of a row: counts by DESIGN's two sums, and the times of its journeys.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct RowStats {
     pub(crate) planned: u64,
     pub(crate) started: u64,
@@ -49,22 +50,33 @@ pub(crate) struct RowStats {
     pub(crate) dropped: u64,
     pub(crate) starved: u64,
     pub(crate) unstarted: u64,
-    /// Of those the ones that mite itself was too late for.
+    /// Due while this process had no permit to start anything, in a cluster.
+    pub(crate) fenced: u64,
+    /// Planned for processes that are gone and have not told what became of it, in a cluster.
+    pub(crate) lost: u64,
+    /// Of the unstarted ones those that mite itself was too late for.
     pub(crate) too_late: u64,
     /// Starts of the plan for which there was no more data: they are taken out of it.
     pub(crate) not_planned: u64,
+    #[serde(with = "v2", skip_serializing_if = "Histogram::is_empty")]
     pub(crate) response_time: Histogram,
+    #[serde(with = "v2", skip_serializing_if = "Histogram::is_empty")]
     pub(crate) service_time: Histogram,
+    #[serde(with = "v2", skip_serializing_if = "Histogram::is_empty")]
     pub(crate) start_lag: Histogram,
+    #[serde(with = "v2", skip_serializing_if = "Histogram::is_empty")]
     pub(crate) queue_wait: Histogram,
+    #[serde(with = "v2", skip_serializing_if = "Histogram::is_empty")]
     pub(crate) data_wait: Histogram,
+    #[serde(with = "v2", skip_serializing_if = "Histogram::is_empty")]
     pub(crate) failed_time: Histogram,
     /// Only of the figures of a whole run; a row's errors are its journeys that failed, and the time is their response time.
+    #[serde(skip)]
     pub(crate) even: Option<Box<Half>>,
 }
 
 impl RowStats {
-    fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.planned += other.planned;
         self.started += other.started;
         self.completed += other.completed;
@@ -74,6 +86,8 @@ impl RowStats {
         self.dropped += other.dropped;
         self.starved += other.starved;
         self.unstarted += other.unstarted;
+        self.fenced += other.fenced;
+        self.lost += other.lost;
         self.too_late += other.too_late;
         self.not_planned += other.not_planned;
         self.response_time.merge(&other.response_time);
@@ -84,11 +98,29 @@ impl RowStats {
         self.failed_time.merge(&other.failed_time);
     }
 
+    /// All counts by name.
+    pub(crate) fn named_counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = [
+            ("planned", self.planned),
+            ("started", self.started),
+            ("completed", self.completed),
+            ("failed", self.failed),
+            ("cancelled", self.cancelled),
+            ("ramped_down", self.ramped_down),
+            ("dropped", self.dropped),
+            ("starved", self.starved),
+            ("unstarted", self.unstarted),
+            ("too_late", self.too_late),
+            ("not_planned", self.not_planned),
+        ];
+        counts.into_iter()
+    }
+
     /// What counts as things happen: all but what is planned.
-    fn counts(&mut self) -> [&mut u64; 9] {
-        let Self { started, completed, failed, cancelled, ramped_down, dropped, starved, unstarted, too_late, .. } =
-            self;
-        [started, completed, failed, cancelled, ramped_down, dropped, starved, unstarted, too_late]
+    fn counts(&mut self) -> [&mut u64; 11] {
+        let Self { started, completed, failed, cancelled, ramped_down, dropped, starved, .. } = self;
+        let Self { unstarted, fenced, lost, too_late, .. } = self;
+        [started, completed, failed, cancelled, ramped_down, dropped, starved, unstarted, fenced, lost, too_late]
     }
 
     fn histograms(&mut self) -> [&mut Histogram; 6] {
@@ -97,16 +129,21 @@ impl RowStats {
     }
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct TransactionStats {
     /// The number of its row.
-    row: u32,
+    #[serde(skip)]
+    pub(crate) row: u32,
     /// Whether it has been counted, since the last time that it was told or before.
+    #[serde(skip)]
     is_known: bool,
     pub(crate) count: u64,
     pub(crate) errors: u64,
+    #[serde(with = "v2", skip_serializing_if = "Histogram::is_empty")]
     pub(crate) time: Histogram,
     /// Only of the figures of a whole run.
+    #[serde(skip)]
     pub(crate) even: Option<Box<Half>>,
 }
 
@@ -117,22 +154,31 @@ impl TransactionStats {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct RequestStats {
     /// The number of its row.
-    row: u32,
+    #[serde(skip)]
+    pub(crate) row: u32,
     pub(crate) method: Box<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<Box<str>>,
     pub(crate) code: u16,
-    pub(crate) error: Option<&'static str>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "error_class::deserialize")]
+    pub(crate) error: Option<error_class::ErrorClass>,
     pub(crate) count: u64,
     pub(crate) bytes: u64,
+    #[serde(with = "v2", default, skip_serializing_if = "Histogram::is_empty")]
     pub(crate) time: Histogram,
+    #[serde(with = "v2", default, skip_serializing_if = "Histogram::is_empty")]
     pub(crate) dns: Histogram,
+    #[serde(with = "v2", default, skip_serializing_if = "Histogram::is_empty")]
     pub(crate) connect: Histogram,
+    #[serde(with = "v2", default, skip_serializing_if = "Histogram::is_empty")]
     pub(crate) tls: Histogram,
+    #[serde(with = "v2", default, skip_serializing_if = "Histogram::is_empty")]
     pub(crate) first_byte: Histogram,
     /// Only of the figures of a whole run.
+    #[serde(skip)]
     pub(crate) even: Option<Box<Half>>,
 }
 
@@ -183,7 +229,7 @@ impl RequestStats {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct ErrorKey {
     pub(crate) path: PathId,
     pub(crate) ex_type: String,
@@ -191,7 +237,7 @@ pub(crate) struct ErrorKey {
     pub(crate) location: String,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct CheckStats {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
@@ -502,6 +548,11 @@ impl Figures {
     pub(crate) fn add(&mut self, told: &FiguresTold) {
         self.warm_up.add(&told.warm_up);
         self.measured.add(&told.measured);
+    }
+
+    /// What was added since the last time, as one worker would tell it that had done all of it.
+    pub(crate) fn tell_added(&mut self) -> FiguresTold {
+        FiguresTold { warm_up: self.warm_up.tell_added(), measured: self.measured.tell_added() }
     }
 }
 

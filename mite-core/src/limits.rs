@@ -5,8 +5,11 @@
 use std::error::Error as StdError;
 use std::io;
 
+use serde::{Deserialize, Serialize};
+
 /// What the process ran out of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum RanOut {
     /// Open files of the process or of the machine.
     Files,

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 /// The name of each journey's outermost transaction.
 pub(crate) const ROOT: &str = "__root__";
@@ -20,7 +21,7 @@ pub(crate) const OVERFLOW: &str = "__overflow__";
 const MOST_NAMES: usize = 10_000;
 
 /// A transaction's place below its row: `__root__ :: Log in` of row 2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct PathId(pub(crate) u32);
 
 impl PathId {
@@ -50,6 +51,8 @@ pub(crate) struct Path {
     pub(crate) row: u32,
     /// With `__root__`.
     pub(crate) full: Arc<str>,
+    /// The transaction that it is within; of those that each row has from the start, its root.
+    parent: PathId,
 }
 
 impl Path {
@@ -59,6 +62,16 @@ impl Path {
     }
 }
 
+/// A transaction as another process is told of it, whose numbers are others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ToldPath {
+    pub(crate) number: u32,
+    /// The number of the one that it is within.
+    pub(crate) parent: u32,
+    pub(crate) name: String,
+    pub(crate) row: u32,
+}
+
 /// All names of a run, shared by its threads.
 #[derive(Debug)]
 pub(crate) struct Names {
@@ -66,6 +79,8 @@ pub(crate) struct Names {
     pub(crate) test: String,
     /// Journeys by row.
     pub(crate) journeys: Vec<String>,
+    /// The number of this process among those of the run, from 1: `runner_id` in messages.
+    pub(crate) runner: u32,
     tables: Mutex<Tables>,
 }
 
@@ -85,12 +100,18 @@ impl Names {
         let mut tables = Tables { kinds, ..Tables::default() };
         let overflow: Arc<str> = [ROOT, JOINT, OVERFLOW].concat().into();
         for full in [ROOT.into(), overflow] {
-            tables.paths.extend((0..journeys.len()).map(|row| Path { row: row as u32, full: Arc::clone(&full) }));
+            let path = |row| Path { row, full: Arc::clone(&full), parent: Self::root(row) };
+            tables.paths.extend((0..journeys.len() as u32).map(path));
         }
         for row in 0..journeys.len() as u32 {
             tables.children.insert((Self::root(row), OVERFLOW.into()), Self::overflow(row, journeys.len()));
         }
-        Self { test, journeys, tables: Mutex::new(tables) }
+        Self { test, journeys, runner: 1, tables: Mutex::new(tables) }
+    }
+
+    /// The names of a process of a cluster.
+    pub(crate) fn of_runner(self, runner: u32) -> Self {
+        Self { runner, ..self }
     }
 
     fn tables(&self) -> MutexGuard<'_, Tables> {
@@ -107,7 +128,7 @@ impl Names {
     }
 
     /// The transaction `name` within `parent`.
-    fn child(&self, parent: PathId, name: &str) -> PathId {
+    pub(crate) fn child(&self, parent: PathId, name: &str) -> PathId {
         let mut tables = self.tables();
         if let Some(id) = tables.children.get(&(parent, name.into())) {
             return *id;
@@ -119,7 +140,7 @@ impl Names {
         }
         let id = PathId(tables.paths.len() as u32);
         let full = [&*tables.paths[parent.index()].full, JOINT, name].concat().into();
-        tables.paths.push(Path { row, full });
+        tables.paths.push(Path { row, full, parent });
         tables.children.insert((parent, name.into()), id);
         id
     }
@@ -140,6 +161,22 @@ impl Names {
 
     pub(crate) fn kind(&self, id: KindId) -> Arc<str> {
         self.tables().kinds[id.0 as usize].clone()
+    }
+
+    /// The paths from this number on, each after the one that it is within.
+    pub(crate) fn paths_from(&self, first: usize) -> Vec<ToldPath> {
+        let tables = self.tables();
+        let told = |(number, path): (usize, &Path)| {
+            let within = tables.paths[path.parent.index()].full.len() + JOINT.len();
+            let name = path.full.get(within..).unwrap_or_default().to_owned();
+            ToldPath { number: number as u32, parent: path.parent.0, name, row: path.row }
+        };
+        tables.paths.iter().enumerate().skip(first).map(told).collect()
+    }
+
+    /// Makes known that names were more than are told apart, in another process.
+    pub(crate) fn set_overflowed(&self) {
+        self.tables().overflowed = true;
     }
 
     pub(crate) fn journey(&self, row: u32) -> &str {

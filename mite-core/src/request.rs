@@ -2,6 +2,8 @@
 //!
 //! It is apart from what is made of it, which is two things: figures of all requests, and a sample of those that failed.
 
+pub(crate) mod error_class;
+
 use std::time::Duration;
 
 /// One request as a protocol's session measured it: each duration is that of its phase alone.

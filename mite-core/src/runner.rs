@@ -5,7 +5,7 @@
 mod carrier;
 pub(crate) mod env;
 pub(crate) mod options;
-
+pub(crate) mod permit;
 pub(crate) mod protocol;
 mod slots;
 pub(crate) mod state;

@@ -8,11 +8,13 @@
 
 mod arrivals;
 mod line;
+mod share;
 mod stripe;
 
 use std::sync::Arc;
 
 pub(crate) use arrivals::for_row;
+pub(crate) use share::Share;
 pub use stripe::Stripe;
 
 use crate::volume::{Arrivals, Segment, Shape, Source, Unit};
@@ -295,9 +297,10 @@ impl Schedule {
     }
 }
 
-/// Where one worker stands in its part of a schedule.
+/// Where one worker stands in its part of a schedule: of the starts that are its process's, its stripe.
 #[derive(Debug, Clone)]
 pub(crate) struct Cursor {
+    share: Share,
     stripe: Stripe,
     index: u64,
     hint: Hint,
@@ -306,17 +309,34 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
+    /// A worker's stripe of all starts.
     pub(crate) fn new(stripe: Stripe) -> Self {
-        Self { stripe, index: 0, hint: Hint::default(), next: None }
+        Self { share: Share::of(Stripe::all()), stripe, index: 0, hint: Hint::default(), next: None }
     }
 
     /// The next start and when it is due: `None` when the schedule, so far as it is known, has no more.
     pub(crate) fn next(&mut self, schedule: &Schedule) -> Option<(u64, u64)> {
         if self.next.is_none() {
-            let k = self.stripe.start(self.index);
+            let k = self.share.start(self.stripe.start(self.index))?;
             self.next = schedule.due_from(k, &mut self.hint).map(|due| (k, due));
         }
         self.next
+    }
+
+    /// From `time` on, in nanoseconds since the start of the run, the process has this stripe of all starts. Starts that lie behind
+    /// stay as they were.
+    pub(crate) fn change_share(&mut self, time: u64, stripe: Stripe) {
+        self.share.change(time, stripe);
+    }
+
+    /// Takes over what changes at times up to which the plan is known: all of it where it is `complete`.
+    pub(crate) fn settle_share(&mut self, schedule: &Schedule, complete: bool) {
+        let known = if complete { None } else { Some(schedule.end()) };
+        if self.share.settle(known, |time| schedule.before(time)) {
+            self.next = None;
+            // The next start may be an earlier one than that which was looked at last.
+            self.hint = Hint::default();
+        }
     }
 
     /// Goes on to the start after.
@@ -327,7 +347,7 @@ impl Cursor {
 
     /// Passes over all starts that are due before `time`, and says how many there were.
     pub(crate) fn skip_before(&mut self, schedule: &Schedule, time: u64) -> u64 {
-        let handled = self.stripe.before(schedule.before(time));
+        let handled = self.before(schedule.before(time));
         let skipped = handled.saturating_sub(self.index);
         self.index += skipped;
         if skipped > 0 {
@@ -341,8 +361,19 @@ impl Cursor {
         self.index
     }
 
-    pub(crate) fn stripe(&self) -> &Stripe {
-        &self.stripe
+    /// How many of the starts below `k` are this worker's.
+    pub(crate) fn before(&self, k: u64) -> u64 {
+        self.stripe.before(self.share.before(k))
+    }
+
+    /// This worker's part of a number running at `time`, in nanoseconds since the start of the run.
+    pub(crate) fn running(&self, time: u64, running: u64) -> u64 {
+        self.stripe.share(self.share.running(time, running))
+    }
+
+    /// The next time after `time` at which [`Cursor::running`] may change though the number does not.
+    pub(crate) fn next_change(&self, time: u64) -> Option<u64> {
+        self.share.next_change(time)
     }
 }
 

@@ -7,15 +7,18 @@ mod packed;
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use self::packed::{Packed, Whole};
 use crate::figures::Outcome;
-use crate::histogram::Histogram;
+use crate::histogram::{Histogram, v2};
 use crate::report::{PerSecond, SecondQuantiles, SecondRow};
 
 const SECOND: u64 = 1_000_000_000;
 
 /// What happened to one row in one second, on one worker.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct RowSecond {
     /// Counted only where it is not a matter of the schedule.
     pub(crate) planned: u64,
@@ -25,7 +28,32 @@ pub(crate) struct RowSecond {
     /// At the second's end.
     pub(crate) running: u64,
     /// Of the journeys that completed.
+    #[serde(with = "v2", skip_serializing_if = "Histogram::is_empty")]
     pub(crate) response_time: Histogram,
+}
+
+impl RowSecond {
+    /// Adds what another worker tells of the same second.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.planned += other.planned;
+        self.started += other.started;
+        self.completed += other.completed;
+        self.failed += other.failed;
+        self.running += other.running;
+        self.response_time.merge(&other.response_time);
+    }
+
+    /// All counts by name.
+    pub(crate) fn named_counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = [
+            ("planned", self.planned),
+            ("started", self.started),
+            ("completed", self.completed),
+            ("failed", self.failed),
+            ("running", self.running),
+        ];
+        counts.into_iter()
+    }
 }
 
 /// One worker's rows in one second, setup and teardown (row 0) included.
@@ -49,6 +77,12 @@ impl WorkerSeconds {
     /// For `rows` rows, setup and teardown included.
     pub(crate) fn new(rows: usize) -> Self {
         Self { index: 0, over: SECOND, rows: vec![RowSecond::default(); rows], closed: Vec::new() }
+    }
+
+    /// Begins with the second in which `now` lies, before anything is counted: who comes late has nothing to tell of those before.
+    pub(crate) fn begin_at(&mut self, now: u64) {
+        self.index = now / SECOND;
+        self.over = (self.index + 1).saturating_mul(SECOND);
     }
 
     /// A row in the second in which `now`, in nanoseconds since the start of the run, lies.
@@ -147,21 +181,28 @@ impl Seconds {
         }
     }
 
-    /// Adds the seconds that a worker tells; each tells all of them, in order.
+    /// A worker comes later than others, and tells seconds from this one on.
+    pub(crate) fn joined(&mut self, worker: u32, from: u64) {
+        let worker = worker as usize;
+        if self.told.len() <= worker {
+            self.told.resize(worker + 1, u64::MAX);
+        }
+        self.told[worker] = from;
+    }
+
+    /// Adds the seconds that a worker tells; each tells all of them, in order. What is told of a second that was settled without
+    /// this worker, which was taken to be gone, is in the sums alone.
     pub(crate) fn add(&mut self, worker: u32, seconds: Vec<Second>) {
         for second in seconds {
             let index = second.index as usize;
             self.make(index + 1);
-            let open = &mut self.open[index - self.settled.len()];
-            let rows = open.rows.iter_mut().zip(&mut self.sums).zip(&mut open.times);
-            for (((row, sum), times), told) in rows.zip(&second.rows[1..]) {
-                row.running += told.running;
-                times.merge(&told.response_time);
-                for row in [row, sum] {
-                    row.planned += told.planned;
-                    row.started += told.started;
-                    row.completed += told.completed;
-                    row.failed += told.failed;
+            let mut open = index.checked_sub(self.settled.len()).map(|open| &mut self.open[open]);
+            for (at, (sum, told)) in self.sums.iter_mut().zip(&second.rows[1..]).enumerate() {
+                sum.add(told);
+                if let Some(open) = &mut open {
+                    open.rows[at].add(told);
+                    open.rows[at].running += told.running;
+                    open.times[at].merge(&told.response_time);
                 }
             }
             self.told[worker as usize] = second.index + 1;
@@ -256,6 +297,16 @@ impl Seconds {
             second
         };
         (0..).zip(self.settled.iter()).map(second).collect()
+    }
+}
+
+impl SecondRow {
+    /// Adds what happened, but for what is under way and for times.
+    fn add(&mut self, told: &RowSecond) {
+        self.planned += told.planned;
+        self.started += told.started;
+        self.completed += told.completed;
+        self.failed += told.failed;
     }
 }
 

@@ -56,4 +56,4 @@ pub(crate) use meter::Meter;
 pub use metric::{Accumulator, Counter, Gauge, Histogram, Metric};
 pub(crate) use set::{Chosen, Metrics};
 pub use set::{Stats, StatsError};
-pub(crate) use table::{Amount, Table, Tables};
+pub(crate) use table::{Amount, Table, Tables, ToldTables};

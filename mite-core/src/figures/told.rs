@@ -3,6 +3,7 @@
 //! It holds only what has happened since the last time, in no more room than that takes; the figures themselves keep theirs.
 
 use std::collections::{BTreeMap, HashMap};
+use std::mem;
 
 use super::{CheckStats, ErrorKey, PartFigures, RequestStats, RowStats, TransactionStats};
 use crate::exchange::FailedExchanges;
@@ -13,17 +14,17 @@ use crate::stats::Tables;
 /// What is new in the figures of one part of the run.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
-    pub(super) rows: Vec<RowStats>,
-    pub(super) transactions: Vec<(PathId, TransactionStats)>,
-    pub(super) requests: Vec<(PathId, RequestStats)>,
-    errors: HashMap<ErrorKey, u64>,
-    checks: Vec<(PathId, String, CheckStats)>,
-    failed_exchanges: FailedExchanges,
-    ran_out: BTreeMap<RanOut, u64>,
+    pub(crate) rows: Vec<RowStats>,
+    pub(crate) transactions: Vec<(PathId, TransactionStats)>,
+    pub(crate) requests: Vec<(PathId, RequestStats)>,
+    pub(crate) errors: HashMap<ErrorKey, u64>,
+    pub(crate) checks: Vec<(PathId, String, CheckStats)>,
+    pub(crate) failed_exchanges: FailedExchanges,
+    pub(crate) ran_out: BTreeMap<RanOut, u64>,
     /// Of the worker's own, put in by who has them.
     pub(crate) metrics: Tables,
-    out_of_room: bool,
-    out_of_kinds: bool,
+    pub(crate) out_of_room: bool,
+    pub(crate) out_of_kinds: bool,
 }
 
 /// What is new in both parts of a run.
@@ -95,12 +96,12 @@ impl PartFigures {
                 .filter(|(_, stats)| stats.count > 0)
                 .map(|(path, stats)| (PathId(path as u32), stats.tell()))
                 .collect(),
-            errors: std::mem::take(&mut self.errors),
+            errors: mem::take(&mut self.errors),
             checks: checks
                 .flat_map(|(path, of)| of.into_iter().map(move |(name, stats)| (path, name, stats)))
                 .collect(),
             failed_exchanges: FailedExchanges::default(),
-            ran_out: std::mem::take(&mut self.ran_out),
+            ran_out: mem::take(&mut self.ran_out),
             metrics: Tables::default(),
             out_of_room: self.out_of_room,
             out_of_kinds: self.out_of_kinds,
@@ -114,6 +115,17 @@ impl PartFigures {
             (told.planned, told.not_planned) = (row.planned, row.not_planned);
         }
         told.failed_exchanges = self.failed_exchanges;
+        told
+    }
+
+    /// What was added since the last time, failed exchanges, metrics and what is planned included.
+    pub(super) fn tell_added(&mut self) -> Told {
+        let mut told = self.tell();
+        for (told, row) in told.rows.iter_mut().zip(&mut self.rows) {
+            (told.planned, told.not_planned) = (mem::take(&mut row.planned), mem::take(&mut row.not_planned));
+        }
+        told.failed_exchanges = mem::take(&mut self.failed_exchanges);
+        told.metrics = self.metrics.tell();
         told
     }
 

@@ -68,6 +68,8 @@ pub(crate) fn journey(row: u32, name: &str, took: &[(u64, u64)], failed: u64) ->
         dropped: 0,
         starved: 0,
         unstarted: 0,
+        fenced: 0,
+        lost: 0,
         response_time: times.clone(),
         service_time: times,
         start_lag: Histogram::new(),

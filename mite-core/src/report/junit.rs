@@ -22,6 +22,15 @@ impl Report {
     /// A run that tells nothing of the system, since the generator was limited or the run was aborted, is an `error`. Without
     /// thresholds a journey's case fails by any error of it, and by any start that was not made; with thresholds they judge,
     /// and the journeys' cases only tell their figures.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let report = Run::new(Scenario::new().journey(visit, NoData, at_once(10))).run_blocking()?;
+    /// assert!(report.junit().contains("<testsuites"));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn junit(&self) -> String {
         Suite { report: self }.to_string()
     }
@@ -148,7 +157,8 @@ fn shortcomings(rows: &[&JourneyReport], errors: &[&ErrorReport]) -> String {
         journeys(sum(|row| row.cancelled), "cancelled"),
         starts(sum(|row| row.dropped), "dropped"),
         starts(sum(|row| row.starved), "without data"),
-        starts(sum(|row| row.unstarted), "not made"),
+        starts(sum(|row| row.unstarted + row.fenced), "not made"),
+        starts(sum(|row| row.lost), "lost"),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

@@ -24,8 +24,9 @@ pub(crate) struct Tables<'a> {
     pub(crate) measured: Duration,
 }
 
-/// The figures of one row. Both sums hold in each report: `planned = started + dropped + starved + unstarted`, and
-/// `started = completed + failed + cancelled`.
+/// The figures of one row. Both sums hold in each report: `planned = started + dropped + starved + unstarted + fenced + lost`, and
+/// `started = completed + failed + cancelled`; of what a runner of a cluster had under way when it was lost, the second one does not
+/// tell the end.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct JourneyReport {
@@ -49,6 +50,13 @@ pub struct JourneyReport {
     pub starved: u64,
     /// Starts that were still waiting when the row ended.
     pub unstarted: u64,
+    /// Starts that were due while their runner was cut off from its cluster, and could not know whether another one had its share; 0
+    /// in one process.
+    #[serde(default)]
+    pub fenced: u64,
+    /// Starts of runners that are gone and did not tell what became of them; 0 in one process.
+    #[serde(default)]
+    pub lost: u64,
     /// Due to ended, of the journeys that completed.
     pub response_time: Histogram,
     /// Started to ended, of the journeys that completed.

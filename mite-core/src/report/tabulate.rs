@@ -61,6 +61,8 @@ pub(crate) fn journey(row: u32, journey: String, stats: RowStats) -> JourneyRepo
         dropped: stats.dropped,
         starved: stats.starved,
         unstarted: stats.unstarted,
+        fenced: stats.fenced,
+        lost: stats.lost,
         response_time: stats.response_time,
         service_time: stats.service_time,
         start_lag: stats.start_lag,

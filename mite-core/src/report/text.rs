@@ -128,8 +128,8 @@ impl fmt::Display for Extract<'_> {
 
 fn journeys(rows: &[&JourneyReport]) -> Table {
     let mut table = Table::new(["journey", "planned", "started", "completed", "failed", "p50", "p95", "p99", "max"]);
-    let mut others = [("cancelled", false), ("dropped", false), ("starved", false), ("unstarted", false)];
-    let other = |row: &JourneyReport| [row.cancelled, row.dropped, row.starved, row.unstarted];
+    let mut others = ["cancelled", "dropped", "starved", "unstarted", "fenced", "lost"].map(|name| (name, false));
+    let other = |row: &JourneyReport| [row.cancelled, row.dropped, row.starved, row.unstarted, row.fenced, row.lost];
     for row in rows {
         for (shown, count) in others.iter_mut().zip(other(row)) {
             shown.1 |= count > 0;
@@ -276,6 +276,8 @@ fn warm_up(part: &WarmUp, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         ("dropped", part.dropped),
         ("starved", part.starved),
         ("unstarted", part.unstarted),
+        ("fenced", part.fenced),
+        ("lost", part.lost),
     ];
     for (what, count) in always.into_iter().chain(others.into_iter().filter(|(_, count)| *count > 0)) {
         write!(f, ", {count} {what}")?;

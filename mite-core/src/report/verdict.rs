@@ -64,7 +64,7 @@ pub(super) struct Inside {
 pub(super) fn broken_sums(row: usize, part: &str, stats: &RowStats) -> Vec<String> {
     let mut broken = Vec::new();
     let (planned, started) = (stats.planned, stats.started);
-    let became = started + stats.dropped + stats.starved + stats.unstarted;
+    let became = started + stats.dropped + stats.starved + stats.unstarted + stats.fenced + stats.lost;
     if planned != became {
         broken.push(format!("row {row}: {planned} starts were planned{part}, and {became} are accounted for"));
     }
@@ -146,6 +146,14 @@ pub(super) fn judge(
         let waiting = row.unstarted - inside.too_late;
         if waiting > 0 && stopped.is_none() {
             reasons.push(format!("{name}: {} still waiting at the end", counted(waiting, "start")));
+        }
+        if row.fenced > 0 {
+            let starts = counted(row.fenced, "start");
+            reasons.push(format!("{name}: {starts} not made while a runner was cut off from the others"));
+        }
+        if row.lost > 0 {
+            let starts = counted(row.lost, "start");
+            reasons.push(format!("{name}: {starts} lost with a runner, which has not told what became of them"));
         }
         // To cancel what is too many when the number running falls is what the row asks for.
         let cancelled = row.cancelled - inside.ramped_down;

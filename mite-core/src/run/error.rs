@@ -5,6 +5,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::cluster::ClusterError;
 use crate::report::CompareError;
 use crate::row::RowError;
 use crate::sink::SinkError;
@@ -21,6 +22,20 @@ pub enum RunError {
     /// A row makes no sense.
     #[error(transparent)]
     Row(#[from] RowError),
+    /// The cluster that the run is on cannot be used, or has refused something.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// A runner has another scenario by the same name than its controller.
+    #[error(
+        "the scenario has other rows here than at the controller ({here} and not {there}): what it is made of, such as files and the \
+         environment, has to be the same on all machines"
+    )]
+    OtherScenario {
+        /// The journeys of its rows here.
+        here: String,
+        /// Those at the controller.
+        there: String,
+    },
     /// The plan is not that of the run that it is to be compared with.
     #[error(transparent)]
     Plan(#[from] CompareError),

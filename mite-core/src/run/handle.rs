@@ -19,22 +19,23 @@ use crate::runner::protocol::Event;
 /// How long dropping a run waits for its threads.
 const DROP_WAIT: Duration = Duration::from_secs(1);
 
-/// A run that is under way; await it for its report.
+/// A run that is under way; await it for its report. A runner of a cluster gives what it was
+/// ([`TookPart`](crate::cluster::TookPart)).
 ///
 /// Dropping it cancels the journeys and waits for the run's threads, for one second at the most.
 #[must_use = "dropping the handle cancels the run"]
-pub struct RunHandle {
+pub struct RunHandle<T = Report> {
     events: mpsc::UnboundedSender<Event>,
-    result: oneshot::Receiver<Result<Report, RunError>>,
+    result: oneshot::Receiver<Result<T, RunError>>,
     progress: watch::Receiver<Progress>,
     done: Arc<Done>,
     finished: bool,
 }
 
-impl RunHandle {
+impl<T> RunHandle<T> {
     pub(super) fn new(
         events: mpsc::UnboundedSender<Event>,
-        result: oneshot::Receiver<Result<Report, RunError>>,
+        result: oneshot::Receiver<Result<T, RunError>>,
         progress: watch::Receiver<Progress>,
         done: Arc<Done>,
     ) -> Self {
@@ -42,22 +43,69 @@ impl RunHandle {
     }
 
     /// What the run has done so far.
+    ///
+    /// ```
+    /// # use mite_core::volume::{SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let handle = Run::new(Scenario::new().journey(visit, NoData, constant(100, SECOND / 10))).start()?;
+    /// println!("{:?}", handle.progress());
+    /// handle.wait()?.assert_no_errors();
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn progress(&self) -> Progress {
         self.progress.borrow().clone()
     }
 
     /// Tells what the run has done, second by second.
+    ///
+    /// ```
+    /// # use mite_core::volume::{SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result {
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let handle = Run::new(Scenario::new().journey(visit, NoData, constant(100, SECOND))).start()?;
+    /// let mut seconds = handle.follow();
+    /// while let Some(progress) = seconds.next().await {
+    ///     println!("{progress:?}");
+    /// }
+    /// let report = handle.await?;
+    /// # report.assert_no_errors();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn follow(&self) -> Follow {
         Follow(self.progress.clone())
     }
 
     /// Stops: no new starts from now on; what runs may finish within the graceful stop.
+    ///
+    /// ```
+    /// # use mite_core::volume::{SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario, Verdict};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let handle = Run::new(Scenario::new().journey(visit, NoData, |_start, _end| 100)).until_stopped().start()?;
+    /// handle.stop();
+    /// assert_eq!(handle.wait()?.verdict, Verdict::Aborted);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn stop(&self) {
         // A run that is over needs no stop.
         let _ = self.events.send(Event::Stop);
     }
 
     /// Stops now: what runs is cancelled. What was recorded is written all the same.
+    ///
+    /// ```
+    /// # use mite_core::volume::{SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario, Verdict};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let handle = Run::new(Scenario::new().journey(visit, NoData, |_start, _end| 100)).until_stopped().start()?;
+    /// handle.abort();
+    /// assert_eq!(handle.wait()?.verdict, Verdict::Aborted);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn abort(&self) {
         let _ = self.events.send(Event::Abort);
     }
@@ -66,11 +114,32 @@ impl RunHandle {
     ///
     /// # Errors
     /// As [`Run::run`](crate::Run::run).
-    pub fn wait(self) -> Result<Report, RunError> {
+    ///
+    /// ```
+    /// # use mite_core::volume::{SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let handle = Run::new(Scenario::new().journey(visit, NoData, constant(100, SECOND / 10))).start()?;
+    /// let report = handle.wait()?;
+    /// assert_eq!(report.journey("visit").completed, 10);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
+    pub fn wait(self) -> Result<T, RunError> {
         blocking::wait_for(self)
     }
 
     /// Something to stop the run with from elsewhere, a signal handler for instance.
+    ///
+    /// ```
+    /// # use mite_core::volume::{SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario, Verdict};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let handle = Run::new(Scenario::new().journey(visit, NoData, |_start, _end| 100)).until_stopped().start()?;
+    /// let stopper = handle.stopper();
+    /// std::thread::spawn(move || stopper.stop());
+    /// assert_eq!(handle.wait()?.verdict, Verdict::Aborted);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn stopper(&self) -> Stopper {
         Stopper(self.events.clone())
     }
@@ -105,8 +174,8 @@ impl Stopper {
     }
 }
 
-impl Future for RunHandle {
-    type Output = Result<Report, RunError>;
+impl<T> Future for RunHandle<T> {
+    type Output = Result<T, RunError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.result).poll(cx).map(|result| {
@@ -117,7 +186,7 @@ impl Future for RunHandle {
     }
 }
 
-impl Drop for RunHandle {
+impl<T> Drop for RunHandle<T> {
     fn drop(&mut self) {
         if !self.finished {
             self.abort();
@@ -128,7 +197,7 @@ impl Drop for RunHandle {
     }
 }
 
-impl fmt::Debug for RunHandle {
+impl<T> fmt::Debug for RunHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunHandle").field("progress", &self.progress()).finish_non_exhaustive()
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::permit::Permit;
 use super::watch::Calling;
 use crate::clock::{Moment, WallClock};
 use crate::exchange::OnExchange;
@@ -45,6 +46,9 @@ pub(crate) struct RunFacts {
     pub(crate) max_running: Option<u64>,
     pub(crate) on_exchange: Option<OnExchange>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) permit: Arc<Permit>,
+    /// How many processes may take part in the run, at the most.
+    pub(crate) most_runners: u32,
 }
 
 impl RunFacts {
@@ -112,6 +116,12 @@ impl Env {
     pub(crate) fn set_origin(&self, origin: Moment) {
         self.origin.set(origin);
         self.has_started.set(true);
+    }
+
+    /// The run's clock is so many nanoseconds ahead of what was thought, so that the run has been under way for longer.
+    pub(crate) fn slew(&self, ahead: i64) {
+        let (origin, by) = (self.origin.get(), ahead.unsigned_abs());
+        self.origin.set(if ahead > 0 { origin.before(by) } else { origin.after(by) });
     }
 
     /// How long the run has been under way; zero before its start.

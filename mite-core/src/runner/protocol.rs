@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use crate::clock::Moment;
 use crate::figures::FiguresTold;
 use crate::hooks::Hook;
+use crate::schedule::Stripe;
 use crate::seconds::Second;
 use crate::snapshot::Snapshot;
 use crate::volume::{Segment, Unit};
@@ -25,12 +26,23 @@ pub(crate) enum Command {
     Hook(Hook),
     /// The run starts at this moment.
     Go(Moment),
+    /// By the list of members with this number, this process has that stripe of all starts from a time on, in nanoseconds since
+    /// the start of the run.
+    Share(u64, u64, Stripe),
     /// A row that is asked second by second goes on.
     Extend(RowId, Unit, Segment),
     /// A row that is asked second by second has no more.
     Complete(RowId),
     /// A row has used up its data, on another worker.
     Exhausted(RowId),
+    /// The run's clock is found to be so many nanoseconds ahead of what was thought.
+    Slew(i64),
+    /// To the runners of a cluster: workers are to be made ready.
+    Prepare,
+    /// To what leads them: closures were asked about the seconds up to this one.
+    Asked(u64),
+    /// To what leads them: who has not told its end is to be told of.
+    Account,
     /// Tells what is new in the figures.
     Tell,
     /// No new starts; what runs may finish within the graceful stop.

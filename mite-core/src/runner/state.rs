@@ -14,10 +14,14 @@ use tokio::task::AbortHandle;
 
 use super::env::{Env, RunFacts};
 use super::options::{Overload, RowOptions};
+use super::permit::Leave;
 use super::protocol::{Command, Event, RowId};
 use super::slots::Slots;
 use super::watch::Calling;
 use crate::Result;
+use crate::datapool::Numbered;
+use crate::datapool::leases::Leases;
+use crate::figures::RowStats;
 use crate::part::Part;
 use crate::schedule::{Cursor, Schedule, Stripe};
 use crate::sink::outbox::Outbox;
@@ -31,6 +35,10 @@ pub(crate) trait RowSpec: Send {
     fn check(&self) -> Result;
     fn ends(&self) -> bool;
     fn left(&self) -> Option<u64>;
+    /// How its pool is shared out in a cluster.
+    fn numbered(&self) -> Option<Numbered>;
+    /// From now on its pool's items are those that this process has leases for.
+    fn lease(&self, leases: Arc<Leases>);
 }
 
 /// A row's journey and pool on their way to a worker's thread.
@@ -101,6 +109,8 @@ pub(crate) struct WorkerRowPlan {
 const BATCH: usize = 128;
 /// How long after a row's end starts that were due before it are still made, when mite was late.
 const CATCH_UP: u64 = 1_000_000_000;
+/// How often a worker without a permit looks whether it has one again.
+const FENCED_LOOK: u64 = 10_000_000;
 
 /// One row on this worker.
 struct Row {
@@ -168,6 +178,10 @@ pub(crate) struct WorkerState {
     room_since: Cell<u64>,
     /// The controller has nothing more to say.
     pub(super) exiting: Cell<bool>,
+    /// The number of the latest list of members that it knows.
+    epoch: Cell<u64>,
+    /// Its permit has expired, and what was due meanwhile is not accounted for yet.
+    fenced: Cell<bool>,
     pub(super) events: mpsc::UnboundedSender<Event>,
 }
 
@@ -205,8 +219,7 @@ impl WorkerState {
             }
             return false;
         }
-        let next = row.closed_starts.get() * u64::from(self.env.shared.workers) + u64::from(self.number);
-        if next >= row.plan.borrow().schedule.limit() {
+        if self.closed_index(row.closed_starts.get()) >= row.plan.borrow().schedule.limit() {
             self.end_by_plan(row);
             return false;
         }
@@ -230,7 +243,14 @@ impl WorkerState {
         starts.set(own + 1);
         self.env.stats(part).rows[row.0 as usize].planned += 1;
         self.env.seconds.borrow_mut().planned(free, row.0);
-        own * u64::from(self.env.shared.workers) + u64::from(self.number)
+        self.closed_index(own)
+    }
+
+    /// The number of a start of the closed model, of which each worker of each process has its own.
+    fn closed_index(&self, own: u64) -> u64 {
+        let facts = &self.env.shared;
+        let in_process = own * u64::from(facts.workers) + u64::from(self.number);
+        in_process * u64::from(facts.most_runners) + u64::from(facts.names.runner - 1)
     }
 
     fn stop_row(&self, row: &Row) {
@@ -370,6 +390,8 @@ impl WorkerState {
             max_running: plan.max_running,
             room_since: Cell::new(0),
             exiting: Cell::new(false),
+            epoch: Cell::new(0),
+            fenced: Cell::new(false),
             events: plan.events,
         };
         (Rc::new(state), plan.commands)
@@ -379,6 +401,18 @@ impl WorkerState {
     pub(super) fn look(self: &Rc<Self>, now: u64) -> Look {
         let mut look = Look { more: false, started: false, next: None };
         self.waiting_for_room.set(false);
+        match self.env.shared.permit.leave(self.epoch.get()) {
+            Leave::Given if self.fenced.get() => self.account_for_fenced(now),
+            Leave::Given => {}
+            Leave::Behind => {
+                look.more = true;
+                return look;
+            }
+            Leave::Expired => {
+                self.look_while_fenced(now, &mut look);
+                return look;
+            }
+        }
         let mut late = Vec::new();
         for row in &self.rows {
             let unit = row.plan.borrow().unit;
@@ -482,7 +516,7 @@ impl WorkerState {
             self.stop_row(row);
             return false;
         }
-        let wanted = plan.cursor.stripe().share(plan.schedule.running_at(now));
+        let wanted = plan.cursor.running(now, plan.schedule.running_at(now));
         drop(plan);
         // At most 10⁹, so that the cast holds.
         if row.slots.borrow_mut().want(wanted as u32, now) {
@@ -495,9 +529,11 @@ impl WorkerState {
         if !self.look_at_number(row, now) {
             return;
         }
-        if let Some(next) = row.plan.borrow().schedule.next_change(now) {
+        let plan = row.plan.borrow();
+        for next in [plan.schedule.next_change(now), plan.cursor.next_change(now)].into_iter().flatten() {
             look.at(next);
         }
+        drop(plan);
         for _ in 0..BATCH {
             let Some(number) = row.slots.borrow_mut().next() else { break };
             let slot = Slot { row: row.id, number, task: self.next_task() };
@@ -524,18 +560,64 @@ impl WorkerState {
 
     /// Passes over all starts that are due before `time` and counts them as unstarted, each in its part of the run.
     fn give_up(&self, row: &Row, cursor: &mut Cursor, schedule: &Schedule, time: u64, too_late: bool) {
-        let warm_up = self.env.shared.warm_up.min(time);
-        for (part, until) in [(Part::WarmUp, warm_up), (Part::Measured, time)] {
-            let unstarted = cursor.skip_before(schedule, until);
-            let stats = &mut self.env.stats(part).rows[row.id.0 as usize];
+        self.pass_over(row, cursor, schedule, time, |stats, unstarted| {
             stats.unstarted += unstarted;
             stats.too_late += if too_late { unstarted } else { 0 };
+        });
+    }
+
+    /// Passes over all starts that are due before `time` and counts them, each in its part of the run.
+    fn pass_over(
+        &self,
+        row: &Row,
+        cursor: &mut Cursor,
+        schedule: &Schedule,
+        time: u64,
+        count: impl Fn(&mut RowStats, u64),
+    ) {
+        let warm_up = self.env.shared.warm_up.min(time);
+        for (part, until) in [(Part::WarmUp, warm_up), (Part::Measured, time)] {
+            let passed = cursor.skip_before(schedule, until);
+            count(&mut self.env.stats(part).rows[row.id.0 as usize], passed);
+        }
+    }
+
+    /// Starts nothing, since somebody else may do so in this process's place; slots end with their journeys. What is due meanwhile
+    /// is accounted for once it is known whose it was, or when nothing more is planned.
+    fn look_while_fenced(&self, now: u64, look: &mut Look) {
+        self.fenced.set(true);
+        look.at(now + FENCED_LOOK);
+        let mut is_over = true;
+        for row in &self.rows {
+            let plan = row.plan.borrow();
+            is_over &= plan.ended.is_some() || (plan.complete && now >= plan.schedule.end() + CATCH_UP);
+            if plan.unit == Unit::Running && row.slots.borrow_mut().want(0, now) {
+                self.env.fewer_wanted.notify_waiters();
+            }
+        }
+        if is_over {
+            self.account_for_fenced(now);
+            self.stop();
+        }
+    }
+
+    /// Counts what was due while nothing could be started.
+    fn account_for_fenced(&self, now: u64) {
+        self.fenced.set(false);
+        for row in &self.rows {
+            let Plan { schedule, cursor, unit, ended, .. } = &mut *row.plan.borrow_mut();
+            if *unit == Unit::Rate && ended.is_none() {
+                self.pass_over(row, cursor, schedule, now + 1, |stats, fenced| stats.fenced += fenced);
+            }
         }
     }
 
     /// Ends all rows now: what is due and not started is counted as unstarted.
     pub(super) fn stop(&self) {
         let now = self.env.now();
+        if self.fenced.get() {
+            self.account_for_fenced(now);
+        }
         for row in &self.rows {
             let mut plan = row.plan.borrow_mut();
             if plan.ended.is_some() {
@@ -576,10 +658,24 @@ impl WorkerState {
         plan.unit = unit;
         plan.schedule.push(segment);
         plan.complete = plan.schedule.end() < segment.end;
+        plan.settle_share();
     }
 
     pub(super) fn complete(&self, id: RowId) {
-        self.row(id).plan.borrow_mut().complete = true;
+        let mut plan = self.row(id).plan.borrow_mut();
+        plan.complete = true;
+        plan.settle_share();
+    }
+
+    /// By the list of members with this number, this process has the stripe of all starts from `time` on.
+    pub(super) fn share(&self, epoch: u64, time: u64, stripe: &Stripe) {
+        self.epoch.set(epoch);
+        for row in &self.rows {
+            let mut plan = row.plan.borrow_mut();
+            plan.cursor.change_share(time, stripe.clone());
+            plan.settle_share();
+        }
+        self.wake.notify_one();
     }
 
     /// Moves what was counted beside the statistics into them, and finds rows that do not add up.
@@ -587,10 +683,10 @@ impl WorkerState {
         let mut miscounted = Vec::new();
         for row in &self.rows {
             let plan = row.plan.borrow();
-            let (passed, stripe) = (plan.cursor.handled(), plan.cursor.stripe());
+            let passed = plan.cursor.handled();
             let planned = if plan.ended == Some(Ended::ByPlan) && plan.unit == Unit::Rate {
                 // Counted by the closed form, not by what was passed over: the two must agree.
-                stripe.before(plan.schedule.planned())
+                plan.cursor.before(plan.schedule.planned())
             } else {
                 passed
             };
@@ -598,7 +694,7 @@ impl WorkerState {
                 miscounted.push((row.id.0, planned, passed));
             }
             // Starts are passed over in the order in which they are due.
-            let warm_up = stripe.before(plan.schedule.before(self.env.shared.warm_up)).min(planned);
+            let warm_up = plan.cursor.before(plan.schedule.before(self.env.shared.warm_up)).min(planned);
             for (part, planned) in [(Part::WarmUp, warm_up), (Part::Measured, planned - warm_up)] {
                 let stats = &mut self.env.stats(part).rows[row.id.0 as usize];
                 // Those of the closed model were counted as slots became free.
@@ -606,6 +702,12 @@ impl WorkerState {
             }
         }
         miscounted
+    }
+}
+
+impl Plan {
+    fn settle_share(&mut self) {
+        self.cursor.settle_share(&self.schedule, self.complete);
     }
 }
 

@@ -93,7 +93,14 @@ async fn serve(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
             Command::Exit => return,
             Command::Tell => tell_figures(state),
             // Before the start there is nothing to stop, and after the end nothing more.
-            Command::Stop | Command::Abort | Command::Exhausted(_) => {}
+            Command::Stop
+            | Command::Abort
+            | Command::Exhausted(_)
+            | Command::Slew(_)
+            | Command::Prepare
+            | Command::Account
+            | Command::Asked(_) => {}
+            Command::Share(epoch, time, stripe) => state.share(epoch, time, &stripe),
             Command::Extend(row, unit, segment) => state.extend(row, unit, segment),
             Command::Complete(row) => state.complete(row),
         }
@@ -140,6 +147,7 @@ async fn drive(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
     let mut cancelled = false;
     // Not to start before the others do; the run may be stopped before it starts.
     let origin = env.moment(0);
+    env.seconds.borrow_mut().begin_at(env.now());
     while Moment::now() < origin && !state.all_ended() {
         tokio::select! {
             biased;
@@ -224,15 +232,16 @@ fn tell_figures(state: &WorkerState) {
     let _ = state.events.send(Event::Told(state.number, Box::new(state.env().tell_figures())));
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "a command is carried out once")]
 fn obey(state: &Rc<WorkerState>, command: Command, cancel_at: &mut Option<Moment>) {
     match command {
+        Command::Share(epoch, time, stripe) => state.share(epoch, time, &stripe),
         Command::Extend(row, unit, segment) => state.extend(row, unit, segment),
         Command::Complete(row) => state.complete(row),
         Command::Exhausted(row) => {
             state.end_by_data(row);
         }
         Command::Tell => tell_figures(state),
+        Command::Slew(ahead) => state.env().slew(ahead),
         Command::Stop => state.stop(),
         Command::Abort | Command::Exit => {
             state.exiting.set(state.exiting.get() || matches!(command, Command::Exit));
@@ -240,6 +249,6 @@ fn obey(state: &Rc<WorkerState>, command: Command, cancel_at: &mut Option<Moment
             *cancel_at = Some(Moment::now());
         }
         // These come before the start and after the end.
-        Command::Go(_) | Command::Hook(_) => {}
+        Command::Go(_) | Command::Hook(_) | Command::Prepare | Command::Account | Command::Asked(_) => {}
     }
 }

@@ -25,6 +25,11 @@ impl Stripe {
     /// When a weight is zero: such a worker has no part in the plan.
     pub fn by_weights(weights: &[u32]) -> Vec<Self> {
         assert!(weights.iter().all(|weight| *weight > 0), "a worker's weight is at least 1");
+        Self::of_members(weights)
+    }
+
+    /// As [`Stripe::by_weights`], where a weight of zero has no part in the plan.
+    pub(crate) fn of_members(weights: &[u32]) -> Vec<Self> {
         let divisor = weights.iter().fold(0, |a, b| gcd(a, *b)).max(1);
         let period = weights.iter().map(|weight| u64::from(weight / divisor)).sum();
         let mut stripes = vec![Self { offsets: Vec::new(), period }; weights.len()];
@@ -46,6 +51,21 @@ impl Stripe {
         stripes
     }
 
+    /// The stripe of one that is alone.
+    pub(crate) fn all() -> Self {
+        Self { offsets: vec![0], period: 1 }
+    }
+
+    /// The stripe of one that has no part.
+    pub(crate) fn none() -> Self {
+        Self { offsets: Vec::new(), period: 1 }
+    }
+
+    /// As [`Stripe::start`]; `None` where it has no part in the plan.
+    pub(crate) fn get(&self, index: u64) -> Option<u64> {
+        (!self.offsets.is_empty()).then(|| self.start(index))
+    }
+
     /// The start that is this worker's own number `index`, both counted from 0.
     pub fn start(&self, index: u64) -> u64 {
         let turn = self.offsets.len() as u64;
@@ -54,6 +74,9 @@ impl Stripe {
 
     /// How many of the starts below `k` are this worker's.
     pub fn before(&self, k: u64) -> u64 {
+        if self.offsets.is_empty() {
+            return 0;
+        }
         let (turns, rest) = (k / self.period, k % self.period);
         turns * self.offsets.len() as u64 + self.offsets.partition_point(|offset| *offset < rest) as u64
     }

@@ -17,6 +17,8 @@ const COARSEST: u32 = 52;
 /// How many slots are told apart: with three digits those of sixteen powers of two. Values spread wider than that are told with
 /// a bit less.
 const MOST_SLOTS: usize = 16_384;
+/// The most values that another process may tell at once: sums of what was told stay far from what their numbers can hold.
+const MOST_TOLD: u64 = 1 << 48;
 /// What a slot takes in a map, about.
 const SLOT_BYTES: usize = 24;
 
@@ -197,6 +199,53 @@ fn slot_of(value: f64) -> i64 {
 /// The sum, where no infinity comes of what is finite: it could not be told as JSON, nor be added to.
 pub(crate) fn added(one: f64, other: f64) -> f64 {
     (one + other).clamp(f64::MIN, f64::MAX)
+}
+
+/// A distribution as another process is told of it; who reads it knows the bounds.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ToldDistribution {
+    within: Vec<u64>,
+    sum: f64,
+    min: f64,
+    max: f64,
+    left_out: u32,
+    /// With how many values fell into each.
+    slots: Vec<(i64, u64)>,
+}
+
+impl From<Distribution> for ToldDistribution {
+    fn from(of: Distribution) -> Self {
+        let Distribution { bounds: _, within, count: _, sum, min, max, slots, left_out } = of;
+        Self { within: within.into(), sum, min, max, left_out, slots: slots.into_iter().collect() }
+    }
+}
+
+impl ToldDistribution {
+    /// The distribution, unless there is something in it that cannot be.
+    pub(super) fn into_distribution(self, bounds: &Arc<[f64]>) -> Result<Distribution, &'static str> {
+        let Self { within, sum, min, max, left_out, slots } = self;
+        if !(FINEST..=COARSEST).contains(&left_out) {
+            return Err("its slots leave out more bits than there are, or fewer than they always do");
+        }
+        if ![sum, min, max].iter().all(|value| value.is_finite()) || min > max {
+            return Err("its extremes or its sum are no numbers, or its least value is over its greatest");
+        }
+        let add = |sum: u64, more: u64| sum.checked_add(more).filter(|sum| *sum <= MOST_TOLD);
+        let count = slots.iter().map(|(_, count)| *count).try_fold(0, add);
+        let up_to_last = within.iter().copied().try_fold(0, add);
+        let Some((count, _)) = count.zip(up_to_last).filter(|(count, up_to_last)| up_to_last <= count) else {
+            return Err("its counts do not add up");
+        };
+        if within.len() != bounds.len() {
+            return Err("it has another number of buckets than bounds");
+        }
+        let most = slots.len();
+        let slots: BTreeMap<i64, u64> = slots.into_iter().collect();
+        if slots.len() != most || most > MOST_SLOTS {
+            return Err("it has a slot twice, or more of them than are told apart");
+        }
+        Ok(Distribution { bounds: Arc::clone(bounds), within: within.into(), count, sum, min, max, slots, left_out })
+    }
 }
 
 impl fmt::Debug for Distribution {

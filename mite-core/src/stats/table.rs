@@ -3,11 +3,14 @@
 //! A worker's table has what is new since it was told last, a run's what all of them have told; both are bounded, and say what
 //! they could not hold.
 
+mod told;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 use super::distribution::{Distribution, added};
 use super::key::{self, OVERFLOW};
@@ -16,6 +19,8 @@ use super::set::Metrics;
 use super::shape::Shape;
 use crate::names;
 use crate::report::units::counted;
+
+pub(crate) use told::ToldTables;
 
 /// How many sets of label values one metric tells apart: a label made from a user's id must not eat the memory.
 const MOST_SERIES: usize = 10_000;
@@ -113,7 +118,8 @@ pub(crate) struct Table {
 }
 
 /// What is not in a table as it was given.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 struct Flaws {
     overflowed: bool,
     cut: bool,
@@ -385,7 +391,7 @@ impl Tables {
     }
 
     /// What is new; the tables are empty then.
-    pub(super) fn tell(&mut self) -> Self {
+    pub(crate) fn tell(&mut self) -> Self {
         let most = self.room.most;
         let told = self.declared.iter_mut().filter(|table| !table.is_empty()).map(|table| {
             let empty = Table::new(Arc::clone(&table.shape));

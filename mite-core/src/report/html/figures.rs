@@ -46,11 +46,13 @@ fn section(title: &str, note: &str, table: &Table, f: &mut fmt::Formatter<'_>) -
 /// A column of counts that is shown where one of them is not zero.
 type Rare = (&'static str, fn(&JourneyReport) -> u64);
 
-const RARE: [Rare; 4] = [
+const RARE: [Rare; 6] = [
     ("cancelled", |row| row.cancelled),
     ("dropped", |row| row.dropped),
     ("starved", |row| row.starved),
     ("unstarted", |row| row.unstarted),
+    ("fenced", |row| row.fenced),
+    ("lost", |row| row.lost),
 ];
 
 fn journeys(report: &Report) -> Table {

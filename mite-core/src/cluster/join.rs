@@ -1,0 +1,167 @@
+//! Coming into a run of a cluster: finding it, being let in, and learning what it is about.
+//!
+//! It is apart from taking part, since a program has to make the scenario in between.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::clock::RunClock;
+use super::protocol::{Hello, PlanRecord, VERSION, Welcome, pack, unpack};
+use super::runner::{self, TookPart, read_clock};
+use super::{CURRENT, ClusterError, DIRECTORY, kept, random};
+use crate::Config;
+use crate::bus::{BusError, Fabric, Log, Register};
+use crate::run::error::RunError;
+use crate::run::{Run, RunHandle};
+
+/// How long the controller's answer is waited for.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// How often a run is looked for that is not there yet, or has no controller.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// What a runner is, as it asks to take part.
+#[derive(Debug, Clone)]
+pub struct Join {
+    /// What people should call it: `host (process 7)`.
+    pub name: String,
+    /// What tells this program from any other build of it: a hash of its file.
+    pub binary: String,
+    /// Its worker threads, which are also its part of the plan beside others'.
+    pub workers: u32,
+}
+
+/// A runner that was let in, and has not begun.
+pub struct Joined {
+    pub(super) fabric: Arc<dyn Fabric>,
+    pub(super) run: String,
+    pub(super) rid: u32,
+    pub(super) boot: u64,
+    pub(super) plan: PlanRecord,
+    pub(super) clock: RunClock,
+    workers: u32,
+}
+
+impl fmt::Debug for Joined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Joined").field("run", &self.run).field("runner", &self.rid).finish_non_exhaustive()
+    }
+}
+
+/// Waits for a run, asks to take part in it, and is let in.
+///
+/// It waits for as long as it takes: whoever starts runners before their controller drops the future when they have waited long
+/// enough.
+///
+/// # Errors
+/// [`ClusterError`]: it was refused, as another build of the program is, or the cluster cannot be used.
+pub async fn join(fabric: Arc<dyn Fabric>, join: Join) -> Result<Joined, ClusterError> {
+    let boot = random() | 1;
+    let mut told = None;
+    loop {
+        if let Some(run) = current(&*fabric).await? {
+            match let_in(&fabric, &run, &join, boot).await {
+                Ok(joined) => return Ok(joined),
+                // It has gone, or its controller has, or it has only just begun.
+                Err(Refusal::Later(why)) => {
+                    if told.as_ref() != Some(&run) {
+                        tracing::info!(run, "waiting for the run: {why}");
+                        told = Some(run);
+                    }
+                }
+                Err(Refusal::Never(error)) => return Err(error),
+            }
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// The run that is under way or about to be, if there is one.
+pub(super) async fn current(fabric: &dyn Fabric) -> Result<Option<String>, ClusterError> {
+    let failed = |cause| ClusterError::new("look for a run", cause);
+    let directory = fabric.register(DIRECTORY).await.map_err(failed)?;
+    let entry = directory.get(CURRENT).await.map_err(failed)?;
+    Ok(entry.map(|entry| String::from_utf8_lossy(&entry.value).into_owned()))
+}
+
+enum Refusal {
+    Later(BusError),
+    Never(ClusterError),
+}
+
+async fn let_in(fabric: &Arc<dyn Fabric>, run: &str, join: &Join, boot: u64) -> Result<Joined, Refusal> {
+    let register = fabric.register(run).await.map_err(Refusal::Later)?;
+    let plan = register.get("plan").await.map_err(Refusal::Later)?;
+    let plan = plan.ok_or_else(|| Refusal::Later(BusError::not_found("it has no plan yet")))?;
+    let plan: PlanRecord = unpack("the run's plan", &plan.value)
+        .map_err(|cause| Refusal::Never(ClusterError::new("read the run's plan", cause)))?;
+    let bus = fabric.bus();
+    let hello = Hello { v: VERSION, name: join.name.clone(), boot, binary: join.binary.clone(), weight: join.workers };
+    let answer = bus.request(&format!("{run}.hello"), pack(&hello), ANSWER_WITHIN).await.map_err(Refusal::Later)?;
+    let welcome = unpack("the controller's answer", &answer);
+    let rid = match welcome.map_err(|cause| Refusal::Never(ClusterError::new("join the run", cause)))? {
+        Welcome::Taken { rid } => rid,
+        Welcome::Refused { why } => return Err(Refusal::Never(ClusterError::refused(why))),
+    };
+    let clock = read_clock(&*bus, &format!("{run}.clk")).await.map_err(Refusal::Later)?;
+    Ok(Joined { fabric: Arc::clone(fabric), run: run.to_owned(), rid, boot, plan, clock, workers: join.workers })
+}
+
+impl Joined {
+    /// Its number in the run, from 1: `runner_id` in messages.
+    pub fn runner(&self) -> u32 {
+        self.rid
+    }
+
+    /// The name of the scenario that is run, which the program has to make.
+    pub fn scenario(&self) -> &str {
+        &self.plan.scenario
+    }
+
+    /// The config of the run, for the scenario function: what its controller was told, and what its scenario function has set.
+    pub fn config(&self) -> Config {
+        Config::from_values(self.plan.config.clone())
+    }
+
+    /// Takes part in the run with this scenario, which `run` was made of: its options are those of the controller, but for the
+    /// workers and the sinks.
+    ///
+    /// # Errors
+    /// As [`Run::start`], and [`RunError::Cluster`] where it is not the scenario that the controller has.
+    pub fn start(self, run: Run) -> Result<RunHandle<TookPart>, RunError> {
+        let plan = &self.plan;
+        let nanos = Duration::from_nanos;
+        let mut run = run
+            .named(&plan.test)
+            .with_config(Config::from_values(plan.config.clone()))
+            .workers(self.workers as usize)
+            .seed(plan.seed)
+            .warm_up(nanos(plan.warm_up))
+            .graceful_stop(nanos(plan.graceful_stop))
+            .max_series_bytes(plan.max_series_bytes)
+            .until_stopped();
+        if let Some(end) = plan.stop_after {
+            run = run.stop_after(nanos(end));
+        }
+        if let Some(most) = plan.max_running {
+            run = run.max_running(most.max(self.workers.into()));
+        }
+        let rows = run.row_names();
+        if rows != plan.rows {
+            return Err(RunError::OtherScenario { here: rows.join(", "), there: plan.rows.join(", ") });
+        }
+        run.start_with(move |control| runner::run(control, self))
+    }
+
+    pub(super) fn subject(&self, of: &str) -> String {
+        format!("{}.{of}", self.run)
+    }
+
+    pub(super) async fn log(&self, of: &str) -> Result<Arc<dyn Log>, BusError> {
+        self.fabric.log(&format!("{}_{of}", self.run), kept(of)).await
+    }
+
+    pub(super) async fn register(&self) -> Result<Arc<dyn Register>, BusError> {
+        self.fabric.register(&self.run).await
+    }
+}

@@ -1,0 +1,649 @@
+//! The controller's end of a cluster: it lets runners in, writes which of them have which share, and hands what they tell to the
+//! controller's loop, to which each of them looks like a worker.
+//!
+//! It is apart from that loop, which is the one of a run in one process, and from [`members`](super::members), which decides.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+use super::account::Reported;
+use super::clock::RunClock;
+use super::keeper::members_key;
+use super::members::{Members, Seen, Times};
+use super::pools::{Ask, LostItems, Noted, PoolKind, Pools};
+use super::protocol::{
+    ClockReading, EpochRecord, Heartbeat, Hello, MembersRecord, Order, Phase, PlanRecord, State, VERSION, pack, unpack,
+};
+use super::takeover::{self, Left};
+use super::wire::{Unpacked, Unpacker};
+use super::{CURRENT, ClusterError, DIRECTORY, OnRunnerLoss, kept, random};
+use crate::bus::{Bus, Delivery, Fabric, Item, Log, Reader, Register};
+use crate::clock;
+use crate::names::Names;
+use crate::runner::permit::boot_nanos;
+use crate::runner::protocol::Command;
+
+/// How often it looks who is not heard any more.
+const LOOK: Duration = Duration::from_millis(50);
+/// How often it tells itself that the bus works.
+const HEARTBEAT: Duration = Duration::from_millis(200);
+/// What nobody else is called: it tells itself whether messages arrive at all.
+const OWN: u32 = 0;
+/// What the one before says.
+const TAKEN_OVER: &str = "another controller has taken over the run, and this one ends";
+/// For how long writing what holds is tried again before the run is given up.
+const WRITE_WITHIN: Duration = Duration::from_secs(60);
+
+/// What the controller's loop is told of its runners. A runner's number is that of its worker.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// Enough runners are there.
+    Gathered,
+    /// All of them have made their workers ready.
+    Prepared,
+    /// The run was under way so long, in nanoseconds, when this controller took it over; all that was ordered and told before comes
+    /// before.
+    Resumed { since_start: u64, is_stopped: bool },
+    /// Somebody asks for the run's end: now, or once what runs has finished.
+    Asked { now: bool },
+    /// What the controller before has ordered.
+    Ordered(Order),
+    /// A runner has a share from this second on.
+    Joined { rid: u32, from: u64 },
+    /// One entry of a runner's figures.
+    Told { rid: u32, told: Box<Unpacked> },
+    /// A runner is not heard any more. It may come back.
+    Lost { rid: u32, why: String },
+    /// What is known of a runner that has not told its end: what it told so far, and its share.
+    Unaccounted { rid: u32, reported: Reported, lists: Vec<MembersRecord> },
+    /// Items of a pool, counted from 0, that a runner had and nobody is given any more.
+    Burned { pool: usize, rid: u32, range: Range<u64> },
+    /// All that was asked for was told.
+    Accounted { generator: Usage },
+    /// The run cannot go on.
+    Failed(ClusterError),
+}
+
+/// What the runners' processes have used together.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Usage {
+    pub(crate) workers: u32,
+    pub(crate) cpu_percent: f64,
+}
+
+/// How a run is led: see [`Run::lead`](crate::Run::lead).
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) expect: u32,
+    pub(crate) least: u32,
+    pub(crate) within: Duration,
+    pub(crate) on_loss: OnRunnerLoss,
+    /// Waits for a run that another one leads.
+    pub(crate) stands_by: bool,
+    pub(crate) lost_items: LostItems,
+}
+
+/// Where the figures of one runner are read.
+struct Told {
+    unpacker: Unpacker,
+    reported: Reported,
+    /// It has told its end.
+    has_ended: bool,
+}
+
+pub(super) struct Leader {
+    bus: Arc<dyn Bus>,
+    fabric: Arc<dyn Fabric>,
+    register: Arc<dyn Register>,
+    orders: Arc<dyn Log>,
+    /// Who has which items of data, as it is written down, and how much of that there is.
+    pools: Pools,
+    journal: Arc<dyn Log>,
+    noted: u64,
+    /// Who has gone, and whose items have gone to others.
+    leaving: Vec<u32>,
+    gone: BTreeSet<u32>,
+    run: String,
+    names: Arc<Names>,
+    options: Options,
+    members: Members,
+    epoch: EpochRecord,
+    revision: u64,
+    told: BTreeMap<u32, Told>,
+    beats: BTreeMap<u32, Heartbeat>,
+    /// Who has been told to the controller's loop as having a share.
+    joined: BTreeMap<u32, bool>,
+    order: u64,
+    news: mpsc::UnboundedSender<News>,
+    /// When it last heard itself.
+    heard_itself: u64,
+    since: Instant,
+    clock: RunClock,
+    gathered: bool,
+    prepared: bool,
+    over: bool,
+}
+
+/// Makes the run's places, and leads it until it is told that all is over.
+pub(super) async fn lead(
+    fabric: Arc<dyn Fabric>,
+    (plan, kinds): (PlanRecord, Vec<PoolKind>),
+    names: Arc<Names>,
+    options: Options,
+    commands: mpsc::UnboundedReceiver<Command>,
+    news: mpsc::UnboundedSender<News>,
+) {
+    let failed = news.clone();
+    if let Err(error) = carry_out(fabric, (plan, kinds), names, options, commands, news).await {
+        let _ = failed.send(News::Failed(error));
+    }
+}
+
+async fn carry_out(
+    fabric: Arc<dyn Fabric>,
+    (plan, kinds): (PlanRecord, Vec<PoolKind>),
+    names: Arc<Names>,
+    options: Options,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+    news: mpsc::UnboundedSender<News>,
+) -> Result<(), ClusterError> {
+    let failed = |doing: &'static str| move |cause| ClusterError::new(doing, cause);
+    let left = takeover::look(&*fabric, &plan, options.stands_by).await?;
+    let run = left.as_ref().map_or_else(run_id, |left| left.run.clone());
+    let bus = fabric.bus();
+    let register = fabric.register(&run).await.map_err(failed("make the run's register"))?;
+    let log = |of: &str| fabric.log(&format!("{run}_{of}"), kept(of));
+    let stats = log("stats").await.map_err(failed("make the log of figures"))?;
+    let orders = log("orders").await.map_err(failed("make the log of orders"))?;
+    let journal = log("pool").await.map_err(failed("make the log of data pools"))?;
+    log("records").await.map_err(failed("make the log of records"))?;
+    let subscribe = |subject: &str| bus.subscribe(&format!("{run}.{subject}"));
+    let mut hellos = subscribe("hello").await.map_err(failed("listen to runners"))?;
+    let mut beats = subscribe("hb.*").await.map_err(failed("listen to runners"))?;
+    let mut asks = subscribe("alloc").await.map_err(failed("listen to runners"))?;
+    let mut stops = subscribe("stop").await.map_err(failed("listen to runners"))?;
+    let mut clocks = subscribe("clk").await.map_err(failed("listen to runners"))?;
+    let mut figures = stats.read("stats.*", 0).await.map_err(failed("read the runners' figures"))?;
+    let now = boot_nanos();
+    let mut leader = Leader {
+        bus: Arc::clone(&bus),
+        fabric: Arc::clone(&fabric),
+        register,
+        orders,
+        names,
+        members: Members::new(plan.binary.clone(), Times::with_lease(plan.lease)),
+        pools: Pools::new(kinds, options.lost_items),
+        journal,
+        noted: 0,
+        leaving: Vec::new(),
+        gone: BTreeSet::new(),
+        options,
+        epoch: EpochRecord { v: VERSION, epoch: 0, term: 1, state: State::Gathering, origin: 0 },
+        revision: 0,
+        told: BTreeMap::new(),
+        beats: BTreeMap::new(),
+        joined: BTreeMap::new(),
+        order: 0,
+        news,
+        heard_itself: now,
+        since: clock::now(),
+        gathered: false,
+        prepared: false,
+        over: false,
+        clock: RunClock::OWN,
+        run,
+    };
+    match left {
+        None => {
+            let epoch = pack(&leader.epoch);
+            leader.revision = leader.set("epoch", None, epoch).await?;
+            leader.set("plan", None, pack(&plan)).await?;
+            announce(&*fabric, &leader.run).await?;
+            tracing::info!(run = leader.run, cluster = fabric.description(), "leading a run");
+        }
+        Some(left) => {
+            let last = stats.last().await.map_err(failed("read the runners' figures"))?;
+            leader.take_over(left, &mut *figures, last).await?;
+        }
+    }
+    let mut looks = tokio::time::interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut own_beats = tokio::time::interval(HEARTBEAT);
+    own_beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while !leader.over {
+        let listening = failed("listen to runners");
+        tokio::select! {
+            biased;
+            clock = clocks.next() => leader.clock(clock.map_err(listening)?).await,
+            stop = stops.next() => leader.stop(stop.map_err(listening)?).await,
+            ask = asks.next() => leader.ask(ask.map_err(listening)?).await?,
+            hello = hellos.next() => leader.hello(hello.map_err(listening)?).await,
+            beat = beats.next() => leader.beat(beat.map_err(listening)?),
+            command = commands.recv() => leader.command(command.unwrap_or(Command::Exit)).await?,
+            item = figures.next() => leader.figures(&item.map_err(failed("read the runners' figures"))?)?,
+            _ = own_beats.tick() => leader.own_beat().await?,
+            _ = looks.tick() => leader.look().await?,
+        }
+    }
+    leader.clean_up().await
+}
+
+/// A run's name in the cluster: when it was begun, in milliseconds, and a random number, so that names sort by time.
+fn run_id() -> String {
+    let now = Duration::from_nanos(unix_nanos());
+    format!("{:011x}{:08x}", now.as_millis(), random() & 0xffff_ffff)
+}
+
+/// What the wall clock says, in nanoseconds since 1970.
+pub(super) fn unix_nanos() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
+    // A clock that stands before 1970 tells 1970.
+    now.unwrap_or_default().as_nanos().try_into().unwrap_or(u64::MAX)
+}
+
+/// Says which run it is that runners should join.
+async fn announce(fabric: &dyn Fabric, run: &str) -> Result<(), ClusterError> {
+    let failed = |cause| ClusterError::new("announce the run", cause);
+    let directory = fabric.register(DIRECTORY).await.map_err(failed)?;
+    loop {
+        let before = directory.get(CURRENT).await.map_err(failed)?;
+        match directory.set_if(CURRENT, before.map(|entry| entry.revision), run.into()).await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.is_conflict() => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+}
+
+impl Leader {
+    async fn clock(&self, asked: Option<Delivery>) {
+        if let Some(asked) = asked.filter(Delivery::is_request) {
+            // It may be lost; then the runner asks again.
+            let _ = asked.respond(pack(&ClockReading { now: self.now() })).await;
+        }
+    }
+
+    async fn stop(&self, asked: Option<Delivery>) {
+        let Some(asked) = asked else { return };
+        self.tell(News::Asked { now: asked.payload() == [1] });
+        // Whoever asks and does not hear it may ask again.
+        let _ = asked.respond(Vec::new()).await;
+    }
+
+    async fn hello(&mut self, asked: Option<Delivery>) {
+        let Some(asked) = asked.filter(Delivery::is_request) else { return };
+        match unpack::<Hello>("a runner's hello", asked.payload()) {
+            Ok(hello) => {
+                let welcome = self.members.hello(hello, boot_nanos());
+                let _ = asked.respond(pack(&welcome)).await;
+            }
+            Err(error) => tracing::warn!("{error}"),
+        }
+    }
+
+    fn beat(&mut self, told: Option<Delivery>) {
+        let Some(told) = told else { return };
+        let beat = match unpack::<Heartbeat>("a heartbeat", told.payload()) {
+            Ok(beat) => beat,
+            Err(error) => return tracing::warn!("{error}"),
+        };
+        let now = boot_nanos();
+        if beat.rid == OWN {
+            self.heard_itself = now;
+            return;
+        }
+        let seen = self.members.heard(&beat, now);
+        if matches!(beat.phase, Phase::Done | Phase::Failed) {
+            self.leaving.push(beat.rid);
+        }
+        self.beats.insert(beat.rid, beat);
+        if let Some(seen) = seen {
+            self.saw(seen);
+        }
+    }
+
+    /// Grants items of data to a runner, once that is written down.
+    async fn ask(&mut self, asked: Option<Delivery>) -> Result<(), ClusterError> {
+        let Some(asked) = asked.filter(Delivery::is_request) else { return Ok(()) };
+        let ask = match unpack::<Ask>("a question for data", asked.payload()) {
+            Ok(ask) => ask,
+            Err(error) => {
+                tracing::warn!("{error}");
+                return Ok(());
+            }
+        };
+        let now = self.now();
+        self.gone.remove(&ask.rid);
+        let (grant, is_new) = self.pools.answer(&ask, self.members.share(ask.rid), now);
+        if is_new {
+            self.note(&Noted::Answered { rid: ask.rid, ask: ask.pools, grant: grant.clone() }).await?;
+        }
+        // One that is lost is asked for again.
+        let _ = asked.respond(pack(&grant)).await;
+        Ok(())
+    }
+
+    /// Writes down who has which items.
+    async fn note(&mut self, noted: &Noted) -> Result<(), ClusterError> {
+        self.noted += 1;
+        let id = format!("{}.{}", self.epoch.term, self.noted);
+        self.append(&self.journal, "pool", &id, pack(noted)).await
+    }
+
+    /// What runners had that are gone goes to others.
+    async fn pass_on_items(&mut self) -> Result<(), ClusterError> {
+        for rid in std::mem::take(&mut self.leaving) {
+            if self.gone.insert(rid) {
+                let at = self.now();
+                self.pools.lost(rid, at);
+                self.note(&Noted::Lost { rid, at }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the run's clock says: this machine's boot clock where the run was begun here.
+    fn now(&self) -> u64 {
+        self.clock.at(boot_nanos())
+    }
+
+    async fn own_beat(&self) -> Result<(), ClusterError> {
+        let beat = Heartbeat {
+            v: VERSION,
+            rid: OWN,
+            boot: 0,
+            phase: Phase::Running,
+            epoch: self.epoch.epoch,
+            running: 0,
+            cpu_percent: 0.0,
+            clock_error: 0,
+            why: None,
+        };
+        // One that is lost is missed when looking.
+        let _ = tokio::time::timeout(HEARTBEAT, self.bus.publish(&format!("{}.hb.{OWN}", self.run), pack(&beat))).await;
+        // Somebody may have taken over while this process stood still.
+        if let Ok(Ok(Some(entry))) = tokio::time::timeout(HEARTBEAT, self.register.get("epoch")).await
+            && unpack::<EpochRecord>("the run's epoch", &entry.value).is_ok_and(|epoch| epoch.term > self.epoch.term)
+        {
+            return Err(ClusterError::refused(TAKEN_OVER));
+        }
+        Ok(())
+    }
+
+    fn tell(&self, news: News) {
+        // The controller's loop is gone only when the run is over.
+        let _ = self.news.send(news);
+    }
+
+    fn saw(&mut self, seen: Seen) {
+        match seen {
+            Seen::Back { rid, name } => tracing::warn!("{name} (runner {rid}) is heard again"),
+            Seen::Left { rid, name } => tracing::info!("{name} (runner {rid}) leaves"),
+            Seen::Lost { rid, name } => self.lost(rid, &format!("{name} (runner {rid}) is not heard any more")),
+            Seen::Failed { rid, name, why } => self.lost(rid, &format!("{name} (runner {rid}) has failed: {why}")),
+        }
+    }
+
+    fn lost(&mut self, rid: u32, why: &str) {
+        tracing::warn!("{why}");
+        self.leaving.push(rid);
+        if !self.gathered || !self.prepared {
+            return;
+        }
+        let all = self.members.runners().count();
+        let gone = self.members.runners().filter(|(_, runner)| runner.is_lost || runner.phase == Phase::Failed).count();
+        let too_many = match self.options.on_loss {
+            OnRunnerLoss::Rebalance => self.members.present() == 0,
+            OnRunnerLoss::Fail => true,
+            OnRunnerLoss::Tolerate(percent) => gone as f64 * 100.0 > percent * all as f64,
+        };
+        self.tell(News::Lost { rid, why: why.to_owned() });
+        if too_many {
+            self.tell(News::Failed(ClusterError::refused(format!("{why}, and too few runners are left"))));
+        }
+    }
+
+    /// Looks who is not heard, whether enough are there, and whether others should have a share.
+    async fn look(&mut self) -> Result<(), ClusterError> {
+        let now = boot_nanos();
+        if now.saturating_sub(self.heard_itself) >= Times::with_lease(0).silence {
+            // It is the bus that is silent. Who is there is heard soon after it works again.
+            self.members.all_heard(now);
+        }
+        for seen in self.members.look(now) {
+            self.saw(seen);
+        }
+        self.pass_on_items().await?;
+        if !self.gathered {
+            let present = self.members.present();
+            let is_late = clock::now().saturating_duration_since(self.since) >= self.options.within;
+            if present >= self.options.expect as usize || (is_late && present >= self.options.least as usize) {
+                self.gathered = true;
+                self.tell(News::Gathered);
+            } else if is_late {
+                let Options { expect, least, within, .. } = &self.options;
+                return Err(ClusterError::refused(format!(
+                    "{present} of {expect} runners came within {within:?}, and {least} are needed: start more of them, or ask for \
+                     fewer by `--expect` and `--min`"
+                )));
+            }
+        }
+        if self.epoch.state == State::Preparing && !self.prepared && self.members.are_ready() {
+            if self.members.present() == 0 {
+                return Err(ClusterError::refused("all runners have gone before the run began"));
+            }
+            self.prepared = true;
+            self.tell(News::Prepared);
+        }
+        if self.epoch.state == State::Running
+            && let Some(list) = self.members.next(now, self.now().saturating_sub(self.epoch.origin))
+        {
+            self.write_list(list).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes a new list of members, then the epoch that names it.
+    async fn write_list(&mut self, list: MembersRecord) -> Result<(), ClusterError> {
+        let epoch = self.epoch.epoch + 1;
+        self.set(&members_key(epoch), None, pack(&list)).await?;
+        self.write_epoch(EpochRecord { epoch, ..self.epoch }).await?;
+        for member in &list.members {
+            if !std::mem::replace(self.joined.entry(member.rid).or_default(), true) {
+                self.tell(News::Joined { rid: member.rid, from: list.at / 1_000_000_000 });
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_epoch(&mut self, epoch: EpochRecord) -> Result<(), ClusterError> {
+        self.revision = self.set("epoch", Some(self.revision), pack(&epoch)).await?;
+        self.epoch = epoch;
+        Ok(())
+    }
+
+    /// Sets a key until it is set, or somebody else has.
+    async fn set(&self, key: &str, expected: Option<u64>, value: Vec<u8>) -> Result<u64, ClusterError> {
+        let since = clock::now();
+        loop {
+            let error = match self.register.set_if(key, expected, value.clone()).await {
+                Ok(revision) => return Ok(revision),
+                Err(error) => error,
+            };
+            if error.is_conflict() {
+                match self.register.get(key).await {
+                    // The answer to an earlier try was lost.
+                    Ok(Some(entry)) if entry.value == value => return Ok(entry.revision),
+                    Ok(_) => {
+                        return Err(ClusterError::refused(TAKEN_OVER));
+                    }
+                    Err(error) => tracing::debug!("read again: {error}"),
+                }
+            } else if clock::now() - since > WRITE_WITHIN || error.is_not_found() {
+                return Err(ClusterError::new("write what the runners should do", error));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn command(&mut self, command: Command) -> Result<(), ClusterError> {
+        match command {
+            Command::Prepare => self.write_epoch(EpochRecord { state: State::Preparing, ..self.epoch }).await,
+            Command::Go(start) => {
+                let ahead = start.since(clock::Moment::now());
+                let epoch = EpochRecord { state: State::Running, origin: self.now() + ahead, ..self.epoch };
+                let list = self.members.first();
+                if list.members.is_empty() {
+                    return Err(ClusterError::refused("all runners have gone before the run began"));
+                }
+                self.epoch = epoch;
+                self.write_list(list).await
+            }
+            Command::Extend(row, unit, segment) => {
+                let running = unit == crate::volume::Unit::Running;
+                self.order(Order::Extend { row: row.0, running, segment: segment.into_parts() }).await
+            }
+            Command::Asked(second) => self.order(Order::Asked { second }).await,
+            Command::Complete(row) => self.order(Order::Complete { row: row.0 }).await,
+            Command::Exhausted(row) => self.order(Order::Exhausted { row: row.0 }).await,
+            Command::Stop => self.write_epoch(EpochRecord { state: State::Draining, ..self.epoch }).await,
+            Command::Abort => self.write_epoch(EpochRecord { state: State::Aborted, ..self.epoch }).await,
+            Command::Account => {
+                self.account();
+                Ok(())
+            }
+            Command::Exit => {
+                self.over = true;
+                Ok(())
+            }
+            Command::Hook(_) | Command::Share(..) | Command::Slew(_) | Command::Tell => Ok(()),
+        }
+    }
+
+    async fn order(&mut self, order: Order) -> Result<(), ClusterError> {
+        self.order += 1;
+        let id = format!("{}.{}", self.epoch.term, self.order);
+        self.append(&self.orders, "orders", &id, pack(&order)).await
+    }
+
+    /// Appends to a log until it is there.
+    async fn append(&self, log: &Arc<dyn Log>, lane: &str, id: &str, payload: Vec<u8>) -> Result<(), ClusterError> {
+        let since = clock::now();
+        loop {
+            match log.append(lane, id, payload.clone()).await {
+                Ok(_) => return Ok(()),
+                Err(error) if clock::now() - since > WRITE_WITHIN || error.is_not_found() || error.is_invalid() => {
+                    return Err(ClusterError::new("write down what the runners should do", error));
+                }
+                Err(error) => tracing::debug!("told again: {error}"),
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Takes in what a runner tells of its figures.
+    fn figures(&mut self, item: &Item) -> Result<(), ClusterError> {
+        let Some(rid) = item.lane.strip_prefix("stats.").and_then(|rid| rid.parse().ok()) else { return Ok(()) };
+        let elapsed = Duration::from_nanos(self.now().saturating_sub(self.epoch.origin));
+        // Clocks are not apart by so much.
+        let until = elapsed.as_secs() + 60;
+        let names = &self.names;
+        let told = self.told.entry(rid).or_insert_with(|| Told {
+            unpacker: Unpacker::new(Arc::clone(names)),
+            reported: Reported::default(),
+            has_ended: false,
+        });
+        let read = told.unpacker.unpack(&item.payload, until);
+        let read = read.map_err(|error| ClusterError::refused(format!("runner {rid}: {error}")))?;
+        match &read {
+            Unpacked::Part => return Ok(()),
+            Unpacked::Second(second) => told.reported.add(&second.figures),
+            Unpacked::End { .. } => told.has_ended = true,
+        }
+        self.tell(News::Told { rid, told: Box::new(read) });
+        Ok(())
+    }
+
+    /// Tells what is known of the runners that have not told their ends, and what all have used.
+    fn account(&mut self) {
+        for (rid, _) in self.joined.iter().filter(|(_, has_share)| **has_share) {
+            let told = self.told.get(rid);
+            if told.is_none_or(|told| !told.has_ended) {
+                let reported = told.map(|told| told.reported.clone()).unwrap_or_default();
+                self.tell(News::Unaccounted { rid: *rid, reported, lists: self.members.lists().to_vec() });
+            }
+        }
+        for (pool, rid, range) in self.pools.burned() {
+            self.tell(News::Burned { pool, rid, range: range.clone() });
+        }
+        let workers = self.members.runners().map(|(_, runner)| runner.weight()).sum();
+        let cpu_percent = self.beats.values().map(|beat| beat.cpu_percent).sum();
+        self.tell(News::Accounted { generator: Usage { workers, cpu_percent } });
+    }
+
+    /// Says that the run is over, and takes away what it has left in the cluster.
+    async fn clean_up(&mut self) -> Result<(), ClusterError> {
+        self.write_epoch(EpochRecord { state: State::Over, ..self.epoch }).await?;
+        let forgotten = takeover::forget(&*self.fabric, &self.run).await;
+        forgotten.map_err(|cause| ClusterError::new("clean up after the run", cause))
+    }
+
+    /// Goes on where another controller has left off: with what it has ordered, and with all that runners have told.
+    async fn take_over(&mut self, left: Left, figures: &mut dyn Reader, last: u64) -> Result<(), ClusterError> {
+        let now = boot_nanos();
+        self.register = left.register;
+        self.members.take_over(left.lists, now);
+        (self.epoch, self.revision, self.clock) = (left.epoch, left.revision, left.clock);
+        (self.gathered, self.prepared) = (true, true);
+        self.write_epoch(EpochRecord { term: left.epoch.term + 1, ..left.epoch }).await?;
+        let failed = |cause| ClusterError::new("read the run's orders", cause);
+        let end = self.orders.last().await.map_err(failed)?;
+        let mut orders = self.orders.read("orders", 0).await.map_err(failed)?;
+        let mut at = 0;
+        while at < end {
+            let item = orders.next().await.map_err(failed)?;
+            at = item.sequence;
+            self.tell(News::Ordered(unpack("an order", &item.payload).map_err(failed)?));
+        }
+        let failed = |cause| ClusterError::new("read who has which data", cause);
+        let end = self.journal.last().await.map_err(failed)?;
+        let mut journal = self.journal.read("pool", 0).await.map_err(failed)?;
+        at = 0;
+        while at < end {
+            let item = journal.next().await.map_err(failed)?;
+            at = item.sequence;
+            self.pools.recall(&unpack("who has which data", &item.payload).map_err(failed)?);
+        }
+        let rids: Vec<(u32, u64)> = self.first_shares();
+        for (rid, from) in rids {
+            self.joined.insert(rid, true);
+            self.tell(News::Joined { rid, from });
+        }
+        let mut read = 0;
+        while read < last {
+            let item = figures.next().await.map_err(|cause| ClusterError::new("read the runners' figures", cause))?;
+            read = item.sequence;
+            self.figures(&item)?;
+        }
+        let (origin, state) = (self.epoch.origin, self.epoch.state);
+        let since_start = self.now().saturating_sub(origin);
+        self.tell(News::Resumed { since_start, is_stopped: state != State::Running });
+        Ok(())
+    }
+
+    /// From which second on each runner has had a share.
+    fn first_shares(&self) -> Vec<(u32, u64)> {
+        let mut first = BTreeMap::new();
+        for list in self.members.lists() {
+            for member in &list.members {
+                first.entry(member.rid).or_insert(list.at / 1_000_000_000);
+            }
+        }
+        first.into_iter().collect()
+    }
+}

@@ -1,0 +1,375 @@
+//! Who takes part in a run, as its controller sees it: who has come, who has gone, and when others have their share.
+//!
+//! It is a pure function of what was heard and of the time; it sends nothing and looks at no clock.
+
+use std::collections::BTreeMap;
+
+use super::protocol::{Heartbeat, Hello, MOST_RUNNERS, MemberRecord, MembersRecord, Phase, VERSION, Welcome};
+
+/// What membership goes by, in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Times {
+    /// A runner that was not heard for so long is taken to be lost.
+    pub(crate) silence: u64,
+    /// How long a permit lasts.
+    pub(crate) lease: u64,
+    /// What is added to it: for writing the new list, and for what clocks are wrong by.
+    pub(crate) margin: u64,
+    /// How long before it holds a list is told where nobody was lost.
+    pub(crate) notice: u64,
+    /// Changes that come within this time make one list.
+    pub(crate) together: u64,
+}
+
+impl Times {
+    /// As they are unless told otherwise, with this lease.
+    pub(crate) fn with_lease(lease: u64) -> Self {
+        const MS: u64 = 1_000_000;
+        Self { silence: 600 * MS, lease, margin: 150 * MS, notice: 1000 * MS, together: 200 * MS }
+    }
+}
+
+/// One runner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Runner {
+    pub(crate) name: String,
+    boot: u64,
+    weight: u32,
+    heard: u64,
+    pub(crate) phase: Phase,
+    /// Whether it should be among the members, as far as is known.
+    is_wanted: bool,
+    /// It was not heard, and its share went to others: until it is heard again.
+    pub(crate) is_lost: bool,
+}
+
+/// The runners of a run.
+#[derive(Debug)]
+pub(crate) struct Members {
+    binary: String,
+    times: Times,
+    runners: BTreeMap<u32, Runner>,
+    /// The lists so far, the first one for epoch 1.
+    lists: Vec<MembersRecord>,
+    /// When the first of the changes that no list has yet was seen, and whether somebody was lost.
+    change: Option<(u64, bool)>,
+}
+
+/// What has changed with somebody, to be told to people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Seen {
+    Lost { rid: u32, name: String },
+    Back { rid: u32, name: String },
+    Left { rid: u32, name: String },
+    Failed { rid: u32, name: String, why: String },
+}
+
+impl Runner {
+    /// Its part of the plan beside others'.
+    pub(crate) fn weight(&self) -> u32 {
+        self.weight
+    }
+}
+
+impl Members {
+    /// Nobody yet; runners of other programs than that with this hash are refused.
+    pub(crate) fn new(binary: String, times: Times) -> Self {
+        Self { binary, times, runners: BTreeMap::new(), lists: Vec::new(), change: None }
+    }
+
+    /// Takes over what another controller has left: its lists, by their epochs from 1 on. Who is in the last one is taken to be there,
+    /// and has to be heard like everybody.
+    pub(crate) fn take_over(&mut self, lists: Vec<MembersRecord>, now: u64) {
+        for (epoch, list) in lists.iter().enumerate() {
+            let is_last = epoch + 1 == lists.len();
+            for member in &list.members {
+                let runner = Runner {
+                    name: format!("runner {}", member.rid),
+                    // Not known before it is heard.
+                    boot: 0,
+                    weight: member.weight,
+                    heard: now,
+                    phase: Phase::Running,
+                    is_wanted: is_last,
+                    is_lost: !is_last,
+                };
+                self.runners.insert(member.rid, runner);
+            }
+        }
+        self.lists = lists;
+    }
+
+    /// All runners that ever took part.
+    pub(crate) fn runners(&self) -> impl Iterator<Item = (u32, &Runner)> {
+        self.runners.iter().map(|(rid, runner)| (*rid, runner))
+    }
+
+    /// How many are there, and can take part.
+    pub(crate) fn present(&self) -> usize {
+        self.runners.values().filter(|runner| runner.is_wanted).count()
+    }
+
+    /// Whether all that are there have made their workers ready.
+    pub(crate) fn are_ready(&self) -> bool {
+        self.runners.values().filter(|runner| runner.is_wanted).all(|runner| runner.phase != Phase::Joined)
+    }
+
+    /// A runner's part of all that are there, from 0 to 1.
+    pub(crate) fn share(&self, rid: u32) -> f64 {
+        let weight = |runner: &Runner| if runner.is_wanted { f64::from(runner.weight) } else { 0.0 };
+        let all: f64 = self.runners.values().map(weight).sum();
+        self.runners.get(&rid).map_or(0.0, |runner| weight(runner) / all.max(1.0))
+    }
+
+    /// The lists so far, the first one for epoch 1.
+    pub(crate) fn lists(&self) -> &[MembersRecord] {
+        &self.lists
+    }
+
+    /// Answers a runner that wants to take part.
+    pub(crate) fn hello(&mut self, hello: Hello, now: u64) -> Welcome {
+        if hello.binary != self.binary {
+            let short = |hash: &str| hash.get(..12).unwrap_or(hash).to_owned();
+            let (theirs, ours) = (short(&hello.binary), short(&self.binary));
+            let why = format!(
+                "{} is another build of the program than the controller's (SHA-256 {theirs}…, not {ours}…): start the same file \
+                 on all machines",
+                hello.name
+            );
+            return Welcome::Refused { why };
+        }
+        // Asked again, since the answer was lost.
+        if let Some((rid, runner)) = self.runners.iter_mut().find(|(_, runner)| runner.boot == hello.boot) {
+            runner.heard = now;
+            return Welcome::Taken { rid: *rid };
+        }
+        let rid = self.runners.last_key_value().map_or(1, |(last, _)| last + 1);
+        if rid > MOST_RUNNERS {
+            return Welcome::Refused {
+                why: format!("a run has at most {MOST_RUNNERS} runners, those that are gone included"),
+            };
+        }
+        let runner = Runner {
+            name: hello.name,
+            boot: hello.boot,
+            weight: hello.weight.max(1),
+            heard: now,
+            phase: Phase::Joined,
+            is_wanted: true,
+            is_lost: false,
+        };
+        self.runners.insert(rid, runner);
+        Welcome::Taken { rid }
+    }
+
+    /// Takes in what a runner tells of itself.
+    pub(crate) fn heard(&mut self, heartbeat: &Heartbeat, now: u64) -> Option<Seen> {
+        let rid = heartbeat.rid;
+        let runner = self.runners.get_mut(&rid)?;
+        if runner.boot == 0 {
+            runner.boot = heartbeat.boot;
+        }
+        if runner.boot != heartbeat.boot {
+            return None;
+        }
+        runner.heard = now;
+        let before = std::mem::replace(&mut runner.phase, heartbeat.phase);
+        let name = runner.name.clone();
+        match heartbeat.phase {
+            Phase::Ready | Phase::Running if runner.is_lost => {
+                runner.is_lost = false;
+                runner.is_wanted = true;
+                self.changed(now, false);
+                Some(Seen::Back { rid, name })
+            }
+            Phase::Ready if before == Phase::Joined => {
+                // Before the first list all go into it.
+                self.changed(now, false);
+                None
+            }
+            Phase::Joined | Phase::Ready | Phase::Running => None,
+            Phase::Leaving | Phase::Done | Phase::Failed => {
+                if !std::mem::take(&mut runner.is_wanted) {
+                    return None;
+                }
+                self.changed(now, heartbeat.phase == Phase::Failed);
+                Some(match &heartbeat.why {
+                    Some(why) => Seen::Failed { rid, name, why: why.clone() },
+                    None => Seen::Left { rid, name },
+                })
+            }
+        }
+    }
+
+    /// Takes all as heard now: it was not they who were silent.
+    pub(crate) fn all_heard(&mut self, now: u64) {
+        for runner in self.runners.values_mut() {
+            runner.heard = now;
+        }
+    }
+
+    /// Looks who was not heard for too long.
+    pub(crate) fn look(&mut self, now: u64) -> Vec<Seen> {
+        let mut seen = Vec::new();
+        for (rid, runner) in &mut self.runners {
+            if runner.is_wanted && now.saturating_sub(runner.heard) >= self.times.silence {
+                (runner.is_wanted, runner.is_lost) = (false, true);
+                seen.push(Seen::Lost { rid: *rid, name: runner.name.clone() });
+            }
+        }
+        if !seen.is_empty() {
+            self.changed(now, true);
+        }
+        seen
+    }
+
+    fn changed(&mut self, now: u64, is_loss: bool) {
+        // Before the first list there is nothing that could change.
+        if !self.lists.is_empty() {
+            let (since, was_loss) = self.change.unwrap_or((now, false));
+            self.change = Some((since, was_loss || is_loss));
+        }
+    }
+
+    fn wanted(&self) -> Vec<MemberRecord> {
+        let is_member = |runner: &Runner| runner.is_wanted && runner.phase != Phase::Joined;
+        let wanted = self.runners.iter().filter(|(_, runner)| is_member(runner));
+        wanted.map(|(rid, runner)| MemberRecord { rid: *rid, weight: runner.weight }).collect()
+    }
+
+    /// The first list, which holds from the start of the run on.
+    pub(crate) fn first(&mut self) -> MembersRecord {
+        let list = MembersRecord { v: VERSION, at: 0, members: self.wanted() };
+        self.lists = vec![list.clone()];
+        self.change = None;
+        list
+    }
+
+    /// The next list, once one is due; `now` and `since_start` are the same moment, in nanoseconds of the run's clock and since the
+    /// start of the run.
+    pub(crate) fn next(&mut self, now: u64, since_start: u64) -> Option<MembersRecord> {
+        let (since, is_loss) = self.change?;
+        // Who is lost is replaced at once: others that come meanwhile wait for the next list.
+        if !is_loss && now < since + self.times.together {
+            return None;
+        }
+        self.change = None;
+        let members = self.wanted();
+        let last = self.lists.last()?;
+        if last.members == members {
+            return None;
+        }
+        let notice = if is_loss {
+            self.times.lease + self.times.margin
+        } else {
+            self.times.notice.max(self.times.lease + self.times.margin)
+        };
+        // No list holds before the one before it.
+        let at = (since_start + notice).max(last.at + 1);
+        let list = MembersRecord { v: VERSION, at, members };
+        self.lists.push(list.clone());
+        Some(list)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    fn members() -> Members {
+        Members::new("abc".to_owned(), Times::with_lease(800 * MS))
+    }
+
+    fn hello(boot: u64) -> Hello {
+        Hello { v: VERSION, name: format!("host-{boot}"), boot, binary: "abc".to_owned(), weight: 2 }
+    }
+
+    fn heartbeat(rid: u32, boot: u64, phase: Phase) -> Heartbeat {
+        let why = (phase == Phase::Failed).then(|| "no disk".to_owned());
+        Heartbeat { v: VERSION, rid, boot, phase, epoch: 0, running: 0, cpu_percent: 0.0, clock_error: 0, why }
+    }
+
+    fn rids(list: &MembersRecord) -> Vec<u32> {
+        list.members.iter().map(|member| member.rid).collect()
+    }
+
+    #[test]
+    fn another_build_is_refused_by_name_and_an_answer_that_was_lost_is_given_again() {
+        let mut members = members();
+        let Welcome::Refused { why } = members.hello(Hello { binary: "f00".to_owned(), ..hello(7) }, 0) else {
+            panic!("it is another build")
+        };
+        assert!(why.starts_with("host-7 is another build of the program than the controller's"), "{why}");
+        for (boot, expected) in [(8, 1), (9, 2), (8, 1)] {
+            assert!(matches!(members.hello(hello(boot), 0), Welcome::Taken { rid } if rid == expected));
+        }
+        assert_eq!((members.present(), members.are_ready()), (2, false));
+    }
+
+    #[test]
+    fn who_is_not_heard_loses_its_share_after_all_permits_are_over() {
+        let mut members = members();
+        for boot in 1..=3 {
+            members.hello(hello(boot), 0);
+            members.heard(&heartbeat(boot as u32, boot, Phase::Ready), 0);
+        }
+        assert!(members.are_ready());
+        assert_eq!(rids(&members.first()), [1, 2, 3]);
+        for rid in [1, 3] {
+            members.heard(&heartbeat(rid, rid.into(), Phase::Running), 500 * MS);
+        }
+        assert_eq!(members.look(599 * MS), []);
+        assert_eq!(members.look(600 * MS), [Seen::Lost { rid: 2, name: "host-2".to_owned() }]);
+        let list = members.next(600 * MS, 100 * MS).unwrap();
+        // The lease and the margin after it was seen.
+        assert_eq!((rids(&list), list.at), (vec![1, 3], 1050 * MS));
+        assert_eq!(members.next(600 * MS, 100 * MS), None);
+        // It is heard again: it comes in as one that joins late.
+        let back = members.heard(&heartbeat(2, 2, Phase::Running), 700 * MS);
+        assert_eq!(back, Some(Seen::Back { rid: 2, name: "host-2".to_owned() }));
+        assert_eq!(members.next(899 * MS, 399 * MS), None);
+        for rid in [1, 3] {
+            members.heard(&heartbeat(rid, rid.into(), Phase::Running), 900 * MS);
+        }
+        let list = members.next(900 * MS, 400 * MS).unwrap();
+        assert_eq!((rids(&list), list.at), (vec![1, 2, 3], 1400 * MS));
+    }
+
+    #[test]
+    fn who_joins_late_and_who_leaves_make_one_list_if_they_do_so_together() {
+        let mut members = members();
+        members.hello(hello(1), 0);
+        members.heard(&heartbeat(1, 1, Phase::Ready), 0);
+        members.first();
+        members.hello(hello(2), 50 * MS);
+        assert_eq!(members.next(300 * MS, 300 * MS), None, "it is not ready");
+        members.heard(&heartbeat(2, 2, Phase::Ready), 300 * MS);
+        let left = members.heard(&heartbeat(1, 1, Phase::Leaving), 400 * MS);
+        assert_eq!(left, Some(Seen::Left { rid: 1, name: "host-1".to_owned() }));
+        let list = members.next(500 * MS, 500 * MS).unwrap();
+        assert_eq!((rids(&list), list.at), (vec![2], 1500 * MS));
+        // One that leaves does so once.
+        assert_eq!(members.heard(&heartbeat(1, 1, Phase::Done), 600 * MS), None);
+        let failed = members.heard(&heartbeat(2, 2, Phase::Failed), 700 * MS);
+        assert_eq!(failed, Some(Seen::Failed { rid: 2, name: "host-2".to_owned(), why: "no disk".to_owned() }));
+    }
+
+    #[test]
+    fn who_takes_over_goes_by_the_lists_that_are_there() {
+        let mut first = members();
+        for boot in 1..=2 {
+            first.hello(hello(boot), 0);
+            first.heard(&heartbeat(boot as u32, boot, Phase::Ready), 0);
+        }
+        first.first();
+        let mut second = members();
+        second.take_over(first.lists().to_vec(), 10_000 * MS);
+        assert_eq!(second.present(), 2);
+        second.heard(&heartbeat(1, 1, Phase::Running), 10_100 * MS);
+        assert_eq!(second.look(10_600 * MS).len(), 1);
+        assert_eq!(rids(&second.next(10_600 * MS, 9_000 * MS).unwrap()), [1]);
+        assert!(matches!(second.hello(hello(5), 11_000 * MS), Welcome::Taken { rid: 3 }));
+    }
+}

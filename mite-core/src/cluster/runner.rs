@@ -1,0 +1,558 @@
+//! A process that takes part in a run of a cluster: it starts its share of the plan for as long as it may, and tells what came of
+//! it.
+//!
+//! Its workers are those of a run in one process. It is apart from the controller, which plans, and from what keeps its permit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::MissedTickBehavior;
+
+use super::ClusterError;
+use super::clock::{Exchange, RunClock};
+use super::gather::{Entry, Gathered};
+use super::join::Joined;
+use super::keeper::{self, Change};
+use super::leasing::{self, Leased};
+use super::protocol::{ClockReading, EpochRecord, Heartbeat, MOST_RUNNERS, Order, Phase, State, VERSION, pack, unpack};
+use super::reporter::{self, Lane};
+use super::wire::Packer;
+use crate::bus::{Bus, BusError, Log};
+use crate::clock::{Gaps, Moment};
+use crate::controller::crew::{BLOCKED_AFTER, Crew, Making, sink_failed};
+use crate::controller::rows::{planned, shared_pools};
+use crate::controller::sinks::{finish_sinks, start_sinks};
+use crate::controller::{Control, facts};
+use crate::datapool::leases::Leases;
+use crate::hooks::{Hook, HookKind, Hooks, WorkerHook};
+use crate::report::Stopped;
+use crate::run::error::RunError;
+use crate::runner::permit::{Leave, Permit, boot_nanos};
+use crate::runner::protocol::{Command, Event, RowId};
+use crate::runner::watch::LOOK;
+use crate::snapshot::Snapshot;
+use crate::usage::Usage;
+use crate::volume::{Segment, Unit};
+use crate::{clock, panics};
+
+/// How often a runner tells that it is there.
+const HEARTBEAT: Duration = Duration::from_millis(200);
+/// How often it asks what the run's clock says, once the run is under way.
+const CLOCK_EVERY: Duration = Duration::from_secs(10);
+/// How long an answer to that is waited for.
+const CLOCK_WITHIN: Duration = Duration::from_millis(500);
+/// How long a runner that leaves waits for others to have its share.
+const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+
+/// What a runner was until it ended: see [`Joined::run`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TookPart {
+    /// Its number in the run.
+    pub runner: u32,
+    /// Journeys that it started.
+    pub started: u64,
+    /// Whether it went before the run's end, since it was told to.
+    pub has_left: bool,
+}
+
+/// Takes part in a run on this thread.
+pub(super) fn run(control: Control, joined: Joined) -> Result<TookPart, RunError> {
+    panics::install();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Thread)?;
+    runtime.block_on(take_part(control, joined))
+}
+
+/// How a runner stands, for its heartbeats.
+#[derive(Debug, Clone, Default)]
+struct Status {
+    phase: Option<Phase>,
+    epoch: u64,
+    running: u64,
+    clock_error: u64,
+    why: Option<String>,
+}
+
+async fn take_part(control: Control, joined: Joined) -> Result<TookPart, RunError> {
+    let rid = joined.rid;
+    let permit = Arc::new(Permit::none());
+    let (status, told) = watch::channel(Status { phase: Some(Phase::Joined), ..Status::default() });
+    let beats = tokio::spawn(beat(joined.fabric.bus(), joined.subject(&format!("hb.{rid}")), (rid, joined.boot), told));
+    let mut outcome = carry_out(control, &joined, &permit, &status).await;
+    if let Err(error) = &outcome {
+        status.send_modify(|status| (status.phase, status.why) = (Some(Phase::Failed), Some(error.to_string())));
+    }
+    if let Ok(took_part) = &mut outcome {
+        took_part.has_left = status.borrow().phase == Some(Phase::Leaving);
+        status.send_modify(|status| status.phase = Some(Phase::Done));
+    }
+    // The last one tells how it ended.
+    drop(status);
+    let _ = beats.await;
+    outcome
+}
+
+/// Tells how the runner stands, several times a second and at each change, until there is nothing more to tell.
+async fn beat(bus: Arc<dyn Bus>, subject: String, (rid, boot): (u32, u64), mut told: watch::Receiver<Status>) {
+    let mut ticks = tokio::time::interval(HEARTBEAT);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut usage = (Usage::now(), clock::now());
+    let mut is_last = false;
+    while !is_last {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            changed = told.changed() => is_last = changed.is_err(),
+        }
+        let now = (Usage::now(), clock::now());
+        let passed = now.1.saturating_duration_since(usage.1);
+        let cpu_percent = now.0.since(&usage.0).cpu_percent(passed.max(Duration::from_millis(1)));
+        usage = now;
+        let Status { phase, epoch, running, clock_error, why } = told.borrow_and_update().clone();
+        let phase = phase.unwrap_or(Phase::Joined);
+        let heartbeat = Heartbeat { v: VERSION, rid, boot, phase, epoch, running, cpu_percent, clock_error, why };
+        // It may be lost: the next one comes soon.
+        let _ = tokio::time::timeout(HEARTBEAT, bus.publish(&subject, pack(&heartbeat))).await;
+    }
+}
+
+async fn carry_out(
+    control: Control,
+    joined: &Joined,
+    permit: &Arc<Permit>,
+    status: &watch::Sender<Status>,
+) -> Result<TookPart, RunError> {
+    let failed = |doing: &'static str| move |cause| RunError::from(ClusterError::new(doing, cause));
+    let stats = joined.log("stats").await.map_err(failed("open the log of figures"))?;
+    let orders = joined.log("orders").await.map_err(failed("open the log of orders"))?;
+    let register = joined.register().await.map_err(failed("open the run's register"))?;
+    let mut control = control;
+    let facts = facts(&mut control, Arc::clone(permit), (joined.rid, MOST_RUNNERS));
+    let sinks = start_sinks(control.sinks, &facts.names, control.strands, &control.span, &control.events)?;
+    let (row_plans, rows) = planned(control.rows, control.stop_after);
+    let pools = shared_pools(&rows, &row_plans, facts.graceful_stop);
+    let low = Arc::new(Notify::new());
+    let leased = pools.iter().map(|pool| {
+        let leases = Arc::new(Leases::new(pool.kind.ends, Arc::clone(&low)));
+        for row in &pool.rows {
+            rows[*row].pool.lease(Arc::clone(&leases));
+        }
+        Leased::new(leases)
+    });
+    let leased: Vec<Leased> = leased.collect();
+    let quarantine = pools.iter().filter(|pool| !pool.kind.ends).map(|pool| pool.kind.quarantine).min();
+    let making = Making {
+        strands: control.strands,
+        span: control.span,
+        max_running: control.max_running,
+        queues: sinks.queues.clone(),
+        events: control.events,
+    };
+    let (entries, reported) = mpsc::unbounded_channel();
+    let producer = format!("{}.{:x}", joined.rid, joined.boot);
+    let lane = Lane { log: stats, subject: format!("stats.{}", joined.rid), producer };
+    let reporter = tokio::spawn(reporter::report(reported, Packer::new(Arc::clone(&facts.names)), lane));
+    let (changes, changed) = mpsc::unbounded_channel();
+    let keeper = tokio::spawn(keeper::keep(register, Arc::clone(permit), joined.plan.lease, changes));
+    let mut runner = Runner {
+        rid: joined.rid,
+        gathered: Gathered::new(facts.workers, rows.len() + 1),
+        crew: Crew::new(facts, control.received),
+        clock: joined.clock,
+        origin: None,
+        changed,
+        status,
+        entries,
+        left_at: None,
+        is_over: false,
+        gaps: Gaps::default(),
+        running: BTreeMap::new(),
+        started: 0,
+        permit,
+        may_hold: quarantine.map(Duration::from_nanos),
+        fenced_since: None,
+    };
+    let started = runner.crew.start(&rows, &row_plans, &making);
+    let (at_end, end) = oneshot::channel();
+    let leasing = leasing::keep(
+        joined.fabric.bus(),
+        joined.subject("alloc"),
+        (joined.rid, joined.boot),
+        Arc::clone(permit),
+        (leased, low),
+        end,
+    );
+    let leasing = tokio::spawn(leasing);
+    let outcome = match started {
+        Ok(()) => runner.conduct(control.hooks, joined, &*orders).await,
+        Err(error) => Err(error),
+    };
+    let (results, ended) = runner.crew.join(outcome.is_err()).await;
+    let sent = results.iter().fold(Vec::new(), |mut sent: Vec<u64>, result| {
+        sent.resize(sent.len().max(result.sent_messages.len()), 0);
+        sent.iter_mut().zip(&result.sent_messages).for_each(|(all, more)| *all += more);
+        sent
+    });
+    // What was not used goes to others.
+    let _ = at_end.send(());
+    let _ = leasing.await;
+    // Records come before the runner's last word.
+    let served = finish_sinks(sinks, sent).await;
+    let Runner { gathered, entries, started, .. } = runner;
+    for entry in gathered.end(results) {
+        let _ = entries.send(entry);
+    }
+    drop(entries);
+    let reported = match reporter.await {
+        Ok(reported) => reported.map_err(failed("tell the figures")),
+        Err(_) => Err(RunError::Panicked { message: "the task that tells figures has ended".to_owned() }),
+    };
+    keeper.abort();
+    served?;
+    outcome?;
+    ended?;
+    reported?;
+    Ok(TookPart { runner: joined.rid, started, has_left: false })
+}
+
+struct Runner<'a> {
+    rid: u32,
+    crew: Crew,
+    gathered: Gathered,
+    clock: RunClock,
+    /// The start of the run on the run's clock, once it is known.
+    origin: Option<u64>,
+    changed: mpsc::UnboundedReceiver<Change>,
+    status: &'a watch::Sender<Status>,
+    entries: mpsc::UnboundedSender<Entry>,
+    /// Since when it wants to leave, or from when on, in nanoseconds since the start of the run, it has no share any more.
+    left_at: Option<Left>,
+    /// The run is not there any more, or has ended.
+    is_over: bool,
+    gaps: Gaps,
+    /// Journeys under way, by worker.
+    running: BTreeMap<u32, u64>,
+    /// Starts that were made.
+    started: u64,
+    permit: &'a Permit,
+    /// How long its journeys may hold items that others may get, where there are any.
+    may_hold: Option<Duration>,
+    /// Since when it has had no permit.
+    fenced_since: Option<std::time::Instant>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Left {
+    Asked(std::time::Instant),
+    /// By a list that holds from then on, in nanoseconds since the start of the run.
+    From(u64),
+}
+
+impl Runner<'_> {
+    /// From the workers being ready to the end of teardown.
+    async fn conduct(&mut self, hooks: Hooks, joined: &Joined, orders: &dyn Log) -> Result<(), RunError> {
+        self.crew.wait_ready(&Snapshot::default).await?;
+        self.wait_for(State::Preparing).await?;
+        let on_each = |hook: Option<WorkerHook>, workers: u32| -> Vec<(u32, Hook)> {
+            hook.map_or_else(Vec::new, |hook| (0..workers).map(|worker| (worker, hook())).collect())
+        };
+        let workers = self.crew.facts.workers;
+        if !self.is_over && self.crew.stopped.is_none() {
+            let hooked = on_each(hooks.worker_setup, workers);
+            let failed = self.crew.call(HookKind::WorkerSetup, hooked, &Snapshot::default).await?;
+            if let Some((worker, message)) = failed.into_iter().next() {
+                return Err(RunError::WorkerSetup { worker, message });
+            }
+            self.status.send_modify(|status| status.phase = Some(Phase::Ready));
+            self.wait_for(State::Running).await?;
+        }
+        let ran = self.go(joined, orders).await;
+        if ran.is_ok() || self.crew.cut_off().await {
+            let hooked = on_each(hooks.worker_teardown, workers);
+            let failed = self.crew.call(HookKind::WorkerTeardown, hooked, &Snapshot::default).await?;
+            ran?;
+            if let Some((worker, message)) = failed.into_iter().next() {
+                return Err(RunError::WorkerTeardown { worker, message });
+            }
+            return Ok(());
+        }
+        ran
+    }
+
+    /// Waits until the run is so far, or over, or this runner was stopped.
+    async fn wait_for(&mut self, state: State) -> Result<(), RunError> {
+        let mut reached = None;
+        while reached.is_none_or(|reached| reached < rank(state)) && !self.is_over && self.crew.stopped.is_none() {
+            tokio::select! {
+                change = self.changed.recv() => {
+                    if let Some(Change::Epoch(epoch)) = &change {
+                        reached = Some(rank(epoch.state));
+                    }
+                    self.take(change);
+                }
+                event = self.crew.event() => self.before(event)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// What workers tell before they go.
+    fn before(&mut self, event: Event) -> Result<(), RunError> {
+        match event {
+            Event::Stop => self.crew.stopped = self.crew.stopped.or(Some(Stopped::Gracefully)),
+            Event::Abort => self.crew.stopped = Some(Stopped::AtOnce),
+            Event::Died(message) => return Err(RunError::Panicked { message }),
+            Event::SinkFailed => return Err(sink_failed()),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes in what has changed.
+    fn take(&mut self, change: Option<Change>) {
+        match change {
+            Some(Change::List(number, list)) => {
+                let stripe = list.stripe(self.rid);
+                if matches!(self.left_at, Some(Left::Asked(_)))
+                    && list.members.iter().all(|member| member.rid != self.rid)
+                {
+                    self.left_at = Some(Left::From(list.at));
+                }
+                self.crew.tell_all(|| Command::Share(number, list.at, stripe.clone()));
+                self.status.send_modify(|status| status.epoch = number);
+            }
+            Some(Change::Epoch(EpochRecord { state, origin, .. })) => {
+                if origin > 0 {
+                    self.origin = Some(origin);
+                }
+                match state {
+                    State::Gathering | State::Preparing | State::Running => {}
+                    State::Draining => self.stop(),
+                    State::Aborted => self.abort(),
+                    State::Over => self.gone(),
+                }
+            }
+            Some(Change::Gone) | None => self.gone(),
+        }
+    }
+
+    fn stop(&mut self) {
+        self.crew.stopped = self.crew.stopped.or(Some(Stopped::Gracefully));
+        self.crew.tell_all(|| Command::Stop);
+    }
+
+    fn abort(&mut self) {
+        self.crew.stopped = Some(Stopped::AtOnce);
+        self.crew.tell_all(|| Command::Abort);
+    }
+
+    /// The run is not there any more: nobody would hear what came of a journey.
+    fn gone(&mut self) {
+        self.is_over = true;
+        self.abort();
+    }
+
+    /// The moment, by this machine's monotonic clock, at which the run's clock says `time`.
+    fn moment(&self, time: u64) -> Moment {
+        let (now, boot) = (Moment::now(), boot_nanos());
+        let own = self.clock.own(time);
+        if own >= boot { now.after(own - boot) } else { now.before(boot - own) }
+    }
+
+    /// The run proper: until all workers have finished.
+    async fn go(&mut self, joined: &Joined, orders: &dyn Log) -> Result<(), RunError> {
+        let Some(origin) = self.origin.filter(|_| !self.is_over && self.crew.stopped.is_none()) else { return Ok(()) };
+        let start = self.moment(origin);
+        self.gathered.begin_at(clock_since(start));
+        self.crew.tell_all(|| Command::Go(start));
+        self.crew.driving = true;
+        self.status.send_modify(|status| status.phase = Some(Phase::Running));
+        let failed = |cause| RunError::from(ClusterError::new("read the run's orders", cause));
+        let mut orders = orders.read("orders", 0).await.map_err(failed)?;
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (clocks, mut readings) = mpsc::unbounded_channel();
+        let asking = tokio::spawn(ask_clock(joined.fabric.bus(), joined.subject("clk"), clocks));
+        // A worker that has not ended by then is blocked.
+        let mut give_up = None;
+        while self.crew.under_way().next().is_some() {
+            tokio::select! {
+                biased;
+                change = self.changed.recv(), if !self.is_over => self.take(change),
+                event = self.crew.event() => self.handle(event)?,
+                order = orders.next(), if !self.is_over => match order {
+                    Ok(order) => self.obey(&order.payload)?,
+                    // It tells itself that the run is over.
+                    Err(error) if error.is_not_found() => self.gone(),
+                    Err(error) => return Err(failed(error)),
+                },
+                Some(found) = readings.recv() => self.slew(found),
+                _ = looks.tick() => {}
+            }
+            while let Some(second) = self.gathered.take() {
+                let _ = self.entries.send(Entry::Second(second));
+            }
+            let now = clock::now();
+            for row in self.crew.watch.look(now) {
+                let journey = self.crew.facts.names.journey(row);
+                tracing::warn!(journey, "a journey blocks its worker's thread");
+            }
+            self.gaps.look();
+            self.look_at_permit(now)?;
+            let is_cut_off = |asked: std::time::Instant| now.saturating_duration_since(asked) > LEAVE_WITHIN;
+            let has_no_share = match self.left_at {
+                Some(Left::From(at)) => clock_since(start) >= at,
+                Some(Left::Asked(asked)) => is_cut_off(asked),
+                None => false,
+            };
+            if has_no_share && self.crew.stopped.is_none() {
+                self.stop();
+            }
+            if self.crew.stopped == Some(Stopped::AtOnce) && give_up.is_none() {
+                give_up = Some(now + BLOCKED_AFTER);
+            }
+            if give_up.is_some_and(|give_up| now >= give_up)
+                && let Some(worker) = self.crew.under_way().next()
+            {
+                return Err(self.crew.blocked(worker.number));
+            }
+        }
+        asking.abort();
+        Ok(())
+    }
+
+    /// A runner that is cut off for so long that others have its journeys' data cannot let them go on.
+    fn look_at_permit(&mut self, now: std::time::Instant) -> Result<(), RunError> {
+        if self.permit.leave(u64::MAX) != Leave::Expired {
+            self.fenced_since = None;
+            return Ok(());
+        }
+        let since = *self.fenced_since.get_or_insert(now);
+        if self.may_hold.is_some_and(|most| now.saturating_duration_since(since) >= most) {
+            let why = "it was cut off from the cluster for so long that others may have the data of its journeys by now, \
+                       which were cancelled";
+            return Err(ClusterError::refused(why).into());
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, event: Event) -> Result<(), RunError> {
+        match event {
+            Event::Seconds(worker, seconds, told) => {
+                if let Some(last) = seconds.last() {
+                    self.running.insert(worker, last.rows.iter().map(|row| row.running).sum());
+                    let running = self.running.values().sum();
+                    self.status.send_if_modified(|status| {
+                        status.running = running;
+                        // The next heartbeat tells it soon enough.
+                        false
+                    });
+                }
+                self.started += seconds.iter().flat_map(|second| &second.rows).map(|row| row.started).sum::<u64>();
+                self.gathered.add(worker, seconds, &told);
+            }
+            Event::Finished(number) => {
+                self.crew.workers[number as usize].finished = true;
+                self.gathered.finished(number);
+            }
+            Event::Exhausted(row) => self.crew.tell_all(|| Command::Exhausted(row)),
+            Event::Stop if self.left_at.is_none() => {
+                // Its share goes to others first.
+                self.left_at = Some(Left::Asked(clock::now()));
+                self.status.send_modify(|status| status.phase = Some(Phase::Leaving));
+            }
+            Event::Abort => self.abort(),
+            Event::Died(message) => return Err(RunError::Panicked { message }),
+            Event::SinkFailed => return Err(sink_failed()),
+            Event::Snapshot(answer) => {
+                // Who asks for the figures of a run asks its controller.
+                let _ = answer.send(Arc::new(Snapshot::default()));
+            }
+            Event::Stop | Event::Told(..) | Event::Ready(_) | Event::HookDone(..) => {}
+        }
+        Ok(())
+    }
+
+    /// Hands on what the controller has planned as it goes.
+    fn obey(&mut self, order: &[u8]) -> Result<(), RunError> {
+        let order = unpack("an order", order).map_err(|cause| ClusterError::new("read the run's orders", cause))?;
+        match order {
+            Order::Extend { row, running, segment } => {
+                let unit = if running { Unit::Running } else { Unit::Rate };
+                let segment = Segment::from_parts(segment);
+                self.crew.tell_all(|| Command::Extend(RowId(row), unit, segment));
+            }
+            Order::Complete { row } => self.crew.tell_all(|| Command::Complete(RowId(row))),
+            Order::Exhausted { row } => self.crew.tell_all(|| Command::Exhausted(RowId(row))),
+            Order::Asked { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Goes towards what the run's clock was found to say, so slowly that no start jumps.
+    fn slew(&mut self, found: RunClock) {
+        let step = self.clock.slew(found, MOST_SLEW);
+        if step != 0 {
+            self.crew.tell_all(|| Command::Slew(step));
+        }
+        let error = self.clock.error();
+        self.status.send_modify(|status| status.clock_error = error);
+    }
+}
+
+/// By how much the clock may be put right each time that it was asked for: 200 µs each second, which is more than quartz is wrong by.
+const MOST_SLEW: u64 = 2_000_000;
+
+/// Asks what the run's clock says again and again.
+async fn ask_clock(bus: Arc<dyn Bus>, subject: String, found: mpsc::UnboundedSender<RunClock>) {
+    loop {
+        tokio::time::sleep(CLOCK_EVERY).await;
+        if let Ok(clock) = read_clock(&*bus, &subject).await
+            && found.send(clock).is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// How often the clock is asked for to know it once.
+const CLOCK_READINGS: usize = 16;
+
+/// What the run's clock says, of several readings.
+///
+/// # Errors
+/// Nobody answers.
+pub(super) async fn read_clock(bus: &dyn Bus, subject: &str) -> Result<RunClock, BusError> {
+    let mut exchanges = Vec::new();
+    let mut failed = None;
+    for _ in 0..CLOCK_READINGS {
+        let asked = boot_nanos();
+        match bus.request(subject, Vec::new(), CLOCK_WITHIN).await {
+            Ok(answer) => {
+                let answered = boot_nanos();
+                let ClockReading { now } = unpack("the run's clock", &answer)?;
+                exchanges.push(Exchange { asked, told: now, answered });
+            }
+            Err(error) => failed = Some(error),
+        }
+    }
+    RunClock::of(&exchanges).ok_or_else(|| failed.unwrap_or_else(|| BusError::other("the run's clock did not answer")))
+}
+
+/// How many nanoseconds have passed since the start; 0 before it.
+fn clock_since(start: Moment) -> u64 {
+    Moment::now().since(start)
+}
+
+/// States in the order in which they come.
+fn rank(state: State) -> u8 {
+    match state {
+        State::Gathering => 0,
+        State::Preparing => 1,
+        State::Running => 2,
+        State::Draining => 3,
+        State::Aborted => 4,
+        State::Over => 5,
+    }
+}

@@ -1,0 +1,99 @@
+//! The runners of a cluster, as the controller's loop sees them: what they are told, what they have told, and who is under way.
+//!
+//! It is apart from the workers of this process, which only call setup and teardown there, and from what brings the news
+//! ([`cluster::leader`](crate::cluster)).
+
+use std::collections::BTreeMap;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::cluster::{News, Usage};
+use crate::runner::protocol::{Command, WorkerResult};
+
+/// How a runner stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    UnderWay,
+    /// Not heard any more; it may come back.
+    Lost,
+    /// It has told its end.
+    Ended,
+}
+
+/// The runners of a run.
+pub(crate) struct Remote {
+    commands: mpsc::UnboundedSender<Command>,
+    pub(crate) news: mpsc::UnboundedReceiver<News>,
+    leader: JoinHandle<()>,
+    runners: BTreeMap<u32, Standing>,
+    /// What runners have handed over at their ends.
+    pub(crate) results: Vec<WorkerResult>,
+    /// What does not add up.
+    pub(crate) bugs: Vec<String>,
+    /// What people should know.
+    pub(crate) warnings: Vec<String>,
+    pub(crate) used: Usage,
+}
+
+impl Remote {
+    pub(crate) fn new(
+        commands: mpsc::UnboundedSender<Command>,
+        news: mpsc::UnboundedReceiver<News>,
+        leader: JoinHandle<()>,
+    ) -> Self {
+        Self {
+            commands,
+            news,
+            leader,
+            runners: BTreeMap::new(),
+            results: Vec::new(),
+            bugs: Vec::new(),
+            warnings: Vec::new(),
+            used: Usage::default(),
+        }
+    }
+
+    /// Tells all runners.
+    pub(crate) fn tell(&self, command: Command) {
+        // What leads them has told why it has gone.
+        let _ = self.commands.send(command);
+    }
+
+    pub(crate) fn joined(&mut self, rid: u32) {
+        self.runners.insert(rid, Standing::UnderWay);
+    }
+
+    /// Somebody who was lost and tells something is back.
+    pub(crate) fn heard(&mut self, rid: u32) {
+        if let Some(standing @ Standing::Lost) = self.runners.get_mut(&rid) {
+            *standing = Standing::UnderWay;
+        }
+    }
+
+    pub(crate) fn lost(&mut self, rid: u32, why: String) {
+        self.warnings.push(why);
+        if let Some(standing @ Standing::UnderWay) = self.runners.get_mut(&rid) {
+            *standing = Standing::Lost;
+        }
+    }
+
+    pub(crate) fn ended(&mut self, rid: u32, result: WorkerResult, differences: Vec<String>) {
+        self.runners.insert(rid, Standing::Ended);
+        self.results.push(result);
+        self.bugs.extend(differences.into_iter().map(|difference| format!("runner {rid}: {difference}")));
+    }
+
+    /// Whether anybody is under way, who will tell how it ended, or about to be: who has a share is told soon after the start.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.runners.is_empty() || self.runners.values().any(|standing| *standing == Standing::UnderWay)
+    }
+
+    /// Lets the runners go, and takes away what the run has left in the cluster.
+    pub(crate) async fn finish(self) {
+        self.tell(Command::Exit);
+        if let Err(error) = self.leader.await {
+            tracing::warn!("the task that leads the runners has ended: {error}");
+        }
+    }
+}

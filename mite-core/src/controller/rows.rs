@@ -1,0 +1,108 @@
+//! The rows of a run as their controller sees them: what is planned, and what came of it in a second.
+//!
+//! They are apart from the controller's loop, which goes by them, and from the workers, which have rows of their own.
+
+use std::time::Duration;
+
+use super::SECOND;
+use crate::cluster::PoolKind;
+use crate::datapool::Numbered;
+use crate::report::SecondRow;
+use crate::row::{CheckedRow, Plan};
+use crate::runner::options::RowOptions;
+use crate::runner::state::RowSpec;
+use crate::schedule::Schedule;
+use crate::volume::{Asking, Unit};
+
+/// Starts of each slot, and how a row's journeys are run.
+pub(crate) type RowPlan = (Option<u64>, RowOptions);
+
+/// One row as the controller sees it.
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) unit: Unit,
+    pub(crate) schedule: Schedule,
+    /// A closure.
+    pub(crate) ask: Option<Asking>,
+    pub(crate) complete: bool,
+    /// The row's data ran out.
+    pub(crate) exhausted: bool,
+    pub(crate) pool: Box<dyn RowSpec>,
+}
+
+/// A pool that a cluster shares out, and the rows that draw from it, counted from 0.
+pub(crate) struct SharedPool {
+    pub(crate) kind: PoolKind,
+    pub(crate) rows: Vec<usize>,
+}
+
+/// The pools that a cluster shares out, in the order of their first rows, which is the same in all processes.
+pub(crate) fn shared_pools(rows: &[Row], row_plans: &[RowPlan], graceful_stop: Duration) -> Vec<SharedPool> {
+    let mut pools: Vec<(usize, SharedPool)> = Vec::new();
+    for (at, (row, (_, options))) in rows.iter().zip(row_plans).enumerate() {
+        let Some(numbered) = row.pool.numbered() else { continue };
+        let longest = options.timeout.unwrap_or(graceful_stop);
+        let quarantine = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
+        if let Some((_, pool)) = pools.iter_mut().find(|(identity, _)| *identity == numbered.identity) {
+            pool.kind.quarantine = pool.kind.quarantine.max(quarantine);
+            pool.rows.push(at);
+            continue;
+        }
+        let Numbered { items, is_in_order, .. } = numbered;
+        let kind = PoolKind { items, ends: row.pool.ends(), is_in_order, quarantine };
+        pools.push((numbered.identity, SharedPool { kind, rows: vec![at] }));
+    }
+    pools.into_iter().map(|(_, pool)| pool).collect()
+}
+
+/// The rows as the workers are told of them, and as the controller sees them.
+pub(crate) fn planned(checked: Vec<CheckedRow>, stop_after: Option<u64>) -> (Vec<RowPlan>, Vec<Row>) {
+    let mut row_plans = Vec::new();
+    let mut rows = Vec::new();
+    for row in checked {
+        let (unit, each, mut schedule, ask) = match row.plan {
+            Plan::Known(schedule, unit, each) => (unit, each, schedule, None),
+            Plan::Asked(asking, None) => (asking.unit(), None, Schedule::unknown(), Some(asking)),
+            Plan::Asked(asking, Some(part)) => (asking.unit(), None, Schedule::unknown().part(part), Some(asking)),
+        };
+        if let Some(cut) = stop_after {
+            schedule.cut(cut);
+        }
+        row_plans.push((each, row.options));
+        rows.push(Row {
+            name: row.name,
+            unit,
+            schedule,
+            complete: ask.is_none(),
+            ask,
+            exhausted: false,
+            pool: row.spec,
+        });
+    }
+    (row_plans, rows)
+}
+
+impl Row {
+    /// As `controller_report` has it: of a rate the starts planned and made in one second, and in the closed model the journeys
+    /// wanted and running at its end.
+    pub(crate) fn wanted_and_actual(&self, second: u64, of_row: &SecondRow) -> (u64, u64) {
+        match self.unit {
+            Unit::Rate => (self.planned_in(second, of_row), of_row.started),
+            Unit::Running => (self.schedule.running_at(second * SECOND + SECOND - 1), of_row.running),
+        }
+    }
+
+    pub(crate) fn asks(&self) -> bool {
+        self.ask.is_some() && !self.complete && !self.exhausted
+    }
+
+    /// Starts planned in one second: by the schedule, or, in the closed model, as slots became free.
+    pub(crate) fn planned_in(&self, second: u64, counted: &SecondRow) -> u64 {
+        match self.unit {
+            Unit::Running => counted.planned,
+            // What is due after the data ran out is not planned.
+            Unit::Rate if self.exhausted => counted.started,
+            Unit::Rate => self.schedule.between(second * SECOND, (second + 1) * SECOND),
+        }
+    }
+}

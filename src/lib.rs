@@ -24,8 +24,8 @@ pub mod testing {
 pub mod prelude {
     pub use mite_core::volume::{HOUR, MINUTE, SECOND, constant, nothing, ramp};
     pub use mite_core::{
-        Config, Context, DataPool, Error, IterableDataPool, NoData, RecyclableIterableDataPool, Report, Result, Row,
-        Run, Scenario, SingleRunDataPool, Volume, bail, ensure, recorded, recorded_rows,
+        Config, Context, DataPool, Error, FileDataPool, IterableDataPool, NoData, RecyclableIterableDataPool, Report,
+        Result, Row, Run, Scenario, SingleRunDataPool, Volume, bail, ensure, recorded, recorded_rows,
     };
     pub use mite_http::{HttpContext, mite_http};
 }

@@ -2,6 +2,7 @@
 //!
 //! A pool is asked by every worker thread, so it is a cheap handle on something shared.
 
+mod file;
 mod iterable;
 mod recyclable;
 mod single;
@@ -9,6 +10,7 @@ mod single;
 use std::future::Future;
 use std::time::Duration;
 
+pub use file::{Csv, FileDataPool, FileRows, FileRowsError};
 pub use iterable::IterableDataPool;
 pub use recyclable::RecyclableIterableDataPool;
 pub use single::SingleRunDataPool;
@@ -18,8 +20,8 @@ use crate::{Config, Result};
 /// A pool of items, each the arguments of one call of a journey.
 ///
 /// Items are tuples with one element for each data argument of the journey: `(String,)` for one that takes a user name.
-/// mite has [`RecyclableIterableDataPool`], [`IterableDataPool`], [`SingleRunDataPool`] and [`NoData`]; a pool of one's
-/// own may ask a database, since `checkout` is async.
+/// mite has [`RecyclableIterableDataPool`], [`IterableDataPool`], [`SingleRunDataPool`] and [`NoData`], and [`FileDataPool`] for files
+/// that are too large for memory; a pool of one's own may ask a database, since `checkout` is async.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -65,7 +65,10 @@ mod usage;
 pub use collector::{Collector, CollectorError};
 pub use config::{Config, ConfigError};
 pub use context::{Context, Rng, Scope};
-pub use datapool::{Checkout, DataPool, IterableDataPool, NoData, RecyclableIterableDataPool, SingleRunDataPool};
+pub use datapool::{
+    Checkout, Csv, DataPool, FileDataPool, FileRows, FileRowsError, IterableDataPool, NoData,
+    RecyclableIterableDataPool, SingleRunDataPool,
+};
 pub use error::{Error, Result};
 pub use exchange::{Exchange, ExchangeText, FailedExchange};
 pub use histogram::Histogram;

@@ -24,8 +24,8 @@ pub mod testing {
 pub mod prelude {
     pub use mite_core::volume::{HOUR, MINUTE, SECOND, constant, nothing, ramp};
     pub use mite_core::{
-        Config, Context, DataPool, Error, IterableDataPool, NoData, RecyclableIterableDataPool, Report, Result, Row,
-        Run, Scenario, SingleRunDataPool, Volume, bail, ensure, recorded, recorded_rows,
+        Config, Context, DataPool, Error, FileDataPool, IterableDataPool, NoData, RecyclableIterableDataPool, Report,
+        Result, Row, Run, Scenario, SingleRunDataPool, Volume, bail, ensure, recorded, recorded_rows,
     };
     pub use mite_http::{HttpContext, mite_http};
 }
@@ -82,8 +82,30 @@ macro_rules! scenarios {
 /// The guide's code is compiled and run with the documentation tests.
 #[cfg(doctest)]
 mod guide {
+    #[cfg(feature = "cli")]
+    #[doc = include_str!("../docs/src/first-journey.md")]
+    mod first_journey {}
+
+    #[cfg(feature = "testing")]
+    #[doc = include_str!("../docs/src/transactions.md")]
+    mod transactions {}
+
+    #[cfg(feature = "testing")]
+    #[doc = include_str!("../docs/src/data.md")]
+    mod data {}
+
     #[doc = include_str!("../docs/src/volume.md")]
     mod volume {}
+
+    #[doc = include_str!("../docs/src/report.md")]
+    mod report {}
+
+    #[cfg(feature = "cli")]
+    #[doc = include_str!("../docs/src/command-line.md")]
+    mod command_line {}
+
+    #[doc = include_str!("../docs/src/troubleshooting.md")]
+    mod troubleshooting {}
 
     #[doc = include_str!("../docs/src/http.md")]
     mod http {}
@@ -91,22 +113,25 @@ mod guide {
     #[doc = include_str!("../docs/src/http-bodies.md")]
     mod http_bodies {}
 
+    #[doc = include_str!("../docs/src/http-connections.md")]
+    mod http_connections {}
+
+    #[cfg(feature = "tls")]
+    #[doc = include_str!("../docs/src/http-network.md")]
+    mod http_network {}
+
     #[cfg(feature = "testing")]
     #[doc = include_str!("../docs/src/testing-journeys.md")]
     mod testing_journeys {}
 
-    #[doc = include_str!("../docs/src/report.md")]
-    mod report {}
+    #[doc = include_str!("../docs/src/tests.md")]
+    mod tests {}
+
+    #[doc = include_str!("../docs/src/ci.md")]
+    mod ci {}
 
     #[doc = include_str!("../docs/src/stats.md")]
     mod stats {}
-
-    #[cfg(feature = "cli")]
-    #[doc = include_str!("../docs/src/command-line.md")]
-    mod command_line {}
-
-    #[doc = include_str!("../docs/src/http-connections.md")]
-    mod http_connections {}
 
     #[doc = include_str!("../docs/src/messages.md")]
     mod messages {}
@@ -115,8 +140,8 @@ mod guide {
     #[doc = include_str!("../docs/src/prometheus.md")]
     mod prometheus {}
 
-    #[doc = include_str!("../docs/src/tests.md")]
-    mod tests {}
+    #[doc = include_str!("../docs/src/extending.md")]
+    mod extending {}
 
     #[cfg(feature = "testing")]
     #[doc = include_str!("../docs/src/from-python.md")]
@@ -125,8 +150,4 @@ mod guide {
     #[cfg(feature = "testing")]
     #[doc = include_str!("../docs/src/from-others.md")]
     mod from_others {}
-
-    #[cfg(feature = "tls")]
-    #[doc = include_str!("../docs/src/http-network.md")]
-    mod http_network {}
 }

@@ -4,6 +4,8 @@
 
 mod baseline;
 mod cat;
+#[cfg(feature = "nats")]
+mod cluster;
 mod completions;
 mod journey;
 #[cfg(feature = "prometheus")]
@@ -23,7 +25,7 @@ const WIDEST: usize = 100;
 /// The whole command line. `journeys` are the names that completions know; where there are none, any name is taken and looked
 /// for later, since scenarios are not made before one is asked for.
 pub(crate) fn command(scenarios: &[&str], journeys: &[String]) -> Command {
-    Command::new("mite")
+    let command = Command::new("mite")
         .about("Runs this program's load test scenarios")
         .after_help(
             "Exit codes: 0 passed, 1 failed, 2 wrong usage or configuration, 3 the generator could not keep up, 130 stopped \
@@ -35,7 +37,10 @@ pub(crate) fn command(scenarios: &[&str], journeys: &[String]) -> Command {
         .subcommands([scenario::command(scenarios), journey::command(journeys)])
         .subcommand(report::command())
         .subcommands(cat::commands())
-        .subcommand(completions::command())
+        .subcommand(completions::command());
+    #[cfg(feature = "nats")]
+    let command = command.subcommands(cluster::commands(scenarios));
+    command
 }
 
 fn one_of<S: AsRef<str>>(names: &[S]) -> PossibleValuesParser {

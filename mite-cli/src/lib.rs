@@ -6,6 +6,8 @@ mod args;
 mod baseline;
 mod block;
 mod cat;
+#[cfg(feature = "nats")]
+mod cluster;
 mod colour;
 mod completions;
 mod config;
@@ -57,12 +59,39 @@ const INTERRUPTED: u8 = 130;
 /// recorded is on disk in either case.
 ///
 /// What mite and the journeys say by `tracing` goes to standard error, unless the program has set a subscriber of its own.
+///
+/// ```no_run
+/// # use mite_core::volume::{SECOND, constant};
+/// # use mite_core::{Context, NoData, Result, Scenario};
+/// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+/// fn visitors() -> Scenario {
+///     Scenario::new().journey(visit, NoData, constant(10, SECOND))
+/// }
+///
+/// fn main() -> std::process::ExitCode {
+///     mite_cli::run(mite_cli::Scenarios::new().add("visitors", visitors))
+/// }
+/// ```
 #[expect(clippy::needless_pass_by_value, reason = "a program hands its scenarios over once, in one expression")]
 pub fn run(scenarios: Scenarios) -> ExitCode {
     run_with(&scenarios, std::env::args_os())
 }
 
 /// As [`run`], with arguments from elsewhere; the first one is the program's name.
+///
+/// ```
+/// # use mite_core::volume::{SECOND, constant};
+/// # use mite_core::{Context, NoData, Result, Scenario};
+/// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+/// fn visitors() -> Scenario {
+///     Scenario::new().journey(visit, NoData, constant(10, SECOND))
+/// }
+///
+/// let scenarios = mite_cli::Scenarios::new().add("visitors", visitors);
+/// // The program's name comes first, as in `std::env::args_os`.
+/// let code = mite_cli::run_with(&scenarios, ["shop", "scenario", "list"]);
+/// # assert_eq!(format!("{code:?}"), format!("{:?}", std::process::ExitCode::SUCCESS));
+/// ```
 pub fn run_with(scenarios: &Scenarios, arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     let names: Vec<&str> = scenarios.names().collect();
@@ -98,11 +127,14 @@ async fn dispatch(scenarios: &Scenarios, program: &str, matches: &ArgMatches) ->
             "cat" => cat::cat(arguments),
             "uncat" => cat::uncat(arguments),
             "completions" => completions::run(scenarios, program, arguments).await,
+            #[cfg(feature = "nats")]
+            "controller" => cluster::controller(scenarios, arguments, &logged(arguments)).await,
+            #[cfg(feature = "nats")]
+            "runner" => cluster::runner(scenarios, arguments, &logged(arguments)).await,
             _ => Err(unknown()),
         };
     };
-    let block = Block::of_stderr();
-    log::start(arguments, &block);
+    let block = logged(arguments);
     match (noun, verb) {
         ("scenario", "test") => test::scenario(scenarios, arguments, &block).await,
         ("scenario", "preview") => preview::run(scenarios, arguments).await,
@@ -114,8 +146,19 @@ async fn dispatch(scenarios: &Scenarios, program: &str, matches: &ArgMatches) ->
         ("journey", "run") => journey::run(scenarios, arguments).await,
         ("report", "show") => report::show(arguments),
         ("report", "compare") => report::compare(arguments),
+        #[cfg(feature = "nats")]
+        ("cluster", "status") => cluster::status(arguments).await,
+        #[cfg(feature = "nats")]
+        ("cluster", "stop") => cluster::stop(arguments).await,
         _ => Err(unknown()),
     }
+}
+
+/// Where the screen is, with what is logged above it.
+fn logged(arguments: &ArgMatches) -> Block {
+    let block = Block::of_stderr();
+    log::start(arguments, &block);
+    block
 }
 
 /// clap has refused what is no verb.

@@ -11,6 +11,18 @@ use mite_core::{Config, Result, Scenario, ScenarioFunction};
 type Make = Box<dyn for<'a> Fn(&'a mut Config) -> Pin<Box<dyn Future<Output = Result<Scenario>> + 'a>>>;
 
 /// The scenario functions of a program; `mite::scenarios!(create_users, my_scenario)` makes one.
+///
+/// ```
+/// # use mite_core::volume::{SECOND, constant};
+/// # use mite_core::{Context, NoData, Result, Scenario};
+/// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+/// fn visitors() -> Scenario {
+///     Scenario::new().journey(visit, NoData, constant(10, SECOND))
+/// }
+///
+/// let scenarios = mite_cli::Scenarios::new().add("visitors", visitors);
+/// assert_eq!(scenarios.names().collect::<Vec<_>>(), ["visitors"]);
+/// ```
 #[derive(Default)]
 pub struct Scenarios(Vec<(String, Make)>);
 
@@ -21,6 +33,19 @@ impl Scenarios {
     }
 
     /// Adds a function; the last part of `path` is the scenario's name.
+    ///
+    /// ```
+    /// # use mite_core::volume::{SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// fn visitors() -> Scenario {
+    ///     Scenario::new().journey(visit, NoData, constant(10, SECOND))
+    /// }
+    ///
+    /// // The last part of the path is the name.
+    /// let scenarios = mite_cli::Scenarios::new().add("shop::visitors", visitors);
+    /// assert_eq!(scenarios.names().collect::<Vec<_>>(), ["visitors"]);
+    /// ```
     #[must_use]
     pub fn add<Kind: 'static>(mut self, path: &str, function: impl ScenarioFunction<Kind>) -> Self {
         let name = path.rsplit("::").next().unwrap_or(path).trim().to_owned();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ArgMatches;
-use mite_core::{Collector, Config, Report, Run, Scenario, Verdict};
+use mite_core::{Collector, Config, Report, Run, RunError, RunHandle, Scenario, Verdict};
 
 use crate::args::thresholds;
 use crate::baseline::Baseline;
@@ -23,7 +23,7 @@ pub(crate) async fn scenario(scenarios: &Scenarios, arguments: &ArgMatches, bloc
     let mut config = config::of(arguments)?;
     let scenario = scenarios.named_in(arguments, &mut config).await?;
     let name = arguments.get_one::<String>("name").map_or("", String::as_str);
-    run(name, scenario, config, arguments, block).await
+    run(name, scenario, config, arguments, block, Run::start).await
 }
 
 /// Runs the journey that the arguments name, at their volume.
@@ -36,16 +36,18 @@ pub(crate) async fn journey(scenarios: &Scenarios, arguments: &ArgMatches, block
     let volume = arguments.get_one::<f64>("volume").copied().unwrap_or(1.0);
     let title = format!("{} of {} at {volume} per second", found.journey, found.scenario_name);
     let scenario = found.scenario.only(found.row, move |_start: Duration, _end: Duration| volume);
-    run(&title, scenario, found.config, arguments, block).await
+    run(&title, scenario, found.config, arguments, block, Run::start).await
 }
 
-/// Runs a scenario as the arguments say; `title` is what stands for it in the first line.
-async fn run(
+/// Runs a scenario as the arguments say; `title` is what stands for it in the first line, and `start` starts the run here or on a
+/// cluster.
+pub(crate) async fn run(
     title: &str,
     scenario: Scenario,
     config: Config,
     arguments: &ArgMatches,
     block: &Block,
+    start: impl FnOnce(Run) -> Result<RunHandle, RunError>,
 ) -> Result<u8, Fault> {
     let baseline = Baseline::of(arguments)?;
     let shown = Shown::new(title, arguments, block)?;
@@ -65,7 +67,7 @@ async fn run(
         run = run.until_stopped();
     }
     // What is refused here has started nothing.
-    let handle = run.start().map_err(|error| match &baseline {
+    let handle = start(run).map_err(|error| match &baseline {
         Some(baseline) => baseline.told_of_start(&error),
         None => error.to_string(),
     })?;
@@ -96,11 +98,13 @@ async fn run(
 /// The run with the options that it was given.
 fn prepared(mut run: Run, arguments: &ArgMatches) -> Run {
     let duration = |option: &str| arguments.get_one::<Duration>(option).copied();
-    run = run.workers(arguments.get_one::<u16>("workers").map_or_else(cores, |workers| usize::from(*workers)));
+    // A controller of a cluster has no such option, nor the collector's.
+    let workers = arguments.try_get_one::<u16>("workers").ok().flatten();
+    run = run.workers(workers.map_or_else(cores, |workers| usize::from(*workers)));
     if let Some(folder) = arguments.get_one::<PathBuf>("recorder-dir") {
         run = run.recorder(folder);
     }
-    if let Some(folder) = arguments.get_one::<PathBuf>("collector-dir") {
+    if let Ok(Some(folder)) = arguments.try_get_one::<PathBuf>("collector-dir") {
         run = run.sink(collector(folder, arguments));
     }
     if let Some(duration) = duration("duration") {
@@ -134,7 +138,7 @@ fn prepared(mut run: Run, arguments: &ArgMatches) -> Run {
     run
 }
 
-fn collector(folder: &Path, arguments: &ArgMatches) -> Collector {
+pub(crate) fn collector(folder: &Path, arguments: &ArgMatches) -> Collector {
     let mut collector = Collector::new(folder);
     if let Some(messages) = arguments.get_one::<u64>("collector-roll") {
         collector = collector.roll_after(*messages);
@@ -152,7 +156,7 @@ pub(crate) fn code(report: &Report, was_interrupted: bool) -> u8 {
     }
 }
 
-fn cores() -> usize {
+pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
@@ -160,7 +164,7 @@ fn cores() -> usize {
 mod tests {
     use mite_core::stats::{Counter, Stats, matcher_by_type};
     use mite_core::volume::{MINUTE, at_once};
-    use mite_core::{Context, NoData, Row, RunError};
+    use mite_core::{Context, NoData, Row};
 
     use super::*;
     use crate::args::command;

@@ -67,6 +67,15 @@ impl Report {
     ///
     /// # Panics
     /// When there was one: the message says how many, then tells each kind with its count, place and transaction.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let report = Run::new(Scenario::new().journey(visit, NoData, at_once(10))).run_blocking()?;
+    /// report.assert_no_errors();
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     #[track_caller]
     pub fn assert_no_errors(&self) {
         let errors = Extract { errors: self.errors.iter().collect(), ..Extract::default() };
@@ -79,6 +88,16 @@ impl Report {
     ///
     /// # Panics
     /// When it is another: the message gives the reasons, then the journeys that not all completed, and the errors.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let scenario = Scenario::new().journey(visit, NoData, at_once(10));
+    /// // Late starts are no matter here: the machine may be busy.
+    /// Run::new(scenario).max_start_lag(HOUR).run_blocking()?.assert_passed();
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     #[track_caller]
     pub fn assert_passed(&self) {
         let journeys = self.journeys.iter().filter(|row| row.completed < row.planned).collect();

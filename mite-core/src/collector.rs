@@ -88,6 +88,11 @@ struct Current {
 
 impl Collector {
     /// Writes to this folder, which is made when the run starts.
+    ///
+    /// ```
+    /// # use mite_core::Collector;
+    /// let collector = Collector::new("collector-data");
+    /// ```
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
@@ -101,18 +106,34 @@ impl Collector {
     }
 
     /// Begins another file after so many messages, filtered ones counted: 100 000 unless told otherwise.
+    ///
+    /// ```
+    /// # use mite_core::Collector;
+    /// let collector = Collector::new("collector-data").roll_after(50_000);
+    /// ```
     pub fn roll_after(mut self, messages: u64) -> Self {
         self.roll_after = messages;
         self
     }
 
     /// Writes lines of JSON, as `mite cat` prints them, in the place of MessagePack.
+    ///
+    /// ```
+    /// # use mite_core::Collector;
+    /// let collector = Collector::new("collector-data").json_lines();
+    /// ```
     pub fn json_lines(mut self) -> Self {
         self.json_lines = true;
         self
     }
 
     /// Writes only the messages for which `wanted` is true.
+    ///
+    /// ```
+    /// # use mite_core::Collector;
+    /// // All but the most frequent ones.
+    /// let collector = Collector::new("collector-data").filter(|message| &*message.kind() != "http_metrics");
+    /// ```
     pub fn filter(mut self, wanted: impl FnMut(&Message<'_>) -> bool + Send + 'static) -> Self {
         self.filter = Some(Box::new(wanted));
         self

@@ -38,6 +38,17 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`]: no such key (the error names those that there are), or a value that is no `T`.
+    ///
+    /// ```
+    /// # use mite_core::Config;
+    /// let mut config = Config::new();
+    /// config.set("users", "[\"ann\", \"bob\"]").set("rate", 50);
+    /// assert_eq!(config.get::<Vec<String>>("users")?, ["ann", "bob"]);
+    /// assert!(config.get::<bool>("rate").is_err());
+    /// let missing = config.get::<u64>("rte").unwrap_err().to_string();
+    /// assert!(missing.starts_with("the config has no \"rte\""), "{missing}");
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     #[track_caller]
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> crate::Result<T> {
         let value = self.values.get(key).ok_or_else(|| ConfigError::Missing {
@@ -51,6 +62,15 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError::Invalid`]: there is a value, but it is no `T`.
+    ///
+    /// ```
+    /// # use mite_core::Config;
+    /// let mut config = Config::new();
+    /// assert_eq!(config.get_or("rate", 50)?, 50);
+    /// config.set("rate", 100);
+    /// assert_eq!(config.get_or("rate", 50)?, 100);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     #[track_caller]
     pub fn get_or<T: DeserializeOwned>(&self, key: &str, default: T) -> crate::Result<T> {
         match self.values.get(key) {
@@ -63,6 +83,15 @@ impl Config {
     ///
     /// # Panics
     /// When serde cannot turn `value` into data, as with a map whose keys are no text.
+    ///
+    /// ```
+    /// # use mite_core::{Config, Scenario};
+    /// /// A scenario function that sets a value for the journeys of its run.
+    /// fn my_scenario(config: &mut Config) -> Scenario {
+    ///     config.set("run_id", 17);
+    ///     Scenario::new()
+    /// }
+    /// ```
     pub fn set(&mut self, key: impl Into<String>, value: impl Serialize) -> &mut Self {
         let key = key.into();
         match serde_json::to_value(value) {
@@ -76,6 +105,16 @@ impl Config {
     ///
     /// # Panics
     /// As [`Config::set`].
+    ///
+    /// ```
+    /// # use mite_core::{Config, Result, Scenario};
+    /// fn my_scenario(config: &mut Config) -> Result<Scenario> {
+    ///     config.default("rate", 100);
+    ///     let rate: f64 = config.get("rate")?;
+    ///     # let _ = rate;
+    ///     Ok(Scenario::new())
+    /// }
+    /// ```
     pub fn default(&mut self, key: impl Into<String>, value: impl Serialize) -> &mut Self {
         let key = key.into();
         if !self.values.contains_key(&key) {
@@ -90,6 +129,14 @@ impl Config {
     }
 
     /// The keys that have a value, in alphabetical order.
+    ///
+    /// ```
+    /// # use mite_core::Config;
+    /// let mut config = Config::new();
+    /// config.set("rate", 50).set("app_url", "http://localhost:8080");
+    /// assert_eq!(config.keys().collect::<Vec<_>>(), ["app_url", "rate"]);
+    /// assert!(config.contains("rate") && !config.contains("rte"));
+    /// ```
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.values.keys().map(String::as_str)
     }

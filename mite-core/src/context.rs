@@ -35,6 +35,16 @@ pub type Rng = Xoshiro256PlusPlus;
 /// One run of a journey, as the journey sees it.
 ///
 /// It is not `Send`: a journey stays on its worker's thread, and may hold things that are not `Send` either.
+///
+/// ```
+/// # use mite_core::{Context, Result};
+/// async fn buy(ctx: &mut Context, item: String) -> Result {
+///     ctx.transaction("Pay", async |ctx| ctx.record("orders", &item).await).await?;
+///     ctx.check("is tea", item == "tea");
+///     ctx.counter("items").add(1);
+///     Ok(())
+/// }
+/// ```
 pub struct Context {
     scope: Scope,
     /// Time spent waiting for the recorder, in nanoseconds: it is taken out of the journey's times.
@@ -94,6 +104,16 @@ impl Context {
     }
 
     /// The configuration of the run.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result};
+    /// async fn browse(ctx: &mut Context) -> Result {
+    ///     let app: String = ctx.config().get("app_url")?;
+    ///     let pages: u32 = ctx.config().get_or("pages", 5)?;
+    ///     # let _ = (app, pages);
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn config(&self) -> &Config {
         self.scope.config()
     }
@@ -139,7 +159,16 @@ impl Context {
     /// # Errors
     /// `fields` is no map, or has a name that mite adds itself (`type`, `time`, `journey`, …); for recorded data: the run has
     /// no recorder, the name is none for a file, or the recorder has failed.
-    #[must_use = "a message is only sent when this is awaited"]
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result};
+    /// use serde_json::json;
+    ///
+    /// async fn buy(ctx: &mut Context) -> Result {
+    ///     ctx.send("order", json!({"country": "DE", "total": 20})).await
+    /// }
+    /// ```
+    #[must_use = "a message is only sent when this is awaited: write `.await?` after it"]
     #[track_caller]
     pub fn send<'a>(&'a self, kind: &'a str, fields: impl Serialize + 'a) -> impl Future<Output = Result> + 'a {
         let place = Location::caller();
@@ -170,7 +199,7 @@ impl Context {
     ///     ctx.record("users", &User { username: "ann" }).await
     /// }
     /// ```
-    #[must_use = "data is only recorded when this is awaited"]
+    #[must_use = "data is only recorded when this is awaited: write `.await?` after it"]
     #[track_caller]
     pub fn record<'a>(&'a self, name: &'a str, data: impl Serialize + 'a) -> impl Future<Output = Result> + 'a {
         let place = Location::caller();
@@ -216,11 +245,40 @@ impl Context {
     }
 
     /// Whether the row of this journey has stopped: a journey that goes on for long should end soon.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// async fn watch(ctx: &mut Context) -> Result {
+    ///     while !ctx.should_stop() {
+    ///         tokio::time::sleep(Duration::from_millis(5)).await;
+    ///     }
+    ///     Ok(())
+    /// }
+    ///
+    /// let report = Run::new(Scenario::new().journey(watch, NoData, constant(10, SECOND / 5))).run_blocking()?;
+    /// assert_eq!((report.journey("watch").completed, report.journey("watch").cancelled), (2, 0));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn should_stop(&self) -> bool {
         self.scope.visit.env.should_stop(self.scope.visit.ids.row)
     }
 
     /// Counts how often something held, without failing when it did not.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// async fn browse(ctx: &mut Context) -> Result {
+    ///     ctx.check("is even", ctx.start_index() % 2 == 0);
+    ///     Ok(())
+    /// }
+    ///
+    /// let report = Run::new(Scenario::new().journey(browse, NoData, at_once(10))).run_blocking()?;
+    /// assert_eq!((report.checks[0].passed, report.checks[0].failed), (5, 5));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn check(&self, name: &str, holds: bool) -> bool {
         self.scope.visit.stats().check(self.scope.path, name, holds);
         holds
@@ -245,6 +303,19 @@ impl Context {
     }
 
     /// Sets a value under a name of one's own: `ctx.gauge("queue_depth").set(4.0)`. See [`stats`](crate::stats).
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// async fn look(ctx: &mut Context) -> Result {
+    ///     ctx.gauge("queue_depth").set(4.0);
+    ///     Ok(())
+    /// }
+    ///
+    /// let report = Run::new(Scenario::new().journey(look, NoData, at_once(1))).run_blocking()?;
+    /// assert_eq!(report.metric("queue_depth").number(), Some(4.0));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn gauge<'a>(&'a self, name: &'a str) -> Handle<'a, Setting> {
         self.scope.gauge(name)
     }
@@ -254,11 +325,37 @@ impl Context {
     ///
     /// Its buckets are those of [`stats::Histogram`](crate::stats::Histogram) that has said nothing of them; percentiles do not
     /// depend on them.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// use mite_core::threshold::{metric, p99};
+    ///
+    /// async fn buy(ctx: &mut Context) -> Result {
+    ///     ctx.histogram("basket_value").record(12.5);
+    ///     Ok(())
+    /// }
+    ///
+    /// let report = Run::new(Scenario::new().journey(buy, NoData, at_once(3))).run_blocking()?;
+    /// assert!(p99(metric("basket_value")).under(13.0).check(&report).passed());
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn histogram<'a>(&'a self, name: &'a str) -> Handle<'a, Spreading> {
         self.scope.histogram(name)
     }
 
     /// Random numbers that are the same for this start in each run with the same seed.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result};
+    /// use rand::RngExt;
+    ///
+    /// async fn browse(ctx: &mut Context) -> Result {
+    ///     let page = ctx.rng().random_range(1..=100);
+    ///     # let _ = page;
+    ///     Ok(())
+    /// }
+    /// ```
     pub fn rng(&mut self) -> &mut Rng {
         let visit = &self.scope.visit;
         self.rng.get_or_insert_with(|| {
@@ -273,6 +370,13 @@ impl Context {
     }
 
     /// The number of this start among those of its row, from 0: the k of the schedule.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result};
+    /// async fn create_user(ctx: &mut Context) -> Result {
+    ///     ctx.record("users", format!("user{}", ctx.start_index())).await
+    /// }
+    /// ```
     pub fn start_index(&self) -> u64 {
         self.scope.visit.ids.start_index
     }
@@ -302,6 +406,21 @@ impl Context {
     /// Runs `body` and then waits until `separation` has passed since it began: for pacing within a journey.
     ///
     /// The wait is part of the journey's times; it is not made when the body took longer.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use mite_core::{Context, Result};
+    /// /// Asks every five seconds, however long the answer takes.
+    /// async fn poll(ctx: &mut Context) -> Result {
+    ///     for _ in 0..10 {
+    ///         ctx.ensure_fixed_separation(Duration::from_secs(5), async |ctx| {
+    ///             ctx.transaction("Poll", async |_ctx| Ok(())).await
+    ///         })
+    ///         .await?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     pub async fn ensure_fixed_separation<T>(
         &mut self,
         separation: Duration,
@@ -315,6 +434,17 @@ impl Context {
 
     /// As [`Context::ensure_fixed_separation`], with a separation that is drawn evenly from `mean` ± `plus_minus`; `None` is
     /// a quarter of the mean.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use mite_core::{Context, Result};
+    /// async fn think(ctx: &mut Context) -> Result {
+    ///     // A pause of 1 to 3 s.
+    ///     let (mean, plus_minus) = (Duration::from_secs(2), Duration::from_secs(1));
+    ///     ctx.ensure_average_separation(mean, plus_minus, async |_ctx| {}).await;
+    ///     Ok(())
+    /// }
+    /// ```
     pub async fn ensure_average_separation<T>(
         &mut self,
         mean: Duration,
@@ -328,24 +458,74 @@ impl Context {
     }
 
     /// A handle on this place, for extensions.
+    ///
+    /// ```
+    /// # use std::rc::Rc;
+    /// # use mite_core::{Context, Scope};
+    /// /// What `ctx.kv()` of some protocol gives: it counts its requests in the transaction in which it was taken.
+    /// struct Kv {
+    ///     scope: Scope,
+    /// }
+    ///
+    /// fn kv(ctx: &Context) -> Kv {
+    ///     Kv { scope: ctx.scope() }
+    /// }
+    /// ```
     #[inline]
     pub fn scope(&self) -> Scope {
         self.scope.clone()
     }
 
     /// What an extension has attached to this run of the journey under the type `T`.
+    ///
+    /// ```
+    /// # use mite_core::Context;
+    /// struct Login(String);
+    ///
+    /// fn name(ctx: &Context) -> Option<String> {
+    ///     ctx.extension::<Login>().map(|login| login.0.clone())
+    /// }
+    /// ```
     pub fn extension<T: 'static>(&self) -> Option<Rc<T>> {
         self.scope.visit.with_extensions(|extensions| extensions.get())
     }
 
     /// Attaches a value to this run of the journey, or detaches it with `None`; gives what was attached before. What is
     /// attached is dropped when the journey has ended.
+    ///
+    /// ```
+    /// # use std::rc::Rc;
+    /// # use mite_core::{Context, Scope};
+    /// struct Login(String);
+    ///
+    /// fn logged_in(ctx: &Context, name: &str) {
+    ///     ctx.set_extension(Some(Rc::new(Login(name.to_owned()))));
+    /// }
+    ///
+    /// fn name(ctx: &Context) -> Option<String> {
+    ///     ctx.extension::<Login>().map(|login| login.0.clone())
+    /// }
+    /// ```
     pub fn set_extension<T: 'static>(&self, value: Option<Rc<T>>) -> Option<Rc<T>> {
         self.scope.visit.with_extensions(|extensions| extensions.set(value))
     }
 
     /// What belongs to the worker's thread and outlives the journey, such as a pool of connections; made when it is first
     /// asked for, dropped with the worker.
+    ///
+    /// ```
+    /// # use std::cell::RefCell;
+    /// # use std::rc::Rc;
+    /// # use mite_core::Context;
+    /// # struct Connection;
+    /// /// Idle connections of one worker: no lock is needed.
+    /// #[derive(Default)]
+    /// struct Idle(RefCell<Vec<Connection>>);
+    ///
+    /// fn take(ctx: &Context) -> Option<Connection> {
+    ///     ctx.worker_extension(Idle::default).0.borrow_mut().pop()
+    /// }
+    /// ```
     pub fn worker_extension<T: 'static>(&self, init: impl FnOnce() -> T) -> Rc<T> {
         let env = &self.scope.visit.env;
         if let Some(value) = env.extensions.borrow().get() {
@@ -360,6 +540,17 @@ impl Context {
     ///
     /// # Errors
     /// The scenario has no worker setup, or one that returns another type.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result};
+    /// struct Prices(Vec<u32>);
+    ///
+    /// async fn buy(ctx: &mut Context) -> Result {
+    ///     let prices = ctx.fixture::<Prices>()?;
+    ///     mite_core::ensure!(!prices.0.is_empty());
+    ///     Ok(())
+    /// }
+    /// ```
     #[track_caller]
     pub fn fixture<T: 'static>(&self) -> Result<Rc<T>> {
         self.scope.visit.env.fixtures.borrow().get().ok_or_else(|| {
@@ -447,6 +638,15 @@ impl Scope {
     }
 
     /// Whether any sink or [metric](crate::stats) wants messages of this type: if none does, there is no need to build one.
+    ///
+    /// ```
+    /// # use mite_core::Scope;
+    /// # fn answered(scope: &Scope) {
+    /// if scope.wants("kv_metrics") {
+    ///     scope.emit("kv_metrics", &serde_json::json!({"command": "GET"}));
+    /// }
+    /// # }
+    /// ```
     #[inline]
     pub fn wants(&self, kind: &str) -> bool {
         self.visit.env.outbox.who_wants(kind).lanes != 0
@@ -457,6 +657,23 @@ impl Scope {
     ///
     /// A value that cannot be a message (no map, or a field with a name that mite adds itself) is reported as an error of the
     /// journey.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Scope};
+    /// use serde::Serialize;
+    ///
+    /// #[derive(Serialize)]
+    /// struct KvMetrics<'a> {
+    ///     command: &'a str,
+    ///     total_time: f64,
+    /// }
+    ///
+    /// fn answered(scope: &Scope, seconds: f64) {
+    ///     if scope.wants("kv_metrics") {
+    ///         scope.emit("kv_metrics", &KvMetrics { command: "GET", total_time: seconds });
+    ///     }
+    /// }
+    /// ```
     pub fn emit<T: Serialize + ?Sized>(&self, kind: &str, fields: &T) {
         let env = &self.visit.env;
         let Some((kind_id, wanted)) = env.wanted(kind) else { return };
@@ -493,6 +710,21 @@ impl Scope {
     }
 
     /// Counts one request among the report's requests.
+    ///
+    /// ```
+    /// # use std::time::{Duration, Instant};
+    /// # use mite_core::{RequestSample, Scope};
+    /// fn answered(scope: &Scope, started: Instant, bytes: u64) {
+    ///     let total = started.elapsed();
+    ///     scope.request(&RequestSample { method: "GET", code: 200, bytes, total, ..RequestSample::default() });
+    /// }
+    ///
+    /// /// No answer: code 0, the class of the error, and the time that it took.
+    /// fn failed(scope: &Scope, started: Instant) {
+    ///     let total = started.elapsed();
+    ///     scope.request(&RequestSample { method: "GET", error: Some("timeout"), total, ..RequestSample::default() });
+    /// }
+    /// ```
     #[inline]
     pub fn request(&self, sample: &RequestSample<'_>) {
         self.visit.stats().request(self.visit.ids.row, self.path, sample);

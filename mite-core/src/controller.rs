@@ -46,7 +46,7 @@ use account::{Ended, Left, make_report, take_results};
 use conditions::Conditions;
 use crew::{BLOCKED_AFTER, Crew, Making, sink_failed};
 use remote::Remote;
-use rows::{Row, planned};
+use rows::{Row, SharedPool, planned, shared_pools};
 use sinks::{finish_sinks, start_sinks, tell_figures};
 use tally::Tally;
 
@@ -128,13 +128,16 @@ pub(crate) fn run(control: Control) -> Result<Report, RunError> {
 async fn carry_out(mut control: Control) -> Result<Report, RunError> {
     let facts = facts(&mut control, Arc::new(Permit::always()), (1, 1));
     let names = Arc::clone(&facts.names);
+    let mut sinks =
+        start_sinks(std::mem::take(&mut control.sinks), &names, control.strands, &control.span, &control.events)?;
+    let (row_plans, rows) = planned(std::mem::take(&mut control.rows), control.stop_after);
+    let mut pools = Vec::new();
     let remote = control.lead.take().map(|lead| {
-        let plan = plan_of(&control, &facts);
-        let (commands, news, leader) = lead.begin(plan, Arc::clone(&names));
+        pools = shared_pools(&rows, &row_plans, control.graceful_stop);
+        let kinds = pools.iter().map(|pool| pool.kind).collect();
+        let (commands, news, leader) = lead.begin(plan_of(&control, &facts, &rows), Arc::clone(&names), kinds);
         Remote::new(commands, news, leader)
     });
-    let mut sinks = start_sinks(control.sinks, &names, control.strands, &control.span, &control.events)?;
-    let (row_plans, rows) = planned(control.rows, control.stop_after);
     let seconds = Seconds::new(control.workers, rows.len());
     let tally = Tally::new(rows.len() + 1, control.max_series_bytes / 2, &facts.metrics);
     let conditions = Conditions::new(control.asked, Duration::from_nanos(control.warm_up));
@@ -164,6 +167,7 @@ async fn carry_out(mut control: Control) -> Result<Report, RunError> {
         gaps: Gaps::default(),
         pace: if remote.is_some() { Pace::OF_CLUSTER } else { Pace::OF_PROCESS },
         remote,
+        pools,
         asked: 0,
     };
     // Where others start the journeys, the worker of this process calls setup and teardown alone.
@@ -241,6 +245,8 @@ struct Controller {
     seconds: Seconds,
     gaps: Gaps,
     pace: Pace,
+    /// Those that the runners of a cluster share.
+    pools: Vec<SharedPool>,
     /// The second that closures were asked about last.
     asked: u64,
     /// The runners, where they are processes of their own.
@@ -266,12 +272,12 @@ impl Pace {
 }
 
 /// What the runners of a cluster are told of the run.
-fn plan_of(control: &Control, facts: &RunFacts) -> PlanRecord {
+fn plan_of(control: &Control, facts: &RunFacts, rows: &[Row]) -> PlanRecord {
     let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     PlanRecord {
-        scenario: facts.names.test.clone(),
+        test: facts.names.test.clone(),
         config: facts.config.values().clone(),
-        rows: control.rows.iter().map(|row| row.name.clone()).collect(),
+        rows: rows.iter().map(|row| row.name.clone()).collect(),
         seed: control.seed,
         warm_up: control.warm_up,
         graceful_stop: nanos(control.graceful_stop),
@@ -525,9 +531,20 @@ impl Controller {
                 let rows: Vec<_> = self.rows.iter().map(|row| (row.unit, &row.schedule)).collect();
                 remote.results.push(unaccounted(rid, &reported, &lists, &rows, self.facts.warm_up));
             }
+            News::Burned { pool, rid, range } => {
+                let row = self.pools.get(pool).and_then(|pool| pool.rows.first()).copied().unwrap_or_default();
+                let (first, last) = (range.start + 1, range.end);
+                remote.warnings.push(format!(
+                    "{}: items {first} to {last} of its data pool were with runner {rid} when it was lost, and nobody else was given \
+                     them: those that it had not used yet were not used",
+                    self.rows[row].name
+                ));
+            }
             News::Accounted { generator } => remote.used = generator,
             News::Failed(error) => return Err(error.into()),
             News::Ordered(order) => self.recall(order),
+            News::Asked { now: false } => self.stop(),
+            News::Asked { now: true } => self.abort(),
             News::Gathered | News::Prepared | News::Resumed { .. } | News::Told { told: Unpacked::Part, .. } => {}
         }
         Ok(())
@@ -627,11 +644,7 @@ impl Controller {
                 self.tell_all(|| Command::Exhausted(row));
             }
             Event::Stop => self.stop(),
-            Event::Abort => {
-                self.crew.stopped = Some(Stopped::AtOnce);
-                self.end_rows();
-                self.tell_all(|| Command::Abort);
-            }
+            Event::Abort => self.abort(),
             Event::Died(message) => return Err(RunError::Panicked { message }),
             Event::SinkFailed => return Err(sink_failed()),
             Event::Ready(_) | Event::HookDone(..) => {}
@@ -644,6 +657,13 @@ impl Controller {
         self.crew.stopped = self.crew.stopped.or(Some(Stopped::Gracefully));
         self.end_rows();
         self.tell_all(|| Command::Stop);
+    }
+
+    /// No new starts, and what runs is cancelled.
+    fn abort(&mut self) {
+        self.crew.stopped = Some(Stopped::AtOnce);
+        self.end_rows();
+        self.tell_all(|| Command::Abort);
     }
 
     fn end_rows(&mut self) {

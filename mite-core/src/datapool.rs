@@ -2,13 +2,16 @@
 //!
 //! A pool is asked by every worker thread, so it is a cheap handle on something shared.
 
+mod file;
 mod iterable;
+pub(crate) mod leases;
 mod recyclable;
 mod single;
 
 use std::future::Future;
 use std::time::Duration;
 
+pub use file::{Csv, FileDataPool, FileRows, FileRowsError};
 pub use iterable::IterableDataPool;
 pub use recyclable::RecyclableIterableDataPool;
 pub use single::SingleRunDataPool;
@@ -18,8 +21,8 @@ use crate::{Config, Result};
 /// A pool of items, each the arguments of one call of a journey.
 ///
 /// Items are tuples with one element for each data argument of the journey: `(String,)` for one that takes a user name.
-/// mite has [`RecyclableIterableDataPool`], [`IterableDataPool`], [`SingleRunDataPool`] and [`NoData`]; a pool of one's
-/// own may ask a database, since `checkout` is async.
+/// mite has [`RecyclableIterableDataPool`], [`IterableDataPool`], [`SingleRunDataPool`] and [`NoData`], and [`FileDataPool`] for files
+/// that are too large for memory; a pool of one's own may ask a database, since `checkout` is async.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -78,6 +81,51 @@ pub trait DataPool: Send + Sync + 'static {
     fn ends(&self) -> bool {
         false
     }
+
+    /// How the pool is shared out among the runners of a cluster: by the numbers of its items, which are the same on all of them.
+    ///
+    /// Unless a pool says so each runner asks its own copy of it, as if it were alone: right for one that asks a database, which
+    /// itself knows what is taken.
+    fn numbered(&self) -> Option<Numbered> {
+        None
+    }
+
+    /// As [`DataPool::checkout`], of the item with the number that `number` gives, from 0: it is asked once the pool is ready to hand
+    /// it out, and not twice at the same time; numbers of items that come once rise. Where it gives none, none is free; where there
+    /// is no item of that number, the pool is exhausted.
+    ///
+    /// # Errors
+    /// As [`DataPool::checkout`].
+    fn checkout_numbered(&self, number: &mut dyn FnMut() -> Option<u64>) -> Result<Checkout<Self::Item>> {
+        let _ = number;
+        Ok(Checkout::Exhausted)
+    }
+}
+
+/// How a pool is shared out among the runners of a cluster: see [`DataPool::numbered`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Numbered {
+    /// How many items there are, where that is known beforehand.
+    pub items: Option<u64>,
+    /// What clones of the pool have in common, and no other pool of the process: the address of what they share.
+    pub identity: usize,
+    /// Whether numbers must rise, as those of an iterator: what a runner has left behind is then handed out by nobody.
+    pub is_in_order: bool,
+}
+
+impl Numbered {
+    /// That of a pool whose clones share what is at this address.
+    pub fn new<T: ?Sized>(items: Option<u64>, shared: &std::sync::Arc<T>) -> Self {
+        let identity = std::sync::Arc::as_ptr(shared).cast::<()>() as usize;
+        Self { items, identity, is_in_order: false }
+    }
+
+    /// The same for a pool that cannot go back.
+    #[must_use]
+    pub fn in_order(self) -> Self {
+        Self { is_in_order: true, ..self }
+    }
 }
 
 /// What a pool answers to a checkout.
@@ -134,5 +182,13 @@ impl<P: DataPool> DataPool for std::sync::Arc<P> {
 
     fn ends(&self) -> bool {
         P::ends(self)
+    }
+
+    fn numbered(&self) -> Option<Numbered> {
+        P::numbered(self)
+    }
+
+    fn checkout_numbered(&self, number: &mut dyn FnMut() -> Option<u64>) -> Result<Checkout<P::Item>> {
+        P::checkout_numbered(self, number)
     }
 }

@@ -42,18 +42,41 @@ struct Inner {
 
 impl Error {
     /// An error that is only a sentence; its type is told as `Error`.
+    ///
+    /// ```
+    /// # use mite_core::Error;
+    /// let error = Error::msg(format_args!("no user {}", 7));
+    /// assert_eq!((error.to_string().as_str(), error.type_name()), ("no user 7", "Error"));
+    /// ```
     #[track_caller]
     pub fn msg(message: impl Display) -> Self {
         Self::build("Error".into(), message.to_string().into())
     }
 
     /// The same as [`Error::msg`], by the name that Rust's types usually have.
+    ///
+    /// ```
+    /// # use mite_core::{Error, Result};
+    /// fn check(total: u32) -> Result {
+    ///     if total == 0 {
+    ///         return Err(Error::new("the cart is empty").field("total", total));
+    ///     }
+    ///     Ok(())
+    /// }
+    /// assert_eq!(check(0).unwrap_err().to_string(), "the cart is empty");
+    /// ```
     #[track_caller]
     pub fn new(message: impl Display) -> Self {
         Self::msg(message)
     }
 
     /// From an error that is boxed already, and whose type's name is therefore lost: it is told as `Error`.
+    ///
+    /// ```
+    /// # use mite_core::Error;
+    /// let boxed: Box<dyn std::error::Error + Send + Sync> = "no connection".into();
+    /// assert_eq!(Error::from_boxed(boxed).to_string(), "no connection");
+    /// ```
     #[track_caller]
     pub fn from_boxed(error: Box<dyn StdError + Send + Sync>) -> Self {
         Self::build("Error".into(), error)
@@ -95,6 +118,15 @@ impl Error {
     }
 
     /// The error that this one was made from.
+    ///
+    /// ```
+    /// # use mite_core::Result;
+    /// fn port(text: &str) -> Result<u16> {
+    ///     Ok(text.parse()?)
+    /// }
+    /// let error = port("eighty").unwrap_err();
+    /// assert!(error.cause().is::<std::num::ParseIntError>());
+    /// ```
     pub fn cause(&self) -> &(dyn StdError + Send + Sync + 'static) {
         &*self.0.cause
     }

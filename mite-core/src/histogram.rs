@@ -299,6 +299,16 @@ impl Histogram {
     }
 
     /// Adds all that `other` has counted: the result is that of one histogram which had counted both.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use mite_core::Histogram;
+    /// let (mut one, mut other) = (Histogram::new(), Histogram::new());
+    /// one.record(Duration::from_millis(1));
+    /// other.record(Duration::from_millis(3));
+    /// one.merge(&other);
+    /// assert_eq!((one.count(), one.mean()), (2, Duration::from_millis(2)));
+    /// ```
     pub fn merge(&mut self, other: &Histogram) {
         if other.count == 0 {
             return;
@@ -424,21 +434,61 @@ impl Histogram {
     }
 
     /// How many durations were counted.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use mite_core::Histogram;
+    /// let mut histogram = Histogram::new();
+    /// for ms in [1, 2, 3, 10] {
+    ///     histogram.record(Duration::from_millis(ms));
+    /// }
+    /// assert_eq!(histogram.count(), 4);
+    /// ```
     pub fn count(&self) -> u64 {
         self.count
     }
 
     /// The shortest duration, exactly; zero when nothing was counted.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use mite_core::Histogram;
+    /// let mut histogram = Histogram::new();
+    /// for ms in [1, 2, 3, 10] {
+    ///     histogram.record(Duration::from_millis(ms));
+    /// }
+    /// assert_eq!(histogram.min(), Duration::from_millis(1));
+    /// ```
     pub fn min(&self) -> Duration {
         Duration::from_micros(self.min)
     }
 
     /// The longest duration, exactly; zero when nothing was counted.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use mite_core::Histogram;
+    /// let mut histogram = Histogram::new();
+    /// for ms in [1, 2, 3, 10] {
+    ///     histogram.record(Duration::from_millis(ms));
+    /// }
+    /// assert_eq!(histogram.max(), Duration::from_millis(10));
+    /// ```
     pub fn max(&self) -> Duration {
         Duration::from_micros(self.max)
     }
 
     /// The mean, exactly; zero when nothing was counted.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use mite_core::Histogram;
+    /// let mut histogram = Histogram::new();
+    /// for ms in [1, 2, 3, 10] {
+    ///     histogram.record(Duration::from_millis(ms));
+    /// }
+    /// assert_eq!(histogram.mean(), Duration::from_millis(4));
+    /// ```
     pub fn mean(&self) -> Duration {
         Duration::from_micros(self.mean_micros().round() as u64)
     }
@@ -448,6 +498,16 @@ impl Histogram {
     }
 
     /// All durations together, exactly; zero when nothing was counted. A report that was read from JSON tells the mean times the count.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use mite_core::Histogram;
+    /// let mut histogram = Histogram::new();
+    /// for ms in [1, 2, 3, 10] {
+    ///     histogram.record(Duration::from_millis(ms));
+    /// }
+    /// assert_eq!(histogram.sum(), Duration::from_millis(16));
+    /// ```
     pub fn sum(&self) -> Duration {
         // More than 64 bits of microseconds are half a million years.
         Duration::from_micros(u64::try_from(self.sum).unwrap_or(u64::MAX))
@@ -483,11 +543,32 @@ impl Histogram {
 
     /// The durations that were counted, in rising order, each with how often: of those that are not told apart (0.1 % of one
     /// another), and of all over an hour, the shortest that there might have been.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use mite_core::Histogram;
+    /// let mut histogram = Histogram::new();
+    /// for ms in [1, 2, 3, 10] {
+    ///     histogram.record(Duration::from_millis(ms));
+    /// }
+    /// let counted: Vec<u64> = histogram.durations().map(|(_, count)| count).collect();
+    /// assert_eq!(counted, [1, 1, 1, 1]);
+    /// ```
     pub fn durations(&self) -> impl Iterator<Item = (Duration, u64)> {
         self.slots().map(|(slot, count)| (Duration::from_micros(lowest_of(slot)), count))
     }
 
     /// The standard deviation of what was counted (that of a population, not of a sample).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use mite_core::Histogram;
+    /// let mut histogram = Histogram::new();
+    /// for ms in [1, 2, 3, 10] {
+    ///     histogram.record(Duration::from_millis(ms));
+    /// }
+    /// assert!(histogram.stdev().abs_diff(Duration::from_micros(3536)) < Duration::from_micros(10));
+    /// ```
     pub fn stdev(&self) -> Duration {
         if self.count == 0 {
             return Duration::ZERO;
@@ -501,6 +582,17 @@ impl Histogram {
     ///
     /// It is never longer than [`Histogram::max`]. `percent` is from 0 to 100 and taken as the nearer of the two when it
     /// is beyond.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use mite_core::Histogram;
+    /// let mut histogram = Histogram::new();
+    /// for ms in [1, 2, 3, 10] {
+    ///     histogram.record(Duration::from_millis(ms));
+    /// }
+    /// assert!(histogram.percentile(50.0).abs_diff(Duration::from_millis(2)) <= Duration::from_micros(2));
+    /// assert_eq!(histogram.percentile(100.0), histogram.max());
+    /// ```
     pub fn percentile(&self, percent: f64) -> Duration {
         let wanted = ((percent.clamp(0.0, 100.0) / 100.0) * self.count as f64).ceil().max(1.0) as u64;
         let mut seen = 0;

@@ -9,11 +9,29 @@ use crate::{Context, Result};
 /// You shouldn't need to implement or name this trait: plain functions, `#[mite_http]` functions and closures
 /// `async |ctx: &mut Context, name: String| …` have it, with up to eight data arguments. `Args` is the tuple of the data
 /// arguments, which is the item of the data pool that goes with it.
+///
+/// ```
+/// # use mite_core::{Context, Journey, Result};
+/// async fn visit(_ctx: &mut Context) -> Result {
+///     Ok(())
+/// }
+///
+/// async fn signin(_ctx: &mut Context, _name: String) -> Result {
+///     Ok(())
+/// }
+///
+/// fn takes_nothing(_: impl Journey<()>) {}
+/// fn takes_a_name(_: impl Journey<(String,)>) {}
+///
+/// takes_nothing(visit);
+/// takes_a_name(signin);
+/// takes_a_name(async |_ctx: &mut Context, _name: String| Ok(()));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no journey for the items of this data pool",
-    label = "takes other data than the pool gives, or is no journey at all",
-    note = "a journey is `async fn name(ctx: &mut Context, a: A, b: B) -> Result`",
-    note = "its pool's items are tuples of its data arguments, here `(A, B)`; `NoData` goes with a journey that takes none"
+    label = "is no journey, or takes other data than the pool has",
+    note = "a journey is `async fn name(ctx: &mut Context, a: A, b: B) -> Result`: mind `async`, `&mut Context` and `-> Result`",
+    note = "the items of its pool are tuples of its data arguments: `(A, B)` here, `(A,)` for one, and `NoData` for none"
 )]
 pub trait Journey<Args>: Clone + Send + 'static {
     /// Calls the function once.

@@ -46,6 +46,7 @@ mod names;
 mod panics;
 mod part;
 mod plain;
+mod pool_of;
 mod preview;
 mod recorded;
 mod recorder;
@@ -66,7 +67,10 @@ mod usage;
 pub use collector::{Collector, CollectorError};
 pub use config::{Config, ConfigError};
 pub use context::{Context, Rng, Scope};
-pub use datapool::{Checkout, DataPool, IterableDataPool, NoData, RecyclableIterableDataPool, SingleRunDataPool};
+pub use datapool::{
+    Checkout, Csv, DataPool, FileDataPool, FileRows, FileRowsError, IterableDataPool, NoData, Numbered,
+    RecyclableIterableDataPool, SingleRunDataPool,
+};
 pub use error::{Error, Result};
 pub use exchange::{Exchange, ExchangeText, FailedExchange};
 pub use histogram::Histogram;
@@ -74,6 +78,7 @@ pub use hooks::{HookKind, HookReport};
 pub use journey::Journey;
 pub use message::{Message, MessageError, RESERVED};
 pub use mix::Mix;
+pub use pool_of::PoolOf;
 pub use preview::{Preview, RowPreview};
 pub use recorded::{RecordedError, RecordedRows, recorded, recorded_rows};
 pub use recorder::{NameError, Recorder, RecorderError};

@@ -93,6 +93,17 @@ impl Batch {
 }
 
 /// A message as a [`Sink`](crate::Sink) gets it.
+///
+/// ```
+/// # use mite_core::Message;
+/// /// How long a transaction took, in seconds.
+/// fn duration(message: &Message<'_>) -> Option<f64> {
+///     if &*message.kind() != "txn" {
+///         return None;
+///     }
+///     Some(message.number("end_time")? - message.number("start_time")?)
+/// }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Message<'a> {
     head: &'a Head,
@@ -140,6 +151,14 @@ impl Message<'_> {
     ///
     /// # Errors
     /// The value is of another type.
+    ///
+    /// ```
+    /// # use mite_core::Message;
+    /// fn items(message: &Message<'_>) -> u64 {
+    ///     // None where there is no such field, and an error where it is no number.
+    ///     message.get("items").ok().flatten().unwrap_or(0)
+    /// }
+    /// ```
     pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, MessageError> {
         let read = |value| {
             recorded::unpack(value).map_err(|(place, why)| match &*place {
@@ -154,6 +173,19 @@ impl Message<'_> {
     ///
     /// # Errors
     /// It does not fit.
+    ///
+    /// ```
+    /// # use mite_core::Message;
+    /// #[derive(serde::Deserialize)]
+    /// struct Order {
+    ///     journey: String,
+    ///     total: u32,
+    /// }
+    ///
+    /// fn order(message: &Message<'_>) -> Option<Order> {
+    ///     message.read().ok()
+    /// }
+    /// ```
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, MessageError> {
         let mut packed = Vec::new();
         self.pack(&mut packed);
@@ -167,6 +199,13 @@ impl Message<'_> {
     /// A field as text, whether its own or one of [`RESERVED`]: what is no text as Python's `str` tells it (`True`, `200`,
     /// `None`), bytes as the text that they are, with U+FFFD where they are none. `None` without such a field, and for a list or a
     /// map.
+    ///
+    /// ```
+    /// # use mite_core::Message;
+    /// fn country(message: &Message<'_>) -> String {
+    ///     message.text("country").unwrap_or_default().into_owned()
+    /// }
+    /// ```
     pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
         match self.reserved(name) {
             Some(reserved) => reserved.into_text(),
@@ -175,6 +214,13 @@ impl Message<'_> {
     }
 
     /// A field as a number, whether its own or one of [`RESERVED`]; `true` is 1. `None` where there is none, or it is no number.
+    ///
+    /// ```
+    /// # use mite_core::Message;
+    /// fn failed(message: &Message<'_>) -> bool {
+    ///     message.number("had_error") == Some(1.0)
+    /// }
+    /// ```
     pub fn number(&self, name: &str) -> Option<f64> {
         match self.reserved(name) {
             Some(Reserved::Integer(number)) => Some(number as f64),
@@ -186,6 +232,14 @@ impl Message<'_> {
 
     /// What a field that is a map holds, those of its values that are numbers: `required` and `actual` of `controller_report` by
     /// `scenario_id`. Nothing where it is none.
+    ///
+    /// ```
+    /// # use mite_core::Message;
+    /// /// What is wanted of all rows together.
+    /// fn required(report: &Message<'_>) -> f64 {
+    ///     report.numbers("required").into_iter().map(|(_row, number)| number).sum()
+    /// }
+    /// ```
     pub fn numbers(&self, name: &str) -> Vec<(String, f64)> {
         let pairs = self.field(name).and_then(plain::pairs).into_iter().flatten();
         pairs.filter_map(|(key, value)| Some((plain::text(key)?.into_owned(), plain::number(value)?))).collect()

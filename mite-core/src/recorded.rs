@@ -113,6 +113,23 @@ pub fn recorded<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<Vec<T>, R
 ///
 /// # Errors
 /// The file cannot be opened. The rows are `Result`s of their own.
+///
+/// ```
+/// # use mite_core::volume::at_once;
+/// # use mite_core::{Context, NoData, Result, Run, Scenario};
+/// # async fn create_user(ctx: &mut Context) -> Result { ctx.record("users", "ann").await }
+/// # let folder = tempfile::tempdir()?;
+/// # let scenario = Scenario::new().journey(create_user, NoData, at_once(3));
+/// # Run::new(scenario).recorder(folder.path()).run_blocking()?.assert_no_errors();
+/// # let path = folder.path().join("users.msgpack");
+/// let mut users = 0;
+/// for user in mite_core::recorded_rows::<String>(path)? {
+///     assert_eq!(user?, "ann");
+///     users += 1;
+/// }
+/// assert_eq!(users, 3);
+/// # Ok::<(), mite_core::Error>(())
+/// ```
 pub fn recorded_rows<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<RecordedRows<T>, RecordedError> {
     let path = path.as_ref().to_owned();
     match File::open(&path) {

@@ -62,6 +62,21 @@ use verdict::{Found, Inside, broken_sums, generator_limits, judge};
 pub(crate) use verdict::{GeneratorLimits, Stopped};
 
 /// The report of a run.
+///
+/// ```
+/// # use mite_core::volume::at_once;
+/// # use mite_core::{Context, NoData, Result, Run, Scenario};
+/// # async fn signin(ctx: &mut Context) -> Result {
+/// #     ctx.transaction("Log in", async |_ctx| Ok(())).await
+/// # }
+/// # let scenario = Scenario::new().journey(signin, NoData, at_once(10));
+/// let report = Run::new(scenario).run_blocking()?;
+/// assert_eq!(report.journey("signin").completed, 10);
+/// assert_eq!(report.transaction("Log in").errors, 0);
+/// println!("{report}");
+/// std::fs::write(std::env::temp_dir().join("report.json"), report.to_json())?;
+/// # Ok::<(), mite_core::Error>(())
+/// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Report {
@@ -205,6 +220,19 @@ impl Report {
     ///
     /// # Panics
     /// When no journey has this name, or different ones have it as their last part: the message names those that there are.
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// # async fn signin(ctx: &mut Context) -> Result {
+    /// #     ctx.transaction("Log in", async |_ctx| Ok(())).await
+    /// # }
+    /// # let scenario = Scenario::new().journey(signin, NoData, at_once(10));
+    /// let report = Run::new(scenario).run_blocking()?;
+    /// let row = report.journey("signin");
+    /// assert_eq!((row.planned, row.started, row.completed), (10, 10, 10));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     #[track_caller]
     pub fn journey(&self, name: &str) -> &JourneyReport {
         first(series::journeys(self.tables(), name))
@@ -215,6 +243,18 @@ impl Report {
     ///
     /// # Panics
     /// When no transaction has this name: the message names those that there are.
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// # async fn signin(ctx: &mut Context) -> Result {
+    /// #     ctx.transaction("Log in", async |_ctx| Ok(())).await
+    /// # }
+    /// # let scenario = Scenario::new().journey(signin, NoData, at_once(10));
+    /// let report = Run::new(scenario).run_blocking()?;
+    /// assert_eq!(report.transaction("Log in").count, 10);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     #[track_caller]
     pub fn transaction(&self, name: &str) -> &TransactionReport {
         first(series::transactions(self.tables(), name))
@@ -226,6 +266,24 @@ impl Report {
     ///
     /// # Panics
     /// When there were none: the message names those that there are.
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, NoData, RequestSample, Result, Run, Scenario};
+    /// # async fn signin(ctx: &mut Context) -> Result {
+    /// #     ctx.transaction("Log in", async |ctx| {
+    /// #         // What `ctx.http().post("/login").await?` counts.
+    /// #         ctx.scope().request(&RequestSample { method: "POST", code: 200, ..RequestSample::default() });
+    /// #         Ok(())
+    /// #     })
+    /// #     .await
+    /// # }
+    /// # let scenario = Scenario::new().journey(signin, NoData, at_once(10));
+    /// let report = Run::new(scenario).run_blocking()?;
+    /// let logins = report.request("POST", "Log in");
+    /// assert_eq!((logins.count(), logins.answered(200), logins.errors()), (10, 10, 0));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     #[track_caller]
     pub fn request(&self, method: &str, transaction: &str) -> Requests<'_> {
         match series::requests(self.tables(), &series::request_label(method, None, transaction)) {
@@ -239,6 +297,20 @@ impl Report {
     /// # Panics
     /// When no metric has this name: the message names those that there are. One that was declared and never occurred is there,
     /// without series.
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// # async fn buy(ctx: &mut Context) -> Result {
+    /// #     ctx.counter("cart_items").label("shop", "berlin").add(3);
+    /// #     Ok(())
+    /// # }
+    /// # let scenario = Scenario::new().journey(buy, NoData, at_once(10));
+    /// let report = Run::new(scenario).run_blocking()?;
+    /// assert_eq!(report.metric("cart_items").number(), Some(30.0));
+    /// assert_eq!(report.metric("cart_items").label("shop", "berlin").number(), Some(30.0));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     #[track_caller]
     pub fn metric(&self, name: &str) -> MetricRows<'_> {
         series::metric(self.tables(), name, &[]).unwrap_or_else(|unknown| panic!("{unknown}"))
@@ -255,6 +327,16 @@ impl Report {
     }
 
     /// How long was measured: the run's duration, without its warm-up.
+    ///
+    /// ```
+    /// # use mite_core::volume::{SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let scenario = Scenario::new().journey(visit, NoData, constant(100, SECOND / 5));
+    /// let report = Run::new(scenario).warm_up(SECOND / 10).run_blocking()?;
+    /// assert_eq!(report.measured(), report.duration - SECOND / 10);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn measured(&self) -> Duration {
         self.duration.saturating_sub(self.warm_up.as_ref().map_or(Duration::ZERO, |part| part.duration))
     }
@@ -292,6 +374,18 @@ impl Report {
     }
 
     /// Whether the verdict is *passed*.
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// # async fn signin(ctx: &mut Context) -> Result {
+    /// #     ctx.transaction("Log in", async |_ctx| Ok(())).await
+    /// # }
+    /// # let scenario = Scenario::new().journey(signin, NoData, at_once(10));
+    /// let report = Run::new(scenario).run_blocking()?;
+    /// assert!(report.passed(), "{report}");
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn passed(&self) -> bool {
         self.verdict == Verdict::Passed
     }
@@ -300,6 +394,19 @@ impl Report {
     ///
     /// # Panics
     /// Never: a report has only text as keys.
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// # async fn signin(ctx: &mut Context) -> Result {
+    /// #     ctx.transaction("Log in", async |_ctx| Ok(())).await
+    /// # }
+    /// # let scenario = Scenario::new().journey(signin, NoData, at_once(10));
+    /// let report = Run::new(scenario).run_blocking()?;
+    /// let again = mite_core::Report::from_json(&report.to_json())?;
+    /// assert_eq!(again.journey("signin").completed, 10);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("a report has only text as keys")
     }
@@ -310,6 +417,21 @@ impl Threshold {
     ///
     /// A figure that the report does not have (nothing has the name, nothing of it was timed) does not pass, nor does a
     /// threshold that makes no sense: [`Checked`] says so in words.
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// use mite_core::threshold::{ms, p99};
+    ///
+    /// # async fn signin(ctx: &mut Context) -> Result {
+    /// #     ctx.transaction("Log in", async |_ctx| Ok(())).await
+    /// # }
+    /// # let scenario = Scenario::new().journey(signin, NoData, at_once(10));
+    /// let report = Run::new(scenario).run_blocking()?;
+    /// let checked = p99("Log in").under(ms(300)).check(&report);
+    /// assert!(checked.passed(), "{checked}");
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn check(&self, report: &Report) -> Checked {
         if self.window_seconds().is_none() {
             return self.check_tables(report.tables());

@@ -6,8 +6,8 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::datapool::DataPool;
 use crate::journey::{self, Journey};
+use crate::pool_of::PoolOf;
 use crate::runner::options::{Overload, RowOptions};
 use crate::runner::state::RowSpec;
 use crate::runner::visit::TypedRow;
@@ -40,11 +40,22 @@ pub struct Row {
 
 impl Row {
     /// A row of a journey, the pool of its data, and a volume model; see [`Scenario::journey`](crate::Scenario::journey).
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn signin(_ctx: &mut Context, _name: String) -> Result { Ok(()) }
+    /// use mite_core::RecyclableIterableDataPool;
+    ///
+    /// let names = RecyclableIterableDataPool::new(["ann", "bob"].map(|name| (name.to_owned(),)));
+    /// let row = Row::new(signin, names, constant(10, MINUTE)).timeout(5 * SECOND);
+    /// let scenario = Scenario::new().row(row);
+    /// ```
     #[track_caller]
     pub fn new<Args, J, P, V>(journey: J, data: P, volume: V) -> Self
     where
         J: Journey<Args>,
-        P: DataPool<Item = Args>,
+        P: PoolOf<Args>,
         V: VolumeModel,
         Args: 'static,
     {
@@ -65,7 +76,7 @@ impl Row {
     pub(crate) fn of_mix<Args, J, P>(journey: J, data: P) -> Self
     where
         J: Journey<Args>,
-        P: DataPool<Item = Args>,
+        P: PoolOf<Args>,
         Args: 'static,
     {
         Self::new(journey, data, |_start, _end| 0)
@@ -84,12 +95,33 @@ impl Row {
     }
 
     /// The journey's name in messages and reports; needed for a closure, which has none of its own.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let row = Row::new(visit, NoData, at_once(1)).named("front page");
+    /// assert_eq!(Scenario::new().row(row).journeys().collect::<Vec<_>>(), ["front page"]);
+    /// ```
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
     /// Cancels a journey that has run for so long; it is counted as failed with an error that says so.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// async fn hang(_ctx: &mut Context) -> Result {
+    ///     std::future::pending().await
+    /// }
+    ///
+    /// let row = Row::new(hang, NoData, at_once(1)).timeout(SECOND / 50);
+    /// let report = Run::new(Scenario::new().row(row)).run_blocking()?;
+    /// assert_eq!(report.journey("hang").failed, 1);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
@@ -97,6 +129,16 @@ impl Row {
 
     /// Starts the row so long after the others. A closure is still asked about times since the start of the row; it is asked
     /// second by second, so that its delay is in whole seconds.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let row = Row::new(visit, NoData, constant(2, 3 * SECOND)).starting_at(10 * SECOND);
+    /// let preview = mite_core::preview(Scenario::new().row(row))?;
+    /// assert_eq!((preview.rows[0].points[9], preview.rows[0].points[10]), (0, 2));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn starting_at(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
@@ -127,12 +169,34 @@ impl Row {
 
     /// How many of the row's journeys may run at once in the open model (100 000 unless told otherwise), shared out among the
     /// workers: each needs room for one at least. What then happens is [`Row::overload`].
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let row = Row::new(visit, NoData, constant(500, MINUTE)).max_running(2000);
+    /// ```
     pub fn max_running(mut self, journeys: u64) -> Self {
         self.options.max_running = journeys;
         self
     }
 
     /// What happens to a start that would exceed [`Row::max_running`].
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// use mite_core::Overload;
+    ///
+    /// async fn hang(_ctx: &mut Context) -> Result {
+    ///     std::future::pending().await
+    /// }
+    ///
+    /// let row = Row::new(hang, NoData, at_once(5)).max_running(2).overload(Overload::Drop).timeout(SECOND / 50);
+    /// let report = Run::new(Scenario::new().row(row)).run_blocking()?;
+    /// assert_eq!((report.journey("hang").started, report.journey("hang").dropped), (2, 3));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn overload(mut self, overload: Overload) -> Self {
         self.options.overload = overload;
         self
@@ -140,6 +204,14 @@ impl Row {
 
     /// When the number running falls, the journeys that are too many may go on for so long and are then cancelled; unless
     /// told otherwise they finish. At the end of the plan the run's graceful stop holds. For the closed model only.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let model = (constant(20, MINUTE) + constant(5, MINUTE)).running();
+    /// let row = Row::new(visit, NoData, model).graceful_ramp_down(10 * SECOND);
+    /// ```
     pub fn graceful_ramp_down(mut self, duration: Duration) -> Self {
         self.options.ramp_down = Some(duration);
         self

@@ -91,6 +91,16 @@ pub fn preview(scenario: Scenario) -> Result<Preview, RunError> {
 }
 
 /// A run of a scenario that is being prepared.
+///
+/// ```
+/// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+/// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+/// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+/// let scenario = Scenario::new().journey(visit, NoData, constant(100, SECOND / 10));
+/// let report = Run::new(scenario).config("app_url", "http://localhost:8080").workers(2).run_blocking()?;
+/// assert_eq!(report.journey("visit").completed, 10);
+/// # Ok::<(), mite_core::Error>(())
+/// ```
 #[must_use = "a run does nothing until it is started"]
 pub struct Run {
     scenario: Scenario,
@@ -148,18 +158,53 @@ impl Run {
     ///
     /// # Panics
     /// As [`Config::set`].
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// async fn visit(ctx: &mut Context) -> Result {
+    ///     mite_core::ensure!(ctx.config().get::<u32>("pages")? == 5);
+    ///     Ok(())
+    /// }
+    ///
+    /// let report = Run::new(Scenario::new().journey(visit, NoData, at_once(1))).config("pages", 5).run_blocking()?;
+    /// report.assert_no_errors();
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn config(mut self, key: impl Into<String>, value: impl Serialize) -> Self {
         self.config.set(key, value);
         self
     }
 
     /// Sets all keys that `config` has.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let scenario = Scenario::new().journey(visit, NoData, constant(100, SECOND / 10));
+    /// let mut config = mite_core::Config::new();
+    /// config.set("pages", 5);
+    /// let report = Run::new(scenario).with_config(config).run_blocking()?;
+    /// # report.assert_no_errors();
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn with_config(mut self, config: Config) -> Self {
         self.config.overlay(config);
         self
     }
 
     /// How many worker threads start journeys: 1 unless told otherwise, 1024 at the most.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let scenario = Scenario::new().journey(visit, NoData, constant(100, SECOND / 10));
+    /// let report = Run::new(scenario).workers(2).run_blocking()?;
+    /// assert_eq!(report.generator.workers, 2);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
         self
@@ -167,6 +212,22 @@ impl Run {
 
     /// Activates the recorder, which writes what journeys record to `folder/NAME.msgpack`. The folder is made with the first
     /// record. [`Report::recorded`] reads what this run has recorded, [`recorded`](crate::recorded) a whole file.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// async fn create_user(ctx: &mut Context) -> Result {
+    ///     ctx.record("users", format!("user{}", ctx.start_index())).await
+    /// }
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let scenario = Scenario::new().journey(create_user, NoData, at_once(3));
+    /// let report = Run::new(scenario).recorder(folder.path()).run_blocking()?;
+    /// assert_eq!(report.records["users"], 3);
+    /// let users = mite_core::recorded::<String>(folder.path().join("users.msgpack"))?;
+    /// assert!(users.contains(&"user2".to_owned()));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn recorder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.recorder = Some(folder.into());
         self
@@ -174,30 +235,87 @@ impl Run {
 
     /// Keeps what journeys record in memory, for as long as the report and its clones are there, and writes no files: for
     /// tests, where [`Report::recorded`] reads it. There is either this or [`Run::recorder`].
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// async fn create_user(ctx: &mut Context) -> Result {
+    ///     ctx.record("users", format!("user{}", ctx.start_index())).await
+    /// }
+    ///
+    /// let scenario = Scenario::new().journey(create_user, NoData, at_once(3));
+    /// let report = Run::new(scenario).record_in_memory().run_blocking()?;
+    /// assert_eq!(report.recorded::<String>("users")?.len(), 3);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn record_in_memory(mut self) -> Self {
         self.record_in_memory = true;
         self
     }
 
     /// Adds a receiver of messages.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let scenario = Scenario::new().journey(visit, NoData, constant(100, SECOND / 10));
+    /// let folder = tempfile::tempdir()?;
+    /// let report = Run::new(scenario).sink(mite_core::Collector::new(folder.path())).run_blocking()?;
+    /// assert_eq!((report.sinks.len(), report.sinks[0].dropped), (1, 0));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn sink(mut self, sink: impl Sink) -> Self {
         self.sinks.push(Box::new(sink));
         self
     }
 
     /// Ends the run after so long: no new starts, then the graceful stop.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let scenario = Scenario::new().journey(visit, NoData, |_start, _end| 100);
+    /// let report = Run::new(scenario).stop_after(SECOND / 10).run_blocking()?;
+    /// assert_eq!(report.journey("visit").planned, 10);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn stop_after(mut self, duration: Duration) -> Self {
         self.stop_after = Some(duration);
         self
     }
 
     /// How long journeys may go on after the last start before they are cancelled: 30 s unless told otherwise.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// async fn hang(_ctx: &mut Context) -> Result {
+    ///     std::future::pending().await
+    /// }
+    ///
+    /// let scenario = Scenario::new().journey(hang, NoData, at_once(2));
+    /// let report = Run::new(scenario).graceful_stop(SECOND / 50).run_blocking()?;
+    /// assert_eq!(report.journey("hang").cancelled, 2);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn graceful_stop(mut self, duration: Duration) -> Self {
         self.graceful_stop = duration;
         self
     }
 
     /// Waits so long after setup before the first start: a day at the most.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let scenario = Scenario::new().journey(visit, NoData, constant(100, SECOND / 10));
+    /// let report = Run::new(scenario).start_delay(SECOND / 20).run_blocking()?;
+    /// # report.assert_no_errors();
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn start_delay(mut self, delay: Duration) -> Self {
         self.start_delay = delay;
         self
@@ -235,6 +353,16 @@ impl Run {
     ///
     /// Beyond that, transactions and kinds of request that are new are counted together as `__overflow__`, and the report has
     /// a warning. What is there already goes on growing, so that a little more may be taken.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let scenario = Scenario::new().journey(visit, NoData, constant(100, SECOND / 10));
+    /// let report = Run::new(scenario).max_series_bytes(64 * 1024 * 1024).run_blocking()?;
+    /// # report.assert_no_errors();
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn max_series_bytes(mut self, bytes: u64) -> Self {
         self.max_series_bytes = bytes;
         self
@@ -242,6 +370,17 @@ impl Run {
 
     /// How fast the number running may rise, in journeys per second from 0.001 to 10⁹, in each row of the closed model that
     /// has no [`Row::spawn_rate`] of its own.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let scenario = Scenario::new().journey(visit, NoData, constant(100, MINUTE).running());
+    /// let preview = Run::new(scenario).spawn_rate(10.0).preview()?;
+    /// // At the end of the fifth second, and once all of them run.
+    /// assert_eq!((preview.rows[0].points[4], preview.rows[0].points[20]), (49, 100));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn spawn_rate(mut self, journeys_per_second: f64) -> Self {
         self.spawn_rate = Some(journeys_per_second);
         self
@@ -251,12 +390,41 @@ impl Run {
     /// rows allow unless told otherwise. A start of the open model that would exceed it waits or is dropped as its row's
     /// [`overload`](crate::Row::overload) says; the row whose start has been due for longest comes first. Journeys of the
     /// closed model count too, and are never held back.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let scenario = Scenario::new().journey(visit, NoData, constant(100, SECOND / 10));
+    /// let report = Run::new(scenario).max_running(5000).run_blocking()?;
+    /// assert_eq!(report.journey("visit").completed, 10);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn max_running(mut self, journeys: u64) -> Self {
         self.max_running = Some(journeys);
         self
     }
 
     /// Seeds the journeys' random numbers: 0 unless told otherwise.
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// use rand::RngExt;
+    ///
+    /// async fn roll(ctx: &mut Context) -> Result {
+    ///     let dice = ctx.rng().random_range(1..=1_000_000);
+    ///     ctx.record("dice", dice).await
+    /// }
+    ///
+    /// let roll = |seed| {
+    ///     let run = Run::new(Scenario::new().journey(roll, NoData, at_once(1))).seed(seed).record_in_memory();
+    ///     Ok::<_, mite_core::Error>(run.run_blocking()?.recorded::<u32>("dice")?)
+    /// };
+    /// assert_eq!(roll(1)?, roll(1)?);
+    /// assert_ne!(roll(1)?, roll(2)?);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
@@ -264,6 +432,17 @@ impl Run {
 
     /// The run is *generator limited* when the p99 of the lag with which mite itself started journeys is over this: 10 ms
     /// unless told otherwise.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let scenario = Scenario::new().journey(visit, NoData, constant(100, SECOND / 10));
+    /// // A test on a busy machine, which is not about time.
+    /// let report = Run::new(scenario).max_start_lag(HOUR).run_blocking()?;
+    /// report.assert_passed();
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn max_start_lag(mut self, lag: Duration) -> Self {
         self.limits.most_lag = lag;
         self
@@ -271,6 +450,16 @@ impl Run {
 
     /// The run is *generator limited* when mite made less than this part of a row's planned starts, from 0 to 1: 0.99
     /// unless told otherwise. Starts that waited at `max_running` or for data do not count against it.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let scenario = Scenario::new().journey(visit, NoData, constant(100, SECOND / 10));
+    /// let report = Run::new(scenario).min_achieved(0.95).run_blocking()?;
+    /// # report.assert_no_errors();
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn min_achieved(mut self, part: f64) -> Self {
         self.limits.least_achieved = part;
         self
@@ -329,6 +518,19 @@ impl Run {
     }
 
     /// Adds a set of metrics: see [`stats`](crate::stats).
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let scenario = Scenario::new().journey(visit, NoData, constant(100, SECOND / 10));
+    /// use mite_core::stats::{Counter, Stats, matcher_by_type};
+    ///
+    /// let stats = Stats::new("shop").with(Counter::new("shop_transactions_total", matcher_by_type(["txn"])));
+    /// let report = Run::new(scenario).stats(stats).run_blocking()?;
+    /// assert_eq!(report.metric("shop_transactions_total").number(), Some(10.0));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn stats(mut self, stats: Stats) -> Self {
         self.scenario = self.scenario.stats(stats);
         self
@@ -356,6 +558,19 @@ impl Run {
 
     /// Leaves out the sets of metrics with these names, those among them that are included too. A name that no set has is
     /// refused when the run starts.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let scenario = Scenario::new().journey(visit, NoData, constant(100, SECOND / 10));
+    /// use mite_core::stats::{Counter, Stats, matcher_by_type};
+    ///
+    /// let stats = Stats::new("shop").with(Counter::new("shop_transactions_total", matcher_by_type(["txn"])));
+    /// let report = Run::new(scenario).stats(stats).exclude_stats(["shop"]).run_blocking()?;
+    /// assert!(report.metrics.is_empty());
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn exclude_stats<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.chosen_stats.excluded.extend(names.into_iter().map(Into::into));
         self
@@ -404,6 +619,19 @@ impl Run {
     }
 
     /// Allows a scenario that does not end by itself: it runs until its handle is told to stop.
+    ///
+    /// ```
+    /// # use mite_core::volume::SECOND;
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario, Verdict};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let scenario = Scenario::new().journey(visit, NoData, |_start, _end| 100);
+    /// assert!(!Run::new(Scenario::new().journey(visit, NoData, |_start, _end| 100)).ends());
+    /// let handle = Run::new(scenario).until_stopped().start()?;
+    /// // …, and when it has been enough:
+    /// handle.stop();
+    /// assert_eq!(handle.wait()?.verdict, Verdict::Aborted);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn until_stopped(mut self) -> Self {
         self.endless = true;
         self
@@ -441,6 +669,17 @@ impl Run {
     /// # Errors
     /// [`RunError`]: a row that makes no sense, or a closure's answer; [`RunError::Preview`] for a closure that does not stop
     /// within a week, and for a plan of over 4 · 10⁹ starts drawn at random: [`Run::stop_after`] ends either.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let scenario = Scenario::new().journey(visit, NoData, |_start, _end| 100);
+    /// let preview = Run::new(scenario).stop_after(MINUTE).preview()?;
+    /// assert_eq!(preview.rows[0].planned, Some(6000));
+    /// println!("{preview}");
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn preview(self) -> Result<Preview, RunError> {
         let stop_after = checked_end(self.stop_after)?;
         if self.scenario.rows.is_empty() {
@@ -456,6 +695,19 @@ impl Run {
     ///
     /// # Errors
     /// [`RunError`]: the run could not be carried out. What journeys did wrong is in the report.
+    ///
+    /// ```
+    /// # use mite_core::volume::{SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result {
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let scenario = Scenario::new().journey(visit, NoData, constant(100, SECOND / 10));
+    /// let report = Run::new(scenario).run().await?;
+    /// report.assert_no_errors();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn run(self) -> Result<Report, RunError> {
         self.start()?.await
     }
@@ -464,6 +716,16 @@ impl Run {
     ///
     /// # Errors
     /// As [`Run::run`].
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let scenario = Scenario::new().journey(visit, NoData, constant(100, SECOND / 10));
+    /// let report = Run::new(scenario).run_blocking()?;
+    /// report.assert_no_errors();
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn run_blocking(self) -> Result<Report, RunError> {
         blocking::wait_for(self.run())
     }
@@ -475,6 +737,21 @@ impl Run {
     ///
     /// # Errors
     /// [`RunError`]: a row that makes no sense, a recorder folder that cannot be written, no threads.
+    ///
+    /// ```
+    /// # use mite_core::volume::{SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result {
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let scenario = Scenario::new().journey(visit, NoData, constant(100, SECOND / 10));
+    /// let handle = Run::new(scenario).start()?;
+    /// println!("{:?}", handle.progress());
+    /// let report = handle.await?;
+    /// # report.assert_no_errors();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn start(self) -> Result<RunHandle, RunError> {
         self.start_with(controller::run)
     }

@@ -6,10 +6,10 @@ use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::datapool::DataPool;
 use crate::hooks::{self, Hooks};
 use crate::journey::Journey;
 use crate::mix::Mix;
+use crate::pool_of::PoolOf;
 use crate::row::Row;
 use crate::stats::Stats;
 use crate::threshold::{Asked, Threshold};
@@ -45,6 +45,15 @@ impl Scenario {
     }
 
     /// The scenario's name: `test` in messages. Without one it is that of its function in `main!`, or `scenario`.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let scenario = Scenario::new().named("peak").journey(visit, NoData, at_once(1));
+    /// assert_eq!(Run::new(scenario).run_blocking()?.scenario, "peak");
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -60,11 +69,24 @@ impl Scenario {
     ///
     /// The pool's items are tuples of the journey's data arguments; [`NoData`](crate::NoData) goes with a journey that takes
     /// none. A plain number from a volume model is a rate. [`Row`] has what else can be said of a row.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// # async fn signin(_ctx: &mut Context, _name: String) -> Result { Ok(()) }
+    /// use mite_core::RecyclableIterableDataPool;
+    ///
+    /// let names = RecyclableIterableDataPool::new(["ann", "bob"].map(|name| (name.to_owned(),)));
+    /// let scenario = Scenario::new()
+    ///     .journey(visit, NoData, constant(50, MINUTE))
+    ///     .journey(signin, names, |_start, _end| 10);
+    /// ```
     #[track_caller]
     pub fn journey<Args, J, P, V>(self, journey: J, data: P, volume: V) -> Self
     where
         J: Journey<Args>,
-        P: DataPool<Item = Args>,
+        P: PoolOf<Args>,
         V: VolumeModel,
         Args: 'static,
     {
@@ -96,24 +118,68 @@ impl Scenario {
     }
 
     /// Adds a row with its options.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let row = Row::new(visit, NoData, constant(50, MINUTE)).timeout(10 * SECOND).starting_at(5 * SECOND);
+    /// let scenario = Scenario::new().row(row);
+    /// ```
     pub fn row(mut self, row: Row) -> Self {
         self.rows.push(row);
         self
     }
 
     /// Says what a figure should be in each run of the scenario: see [`Run::threshold`](crate::Run::threshold).
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// use mite_core::threshold::{ms, p99};
+    ///
+    /// let scenario = Scenario::new()
+    ///     .journey(visit, NoData, at_once(10))
+    ///     .threshold(p99("visit").under(ms(300)));
+    /// assert!(Run::new(scenario).run_blocking()?.thresholds[0].passed());
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn threshold(mut self, threshold: Threshold) -> Self {
         self.asked.thresholds.push(threshold);
         self
     }
 
     /// Ends each run of the scenario early once a figure is so: see [`Run::abort_when`](crate::Run::abort_when).
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// use mite_core::threshold::{error_rate, percent, secs};
+    ///
+    /// let scenario = Scenario::new()
+    ///     .journey(visit, NoData, constant(100, HOUR))
+    ///     .abort_when(error_rate().over(percent(50.0)).in_each(secs(10)), secs(30));
+    /// ```
     pub fn abort_when(mut self, condition: Threshold, delay: Duration) -> Self {
         self.asked.aborts.push((condition, delay));
         self
     }
 
     /// Adds a set of metrics, which each run of the scenario has: see [`stats`](crate::stats).
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// use mite_core::stats::{Counter, Stats, matcher_by_type};
+    ///
+    /// let stats = Stats::new("shop").with(Counter::new("shop_transactions_total", matcher_by_type(["txn"])));
+    /// let scenario = Scenario::new().journey(visit, NoData, at_once(5)).stats(stats);
+    /// assert_eq!(Run::new(scenario).run_blocking()?.metric("shop_transactions_total").number(), Some(5.0));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn stats(mut self, stats: Stats) -> Self {
         self.stats.push(stats);
         self
@@ -121,6 +187,16 @@ impl Scenario {
 
     /// The names of the rows' journeys in their order: `module:function`, or what `.named("…")` says. A closure that has none is
     /// an empty text, and such a row is refused when it is run.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let closure = Row::new(async |_ctx: &mut Context| Ok(()), NoData, at_once(1)).named("by itself");
+    /// let scenario = Scenario::new().journey(visit, NoData, at_once(1)).row(closure);
+    /// let names: Vec<&str> = scenario.journeys().collect();
+    /// assert!(names[0].ends_with(":visit") && names[1] == "by itself");
+    /// ```
     pub fn journeys(&self) -> impl Iterator<Item = &str> {
         self.rows.iter().map(|row| row.name.as_deref().unwrap_or_default())
     }
@@ -202,6 +278,15 @@ impl Scenario {
 
     /// What is done once on each worker's thread after all journeys have ended and before teardown, whatever became of them;
     /// not where the worker's setup failed. If it fails, the run fails with its error.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// let scenario = Scenario::new().worker_teardown(async |_ctx| {
+    ///     println!("a worker has ended");
+    ///     Ok(())
+    /// });
+    /// ```
     pub fn worker_teardown(mut self, teardown: impl AsyncFn(&mut Context) -> Result + Clone + Send + 'static) -> Self {
         self.hooks.worker_teardown = Some(hooks::on_each_worker(teardown));
         self
@@ -209,6 +294,16 @@ impl Scenario {
 
     /// What is done once after all journeys have ended, whatever became of them; not when setup failed. If it fails, the run
     /// fails with its error.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// let scenario = Scenario::new().teardown(async |ctx| {
+    ///     let app: String = ctx.config().get("app_url")?;
+    ///     println!("take back what was made at {app}");
+    ///     Ok(())
+    /// });
+    /// ```
     pub fn teardown(mut self, teardown: impl AsyncFnOnce(&mut Context) -> Result + Send + 'static) -> Self {
         self.hooks.teardown = Some(hooks::once(teardown));
         self

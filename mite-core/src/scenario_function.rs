@@ -10,6 +10,27 @@ use crate::{Config, Result};
 /// returning a `Result`.
 ///
 /// You need not implement this. `Kind` tells the forms apart and is always inferred.
+///
+/// ```
+/// # use mite_core::{Config, Result, Scenario, ScenarioFunction};
+/// fn plain() -> Scenario {
+///     Scenario::new()
+/// }
+///
+/// fn with_config(config: &mut Config) -> Result<Scenario> {
+///     let _rate: f64 = config.get("rate")?;
+///     Ok(Scenario::new())
+/// }
+///
+/// async fn that_asks_first() -> Result<Scenario> {
+///     Ok(Scenario::new())
+/// }
+///
+/// fn is_one<Kind>(_: impl ScenarioFunction<Kind>) {}
+/// is_one(plain);
+/// is_one(with_config);
+/// is_one(that_asks_first);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` makes no scenario",
     label = "not a function that returns a `Scenario` or a `Result<Scenario>`",

@@ -44,11 +44,23 @@ use crate::stats::{Distribution, MetricKind};
 pub use parse::ThresholdError;
 
 /// So many milliseconds.
+///
+/// ```
+/// use mite_core::threshold::ms;
+///
+/// assert_eq!(ms(1500), std::time::Duration::from_millis(1500));
+/// ```
 pub fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
 /// So many seconds.
+///
+/// ```
+/// use mite_core::threshold::secs;
+///
+/// assert_eq!(secs(10), std::time::Duration::from_secs(10));
+/// ```
 pub fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
@@ -56,6 +68,12 @@ pub fn secs(seconds: u64) -> Duration {
 /// A part of a hundred: `percent(0.1)` is one in a thousand.
 ///
 /// A threshold with one that is not from 0 to 100 fails, and says so.
+///
+/// ```
+/// use mite_core::threshold::percent;
+///
+/// assert_eq!(percent(0.1).get(), 0.1);
+/// ```
 pub fn percent(percent: f64) -> Percent {
     Percent(percent)
 }
@@ -72,18 +90,36 @@ impl Percent {
 }
 
 /// The journey with this name: `signup:signin`, or `signin` alone.
+///
+/// ```
+/// use mite_core::threshold::{journey, ms, p99};
+///
+/// assert_eq!(p99(journey("signin")).under(ms(300)).to_string(), "p99 of the journey \"signin\" under 300 ms");
+/// ```
 pub fn journey(name: impl Into<String>) -> Series {
     Series::journey(name)
 }
 
 /// The transaction with this name, in all journeys that have it, or in one: `Log in · shop:signin`. One within another has
 /// both names: `Log in :: Check`.
+///
+/// ```
+/// use mite_core::threshold::{ms, p99, transaction};
+///
+/// assert_eq!(p99(transaction("Log in")).under(ms(300)).to_string(), "p99 of the transaction \"Log in\" under 300 ms");
+/// ```
 pub fn transaction(name: impl Into<String>) -> Series {
     Series::transaction(name)
 }
 
 /// The requests with this method in this transaction, of all outcomes, and of all names unless
 /// [`named`](RequestSeries::named) asks for one; those made outside of any transaction stand under their journey's name.
+///
+/// ```
+/// use mite_core::threshold::{ms, p99, request};
+///
+/// assert_eq!(p99(request("POST", "Log in")).under(ms(300)).to_string(), "p99 of the request \"POST · Log in\" under 300 ms");
+/// ```
 pub fn request(method: impl AsRef<str>, transaction: impl AsRef<str>) -> RequestSeries {
     RequestSeries::new(method.as_ref(), transaction.as_ref())
 }
@@ -92,36 +128,78 @@ pub fn request(method: impl AsRef<str>, transaction: impl AsRef<str>) -> Request
 ///
 /// Its values have no unit: `p99(metric("basket_value")).under(50.0)`. Where [`count`] or [`rate`] is asked for, a bare name does
 /// as well, unless a journey, a transaction or a request has it too.
+///
+/// ```
+/// use mite_core::threshold::{metric, p99};
+///
+/// assert_eq!(p99(metric("basket_value")).under(50.0).to_string(), "p99 of the metric \"basket_value\" under 50");
+/// ```
 pub fn metric(name: impl Into<String>) -> MetricSelector {
     MetricSelector::new(name)
 }
 
 /// What half of the times were not longer than: see [`percentile`].
+///
+/// ```
+/// use mite_core::threshold::{ms, p50};
+///
+/// assert_eq!(p50("Log in").under(ms(20)).to_string(), "p50 of \"Log in\" under 20 ms");
+/// ```
 pub fn p50<O: Of>(of: O) -> Figure<O::Unit> {
     percentile(50.0, of)
 }
 
 /// What three quarters of the times were not longer than: see [`percentile`].
+///
+/// ```
+/// use mite_core::threshold::{ms, p75};
+///
+/// assert_eq!(p75("Log in").under(ms(30)).to_string(), "p75 of \"Log in\" under 30 ms");
+/// ```
 pub fn p75<O: Of>(of: O) -> Figure<O::Unit> {
     percentile(75.0, of)
 }
 
 /// What 90 of 100 times were not longer than: see [`percentile`].
+///
+/// ```
+/// use mite_core::threshold::{ms, p90};
+///
+/// assert_eq!(p90("Log in").under(ms(50)).to_string(), "p90 of \"Log in\" under 50 ms");
+/// ```
 pub fn p90<O: Of>(of: O) -> Figure<O::Unit> {
     percentile(90.0, of)
 }
 
 /// What 95 of 100 times were not longer than: see [`percentile`].
+///
+/// ```
+/// use mite_core::threshold::{ms, p95};
+///
+/// assert_eq!(p95("Log in").under(ms(100)).to_string(), "p95 of \"Log in\" under 100 ms");
+/// ```
 pub fn p95<O: Of>(of: O) -> Figure<O::Unit> {
     percentile(95.0, of)
 }
 
 /// What 99 of 100 times were not longer than: see [`percentile`].
+///
+/// ```
+/// use mite_core::threshold::{ms, p99};
+///
+/// assert_eq!(p99("Log in").under(ms(300)).to_string(), "p99 of \"Log in\" under 300 ms");
+/// ```
 pub fn p99<O: Of>(of: O) -> Figure<O::Unit> {
     percentile(99.0, of)
 }
 
 /// What 999 of 1000 times were not longer than: see [`percentile`].
+///
+/// ```
+/// use mite_core::threshold::{p999, secs};
+///
+/// assert_eq!(p999("Log in").under(secs(1)).to_string(), "p99.9 of \"Log in\" under 1 s");
+/// ```
 pub fn p999<O: Of>(of: O) -> Figure<O::Unit> {
     percentile(99.9, of)
 }
@@ -131,66 +209,138 @@ pub fn p999<O: Of>(of: O) -> Figure<O::Unit> {
 /// Of a journey it is the *response time* (due to ended) of those that completed; of a transaction the time with or without
 /// an error; of a request the time to the end of its body, or to its failure; of a [`metric`] that is a histogram its values. All rows of the name count, by merging their
 /// histograms. A threshold with a percentile that is not from 0 to 100 fails, and says so.
+///
+/// ```
+/// use mite_core::threshold::{ms, percentile};
+///
+/// assert_eq!(percentile(99.5, "Log in").under(ms(400)).to_string(), "p99.5 of \"Log in\" under 400 ms");
+/// ```
 pub fn percentile<O: Of>(percent: f64, of: O) -> Figure<O::Unit> {
     Figure::new(Measure::Percentile(percent), Some(of.into()))
 }
 
 /// The longest time or greatest value, exactly; of what, see [`percentile`].
+///
+/// ```
+/// use mite_core::threshold::{max, secs};
+///
+/// assert_eq!(max("Log in").at_most(secs(2)).to_string(), "the maximum of \"Log in\" at most 2 s");
+/// ```
 pub fn max<O: Of>(of: O) -> Figure<O::Unit> {
     Figure::new(Measure::Max, Some(of.into()))
 }
 
 /// The mean of the times or values, exactly; of what, see [`percentile`].
+///
+/// ```
+/// use mite_core::threshold::{mean, ms};
+///
+/// assert_eq!(mean("Log in").under(ms(50)).to_string(), "the mean of \"Log in\" under 50 ms");
+/// ```
 pub fn mean<O: Of>(of: O) -> Figure<O::Unit> {
     Figure::new(Measure::Mean, Some(of.into()))
 }
 
 /// The standard deviation of the times or values; of what, see [`percentile`].
+///
+/// ```
+/// use mite_core::threshold::{ms, stdev};
+///
+/// assert_eq!(stdev("Log in").under(ms(50)).to_string(), "the standard deviation of \"Log in\" under 50 ms");
+/// ```
 pub fn stdev<O: Of>(of: O) -> Figure<O::Unit> {
     Figure::new(Measure::Stdev, Some(of.into()))
 }
 
 /// How many errors were reported, those that a journey handled itself included.
+///
+/// ```
+/// use mite_core::threshold::errors;
+///
+/// assert_eq!(errors().at_most(10).to_string(), "the count of errors at most 10");
+/// ```
 pub fn errors() -> Figure<u64> {
     Figure::new(Measure::Errors, None)
 }
 
 /// The standard deviation of the requests per second over the whole seconds that were measured: how even the load was. It has no
 /// windows.
+///
+/// ```
+/// use mite_core::threshold::request_rate_stdev;
+///
+/// assert_eq!(request_rate_stdev().under(2.5).to_string(), "the standard deviation of requests per second under 2.5 per second");
+/// ```
 pub fn request_rate_stdev() -> Figure<f64> {
     Figure::new(Measure::RequestRateStdev, None)
 }
 
 /// All requests of all journeys, whatever came of them: `p99(all_requests())`.
+///
+/// ```
+/// use mite_core::threshold::{all_requests, ms, p99};
+///
+/// assert_eq!(p99(all_requests()).under(ms(300)).to_string(), "p99 of all requests under 300 ms");
+/// ```
 pub fn all_requests() -> Series {
     Series::all_requests()
 }
 
 /// Of all journeys that completed or failed, the part that failed. An error that a journey handled itself is none here, and
 /// one in [`Report::assert_no_errors`](crate::Report::assert_no_errors).
+///
+/// ```
+/// use mite_core::threshold::{error_rate, percent};
+///
+/// assert_eq!(error_rate().at_most(percent(0.1)).to_string(), "the error rate at most 0.1 %");
+/// ```
 pub fn error_rate() -> Figure<Percent> {
     Figure::new(Measure::ErrorRate, None)
 }
 
 /// The part that failed: of the journeys of this name that completed or failed; of the transactions, those with an error; of
 /// the requests, those without an answer or with one of code 400 or over.
+///
+/// ```
+/// use mite_core::threshold::{error_rate_of, percent};
+///
+/// assert_eq!(error_rate_of("Log in").under(percent(1.0)).to_string(), "the error rate of \"Log in\" under 1 %");
+/// ```
 pub fn error_rate_of(of: impl Into<Series>) -> Figure<Percent> {
     Figure::new(Measure::ErrorRate, Some(of.into()))
 }
 
 /// How many there were per second, over the [measured time](crate::Report::measured): journeys that completed, transactions that
 /// ended, requests of any outcome, and by how much counters and accumulators rose; of a histogram, its values.
+///
+/// ```
+/// use mite_core::threshold::rate;
+///
+/// assert_eq!(rate("Log in").at_least(95.0).to_string(), "the rate of \"Log in\" at least 95 per second");
+/// ```
 pub fn rate(of: impl Into<Series>) -> Figure<f64> {
     Figure::new(Measure::Rate, Some(of.into()))
 }
 
 /// How many there were: journeys that completed, transactions that ended, requests of any outcome, what a counter counted, and
 /// the values of a histogram.
+///
+/// ```
+/// use mite_core::threshold::count;
+///
+/// assert_eq!(count("signin").at_least(1000).to_string(), "the count of \"signin\" at least 1000");
+/// ```
 pub fn count(of: impl Into<Series>) -> Figure<u64> {
     Figure::new(Measure::Count, Some(of.into()))
 }
 
 /// What a metric is: what a counter or an accumulator has come to, or the last value of a gauge, with the labels of one set.
+///
+/// ```
+/// use mite_core::threshold::{metric, value};
+///
+/// assert_eq!(value(metric("stock").label("shop", "berlin")).over(0.0).to_string(), "the value of the metric \"stock\"{shop=\"berlin\"} over 0");
+/// ```
 pub fn value(of: MetricSelector) -> Figure<f64> {
     Figure::new(Measure::Value, Some(of.into()))
 }
@@ -240,21 +390,45 @@ impl<U: Unit> Figure<U> {
     }
 
     /// It should be less than this.
+    ///
+    /// ```
+    /// use mite_core::threshold::{ms, p99};
+    ///
+    /// assert_eq!(p99("Log in").under(ms(300)).to_string(), "p99 of \"Log in\" under 300 ms");
+    /// ```
     pub fn under(self, limit: U) -> Threshold {
         self.bound(Bound::Under, limit)
     }
 
     /// It should be this or less.
+    ///
+    /// ```
+    /// use mite_core::threshold::{error_rate, percent};
+    ///
+    /// assert_eq!(error_rate().at_most(percent(0.1)).to_string(), "the error rate at most 0.1 %");
+    /// ```
     pub fn at_most(self, limit: U) -> Threshold {
         self.bound(Bound::AtMost, limit)
     }
 
     /// It should be this or more.
+    ///
+    /// ```
+    /// use mite_core::threshold::count;
+    ///
+    /// assert_eq!(count("signin").at_least(1000).to_string(), "the count of \"signin\" at least 1000");
+    /// ```
     pub fn at_least(self, limit: U) -> Threshold {
         self.bound(Bound::AtLeast, limit)
     }
 
     /// It should be more than this.
+    ///
+    /// ```
+    /// use mite_core::threshold::{error_rate, percent};
+    ///
+    /// assert_eq!(error_rate().over(percent(50.0)).to_string(), "the error rate over 50 %");
+    /// ```
     pub fn over(self, limit: U) -> Threshold {
         self.bound(Bound::Over, limit)
     }
@@ -418,6 +592,16 @@ fn without_zeros(number: &str) -> &str {
 }
 
 /// What a figure of the report should be.
+///
+/// ```
+/// use mite_core::threshold::{Threshold, ms, p99, secs};
+///
+/// let threshold = p99("Log in").under(ms(300)).in_each(secs(10));
+/// // As text, it is what `--threshold` takes.
+/// let parsed: Threshold = "p99(\"Log in\") < 300 ms in each 10 s".parse()?;
+/// assert_eq!(parsed.to_string(), threshold.to_string());
+/// # Ok::<(), mite_core::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "a threshold does nothing until it is checked, as by `report.assert(…)`"]
 pub struct Threshold {
@@ -492,6 +676,12 @@ impl Threshold {
     /// Whole seconds, from 1 on. Windows begin after the warm-up, and end with the plan; one in which nothing was timed says
     /// nothing of times. Only the run itself can tell: give it to [`Run::threshold`](crate::Run::threshold) or
     /// [`Run::abort_when`](crate::Run::abort_when).
+    ///
+    /// ```
+    /// use mite_core::threshold::{ms, p99, secs};
+    ///
+    /// assert_eq!(p99("Log in").under(ms(300)).in_each(secs(10)).to_string(), "p99 of \"Log in\" under 300 ms in each 10 s");
+    /// ```
     pub fn in_each(mut self, window: Duration) -> Self {
         self.window = Some(window);
         self
@@ -815,6 +1005,19 @@ pub struct Checked {
 
 impl Checked {
     /// Whether the figure was there and is what it should be.
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// use mite_core::threshold::count;
+    ///
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let report = Run::new(Scenario::new().journey(visit, NoData, at_once(5))).run_blocking()?;
+    /// let checked = count("visit").at_least(10).check(&report);
+    /// assert!(!checked.passed());
+    /// assert_eq!(checked.to_string(), "the count of \"visit\" is 5, and should be at least 10");
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn passed(&self) -> bool {
         self.passed
     }
@@ -825,6 +1028,18 @@ impl Checked {
     }
 
     /// The figure that the report has; `None` where it has none, or where the threshold makes no sense.
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// use mite_core::threshold::count;
+    ///
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let report = Run::new(Scenario::new().journey(visit, NoData, at_once(5))).run_blocking()?;
+    /// let checked = count("visit").at_least(10).check(&report);
+    /// assert_eq!(checked.figure(), Some(mite_core::threshold::Value::Count(5)));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn figure(&self) -> Option<Value> {
         self.found.as_ref().ok().map(|found| found.value)
     }

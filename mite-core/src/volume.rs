@@ -53,6 +53,13 @@ pub enum Volume {
 
 impl Volume {
     /// A number of journeys that run at once: each that finishes is replaced (the closed model).
+    ///
+    /// ```
+    /// use mite_core::Volume;
+    /// use mite_core::volume::{MINUTE, constant};
+    ///
+    /// assert_eq!(constant(Volume::running(20), MINUTE).resolve(), constant(20, MINUTE).running().resolve());
+    /// ```
     pub fn running(journeys: u64) -> Self {
         Self::Running(journeys)
     }
@@ -246,10 +253,25 @@ pub(crate) enum Model {
 ///
 /// You need not implement this yourself. The closure is given times since the start of the run and asked once a second,
 /// for the second to come; one that calls a method on `start` names its type: `|start: Duration, _end|`.
+///
+/// ```
+/// # use std::time::Duration;
+/// use mite_core::volume::{MINUTE, SECOND, constant};
+/// use mite_core::{Volume, VolumeModel};
+///
+/// fn is_one(_: impl VolumeModel) {}
+///
+/// is_one(constant(50, MINUTE));
+/// is_one(|_start, _end| 50);
+/// is_one(|_start, _end| Volume::running(20));
+/// // It ends after a minute.
+/// is_one(|start: Duration, _end| (start < MINUTE).then_some(50));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no volume model",
-    label = "neither stages nor a closure of two times",
-    note = "write `constant(50, 10 * SECOND)`, or a closure such as `|_start, _end| 50`"
+    label = "neither stages nor a closure that gives a rate",
+    note = "write `constant(50, 10 * SECOND)`, or a closure of two times such as `|_start, _end| 50`",
+    note = "a closure gives a number, which is a rate, a `Volume`, or an `Option` of either"
 )]
 pub trait VolumeModel {
     #[doc(hidden)]
@@ -272,6 +294,7 @@ impl VolumeModel for Stages {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<F, V> VolumeModel for F
 where
     F: Fn(Duration, Duration) -> V + Send + 'static,

@@ -107,6 +107,11 @@ impl Body {
     }
 
     /// All that a reader gives.
+    ///
+    /// ```
+    /// # use mite_http::Body;
+    /// let zeros = Body::reader(tokio::io::repeat(0)).with_length(1024 * 1024);
+    /// ```
     pub fn reader(reader: impl AsyncRead + Send + 'static) -> Self {
         Self::once(Box::pin(Reading::new(reader)))
     }
@@ -115,6 +120,11 @@ impl Body {
     ///
     /// It is opened when the request is sent: one that is not there fails it then, with class `request`, and nothing is
     /// sent.
+    ///
+    /// ```
+    /// # use mite_http::Body;
+    /// let film = Body::file("film.mp4");
+    /// ```
     pub fn file(path: impl AsRef<Path>) -> Self {
         Self::of(Source::File(path.as_ref().to_owned()))
     }

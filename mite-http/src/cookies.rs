@@ -60,6 +60,11 @@ pub struct CookieJar {
 
 impl CookieJar {
     /// An empty jar.
+    ///
+    /// ```
+    /// # use mite_http::{CookieJar, Settings};
+    /// let settings = Settings::new().cookie_jar(CookieJar::new());
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
@@ -69,6 +74,15 @@ impl CookieJar {
     /// # Errors
     ///
     /// Class `request`, if `url` is not an absolute URL of http or https.
+    ///
+    /// ```
+    /// # use mite_http::CookieJar;
+    /// let jar = CookieJar::new();
+    /// jar.set("http://localhost:8080/", "session=7; Path=/")?;
+    /// let session = jar.get("http://localhost:8080/account", "session")?;
+    /// assert_eq!(session.as_ref().map(|cookie| cookie.value()), Some("7"));
+    /// # Ok::<(), mite_http::HttpError>(())
+    /// ```
     pub fn get(&self, url: impl AsRef<str>, name: &str) -> Result<Option<Cookie>, HttpError> {
         Ok(self.get_at(&absolute(url.as_ref())?, name))
     }
@@ -78,6 +92,14 @@ impl CookieJar {
     /// # Errors
     ///
     /// Class `request`, if `url` is not an absolute URL of http or https, or if the cookie would be refused.
+    ///
+    /// ```
+    /// # use mite_http::CookieJar;
+    /// let jar = CookieJar::new();
+    /// jar.set("http://localhost:8080/", "session=7; Path=/")?;
+    /// assert!(jar.set("no URL", "session=7").is_err());
+    /// # Ok::<(), mite_http::HttpError>(())
+    /// ```
     pub fn set(&self, url: impl AsRef<str>, cookie: impl AsRef<[u8]>) -> Result<(), HttpError> {
         self.set_at(&absolute(url.as_ref())?, cookie.as_ref())
     }
@@ -87,21 +109,57 @@ impl CookieJar {
     /// # Errors
     ///
     /// Class `request`, if `url` is not an absolute URL of http or https.
+    ///
+    /// ```
+    /// # use mite_http::CookieJar;
+    /// let jar = CookieJar::new();
+    /// jar.set("http://localhost:8080/", "session=7; Path=/")?;
+    /// assert!(jar.remove("http://localhost:8080/", "session")?);
+    /// assert!(!jar.remove("http://localhost:8080/", "session")?);
+    /// # Ok::<(), mite_http::HttpError>(())
+    /// ```
     pub fn remove(&self, url: impl AsRef<str>, name: &str) -> Result<bool, HttpError> {
         Ok(self.remove_at(&absolute(url.as_ref())?, name))
     }
 
     /// All cookies that have not expired.
+    ///
+    /// ```
+    /// # use mite_http::CookieJar;
+    /// let jar = CookieJar::new();
+    /// jar.set("http://localhost:8080/", "session=7; Path=/")?;
+    /// assert_eq!(jar.all().len(), 1);
+    /// # Ok::<(), mite_http::HttpError>(())
+    /// ```
     pub fn all(&self) -> Vec<Cookie> {
         self.lock().as_deref().map(|store| store.all().map(Cookie::new).collect()).unwrap_or_default()
     }
 
     /// Removes all cookies.
+    ///
+    /// ```
+    /// # use mite_http::CookieJar;
+    /// let jar = CookieJar::new();
+    /// jar.set("http://localhost:8080/", "session=7; Path=/")?;
+    /// jar.clear();
+    /// assert!(jar.all().is_empty());
+    /// # Ok::<(), mite_http::HttpError>(())
+    /// ```
     pub fn clear(&self) {
         *self.lock() = None;
     }
 
     /// Removes the cookies without an expiry, as closing a browser does.
+    ///
+    /// ```
+    /// # use mite_http::CookieJar;
+    /// let jar = CookieJar::new();
+    /// jar.set("http://localhost:8080/", "session=7; Path=/")?;
+    /// jar.set("http://localhost:8080/", "consent=yes; Max-Age=3600")?;
+    /// jar.clear_session();
+    /// assert_eq!(jar.all()[0].name(), "consent");
+    /// # Ok::<(), mite_http::HttpError>(())
+    /// ```
     pub fn clear_session(&self) {
         let mut store = self.lock();
         if let Some(cookies) = store.take() {
@@ -201,6 +259,16 @@ impl<'de> Deserialize<'de> for CookieJar {
 }
 
 /// A cookie as it was when it was asked for.
+///
+/// ```
+/// # use mite_http::CookieJar;
+/// let jar = CookieJar::new();
+/// jar.set("http://localhost:8080/", "session=7; Path=/")?;
+/// let all = jar.all();
+/// assert_eq!((all[0].name(), all[0].value(), all[0].path()), ("session", "7", "/"));
+/// assert!(all[0].host_only() && all[0].expires().is_none());
+/// # Ok::<(), mite_http::HttpError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cookie {
     name: String,

@@ -142,6 +142,17 @@ impl HttpError {
     /// - `status`: the response's status is an error, from [`error_for_status`](crate::Response::error_for_status).
     /// - `decode`: the body is not what was asked for, from [`json`](crate::Response::json) and
     ///   [`text`](crate::Response::text); or it is not in the coding that its `Content-Encoding` names.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// if let Err(error) = ctx.http().get("http://localhost:8080/").await {
+    ///     ctx.check("is only slow", error.class() == "timeout");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn class(&self) -> &'static str {
         self.inner.fault.class().as_str()
     }
@@ -152,16 +163,56 @@ impl HttpError {
     }
 
     /// The status of the response, for an error of class `status` or `decode`.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// use mite_http::StatusCode;
+    ///
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let answer = ctx.http().get("http://localhost:8080/users/7").await?.error_for_status();
+    /// ensure!(answer.is_ok() || answer.is_err_and(|error| error.status() == Some(StatusCode::NOT_FOUND)));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn status(&self) -> Option<StatusCode> {
         self.inner.status
     }
 
     /// Whether a timeout ran out.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// match ctx.http().get("http://localhost:8080/slow").await {
+    ///     Err(error) if error.is_timeout() => println!("too slow"),
+    ///     answer => {
+    ///         answer?.error_for_status()?;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_timeout(&self) -> bool {
         self.inner.fault.class() == Class::Timeout
     }
 
     /// Whether no connection could be made.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// match ctx.http().get("http://localhost:8080/").await {
+    ///     Err(error) if error.is_connect() => println!("nobody listens there"),
+    ///     answer => {
+    ///         answer?.error_for_status()?;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_connect(&self) -> bool {
         self.inner.fault.class() == Class::Connect
     }

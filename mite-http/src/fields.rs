@@ -44,6 +44,12 @@ impl Fields {
     /// # Panics
     ///
     /// If the name is one of the format's own, or the value cannot be a field; the panic is the journey's.
+    ///
+    /// ```
+    /// use mite_http::Settings;
+    ///
+    /// let settings = Settings::new().on_response(|hop, fields| fields.add("path", hop.url().path()));
+    /// ```
     #[track_caller]
     pub fn add(&mut self, name: impl Into<Cow<'static, str>>, value: impl Serialize) {
         if let Err(mistake) = self.try_add(name.into(), &value) {

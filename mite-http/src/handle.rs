@@ -22,6 +22,15 @@ use crate::{
 };
 
 /// Gives a journey's context its HTTP session.
+///
+/// ```
+/// # use mite_core::{Context, Result, ensure};
+/// # use mite_http::HttpContext;
+/// # async fn visit(ctx: &mut Context) -> Result {
+/// ctx.http().get("http://localhost:8080/").await?.error_for_status()?;
+/// # Ok(())
+/// # }
+/// ```
 pub trait HttpContext {
     /// A handle on the session of this visit, which is attached now if there is none, and ends with the journey.
     ///
@@ -148,6 +157,17 @@ impl fmt::Debug for Attached<'_> {
 ///
 /// A URL is absolute, or stands on the session's [`base`](Settings::base). `user:password@` in it is sent as
 /// `Authorization: Basic`, and is left out wherever the URL is shown.
+///
+/// ```
+/// # use mite_core::{Context, Result, ensure};
+/// # use mite_http::HttpContext;
+/// # async fn visit(ctx: &mut Context) -> Result {
+/// let http = ctx.http();
+/// let (menu, offers) = tokio::join!(http.get("http://localhost:8080/menu").send(), http.get("http://localhost:8080/offers").send());
+/// ensure!(menu?.status().is_success() && offers?.status().is_success());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Http {
     session: Rc<Session>,
@@ -156,47 +176,134 @@ pub struct Http {
 
 impl Http {
     /// A GET request.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let body = ctx.http().get("http://localhost:8080/users/7").await?.error_for_status()?.text()?;
+    /// # let _ = body;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get(&self, url: impl AsRef<str>) -> Request {
         self.request(Method::GET, url)
     }
 
     /// A POST request.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// ctx.http().post("http://localhost:8080/users").json(&["ann"]).await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn post(&self, url: impl AsRef<str>) -> Request {
         self.request(Method::POST, url)
     }
 
     /// A PUT request.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// ctx.http().put("http://localhost:8080/notes/1").body("buy tea").await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn put(&self, url: impl AsRef<str>) -> Request {
         self.request(Method::PUT, url)
     }
 
     /// A PATCH request.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// ctx.http().patch("http://localhost:8080/notes/1").body("buy more tea").await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn patch(&self, url: impl AsRef<str>) -> Request {
         self.request(Method::PATCH, url)
     }
 
     /// A DELETE request.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// ctx.http().delete("http://localhost:8080/notes/1").await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn delete(&self, url: impl AsRef<str>) -> Request {
         self.request(Method::DELETE, url)
     }
 
     /// A HEAD request.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let there = ctx.http().head("http://localhost:8080/notes/1").await?.status().is_success();
+    /// # let _ = there;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn head(&self, url: impl AsRef<str>) -> Request {
         self.request(Method::HEAD, url)
     }
 
     /// An OPTIONS request.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let allowed = ctx.http().options("http://localhost:8080/notes").await?.headers().get("allow").cloned();
+    /// # let _ = allowed;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn options(&self, url: impl AsRef<str>) -> Request {
         self.request(Method::OPTIONS, url)
     }
 
     /// A request of any method.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// use mite_http::Method;
+    ///
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let method = Method::from_bytes(b"PROPFIND")?;
+    /// ctx.http().request(method, "http://localhost:8080/files").await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn request(&self, method: Method, url: impl AsRef<str>) -> Request {
         let draft = Draft::new(method, url.as_ref(), self.session.sites(), || self.base());
         Request::new(Rc::clone(&self.session), self.scope.clone(), draft)
     }
 
     /// The cookies of the session, to be read, set and erased.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// ctx.http().cookies().set("http://localhost:8080/", "consent=yes")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn cookies(&self) -> Cookies {
         Cookies::new(self.clone(), self.session.jar())
     }

@@ -10,6 +10,15 @@ use url::Url;
 use crate::{ended::Answered, fields::Fields, sent::Sent, timing::Timings};
 
 /// A response that has just come, before the journey has it: each redirect on the way, and the last.
+///
+/// ```
+/// use mite_http::Settings;
+///
+/// let settings = Settings::new().on_response(|hop, fields| {
+///     fields.add("is_redirect", hop.status().is_redirection());
+///     fields.add("cache", hop.headers().get("x-cache").and_then(|value| value.to_str().ok()));
+/// });
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Hop<'a> {
     pub(crate) method: &'a Method,

@@ -57,16 +57,31 @@ pub struct Part {
 
 impl Multipart {
     /// A form without parts.
+    ///
+    /// ```
+    /// # use mite_http::{Multipart, Part};
+    /// let form = Multipart::new().text("title", "a film").file("film", "film.mp4");
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Adds a field.
+    ///
+    /// ```
+    /// # use mite_http::Multipart;
+    /// let form = Multipart::new().text("title", "a film");
+    /// ```
     pub fn text(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.part(name, Part::new(value.into()))
     }
 
     /// Adds a file whose contents are these bytes.
+    ///
+    /// ```
+    /// # use mite_http::Multipart;
+    /// let form = Multipart::new().bytes("film", "film.mp4", "video/mp4", vec![0; 1024]);
+    /// ```
     pub fn bytes(
         self,
         name: impl Into<String>,
@@ -78,6 +93,11 @@ impl Multipart {
     }
 
     /// Adds a file of this machine under its own name, as `application/octet-stream`. [`Part`] sends it with another.
+    ///
+    /// ```
+    /// # use mite_http::Multipart;
+    /// let form = Multipart::new().file("film", "film.mp4");
+    /// ```
     pub fn file(self, name: impl Into<String>, path: impl AsRef<Path>) -> Self {
         let path = path.as_ref();
         let file_name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -85,6 +105,12 @@ impl Multipart {
     }
 
     /// Adds a part.
+    ///
+    /// ```
+    /// # use mite_http::{Multipart, Part};
+    /// let film = Part::new("…").file_name("film.mp4").content_type("video/mp4");
+    /// let form = Multipart::new().part("film", film);
+    /// ```
     pub fn part(mut self, name: impl Into<String>, part: Part) -> Self {
         self.parts.push((name.into(), part));
         self

@@ -40,7 +40,7 @@ use crate::{draft::Draft, error::HttpError, metrics, response::Response, session
 ///     Ok(())
 /// }
 /// ```
-#[must_use = "a request is not sent until it is awaited"]
+#[must_use = "a request is not sent until it is awaited: write `.await?` after it"]
 pub struct Request {
     session: Rc<Session>,
     scope: Scope,
@@ -63,6 +63,15 @@ impl Request {
     }
 
     /// Adds a header, beside those of the same name that this request has already, and in the place of the session's.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// ctx.http().get("http://localhost:8080/").header("accept-language", "de").await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn header(
         self,
         name: impl TryInto<HeaderName, Error: Into<http::Error>>,
@@ -72,6 +81,19 @@ impl Request {
     }
 
     /// Sets these headers, in the place of those of the same names.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// use mite_http::{HeaderMap, HeaderValue};
+    ///
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let mut headers = HeaderMap::new();
+    /// headers.insert("accept-language", HeaderValue::from_static("de"));
+    /// ctx.http().get("http://localhost:8080/").headers(headers).await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn headers(self, headers: HeaderMap) -> Self {
         self.with(|draft| {
             draft.headers(headers);
@@ -80,21 +102,61 @@ impl Request {
     }
 
     /// Adds to the query of the URL: a struct, a map, or pairs.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// ctx.http().get("http://localhost:8080/search").query(&[("q", "green tea"), ("page", "2")]).await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn query(self, query: &(impl Serialize + ?Sized)) -> Self {
         self.with(|draft| draft.query(&query))
     }
 
     /// Sends `value` as JSON, and says so in `Content-Type` unless the request has one.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// use serde_json::json;
+    ///
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// ctx.http().post("http://localhost:8080/users").json(&json!({"username": "ann"})).await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn json(self, value: &(impl Serialize + ?Sized)) -> Self {
         self.with(|draft| draft.json(&value))
     }
 
     /// Sends `value`, a struct, a map, or pairs, as a form, and says so in `Content-Type` unless the request has one.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// ctx.http().post("http://localhost:8080/login").form(&[("username", "ann"), ("password", "test1234")]).await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn form(self, value: &(impl Serialize + ?Sized)) -> Self {
         self.with(|draft| draft.form(&value))
     }
 
     /// How long this request may take, redirects included, in the place of the session's timeout.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// use std::time::Duration;
+    ///
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// ctx.http().get("http://localhost:8080/").timeout(Duration::from_secs(2)).await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn timeout(self, timeout: Duration) -> Self {
         self.with(|draft| {
             draft.timeout = Some(timeout);
@@ -103,11 +165,29 @@ impl Request {
     }
 
     /// Sends a name and a password with the scheme `Basic`.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// ctx.http().get("http://localhost:8080/").basic_auth("ann", "test1234").await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn basic_auth(self, username: impl AsRef<str>, password: impl AsRef<str>) -> Self {
         self.with(|draft| draft.basic_auth(username.as_ref(), password.as_ref()))
     }
 
     /// Sends a token with the scheme `Bearer`.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// ctx.http().get("http://localhost:8080/").bearer_auth("a-token").await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn bearer_auth(self, token: impl AsRef<str>) -> Self {
         self.with(|draft| draft.bearer_auth(token.as_ref()))
     }
@@ -119,6 +199,17 @@ impl Request {
     /// # Errors
     ///
     /// When there is no whole response, whatever its status; [`HttpError::class`] lists the reasons.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let http = ctx.http();
+    /// let (a, b) = tokio::join!(http.get("http://localhost:8080/a").send(), http.get("http://localhost:8080/b").send());
+    /// ensure!(a?.status() == b?.status());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn send(self) -> impl Future<Output = Result<Response, HttpError>> {
         // Not an `async` function, which would hold the request twice.
         let Self { session, scope, draft } = self;

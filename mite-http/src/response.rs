@@ -70,36 +70,108 @@ impl Response {
     }
 
     /// The status.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// use mite_http::StatusCode;
+    ///
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let response = ctx.http().get("http://localhost:8080/").await?;
+    /// ensure!(response.status() == StatusCode::OK);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn status(&self) -> StatusCode {
         self.inner.reply.head.status
     }
 
     /// The headers.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let response = ctx.http().get("http://localhost:8080/").await?;
+    /// ensure!(response.headers().contains_key("content-type"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn headers(&self) -> &HeaderMap {
         self.inner.reply.head.headers.map()
     }
 
     /// What the server sent after the body of a chunked response, as if it were headers.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let response = ctx.http().get("http://localhost:8080/").await?;
+    /// ensure!(response.trailers().is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn trailers(&self) -> Option<&HeaderMap> {
         self.inner.reply.trailers.as_deref()
     }
 
     /// The version of HTTP in which the server answered.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let response = ctx.http().get("http://localhost:8080/").await?;
+    /// ensure!(response.version() == mite_http::Version::HTTP_11);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn version(&self) -> Version {
         self.inner.reply.head.version
     }
 
     /// The URL that answered, without credentials: where the last redirect led, if there was one.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let response = ctx.http().get("http://localhost:8080/").await?;
+    /// ensure!(response.url().path() == "/welcome");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn url(&self) -> &Url {
         self.inner.sent.url()
     }
 
     /// The method of the request that was answered; after a redirect it may not be the first one's.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let response = ctx.http().get("http://localhost:8080/").await?;
+    /// ensure!(response.method() == mite_http::Method::GET);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn method(&self) -> &Method {
         self.inner.sent.method()
     }
 
     /// The redirects on the way, the first one first, each with its status, headers and timings; mostly there are none.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let response = ctx.http().get("http://localhost:8080/").await?;
+    /// ensure!(response.history().iter().all(|hop| hop.status().is_redirection()));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn history(&self) -> &[Response] {
         &self.inner.history
     }
@@ -108,21 +180,61 @@ impl Response {
     /// on the way are in [`history`](Self::history).
     ///
     /// **Its secrets are in it**, passwords, tokens and cookies, as they were sent: it is not for logs that others read.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let response = ctx.http().get("http://localhost:8080/").await?;
+    /// println!("{}", response.to_curl());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn to_curl(&self) -> String {
         self.inner.sent.to_curl(if self.version() == Version::HTTP_2 { &["--http2"] } else { &[] })
     }
 
     /// The address that answered: the proxy's, if there is one, and `None` for a Unix socket.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let response = ctx.http().get("http://localhost:8080/").await?;
+    /// println!("{:?}", response.remote_addr());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.inner.reply.remote
     }
 
     /// How long each phase of the request took; without the redirects on the way, which have timings of their own.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let response = ctx.http().get("http://localhost:8080/").await?;
+    /// println!("{:?}", response.timings());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn timings(&self) -> &Timings {
         &self.inner.reply.timings
     }
 
     /// The body. The bytes are shared, not copied.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let response = ctx.http().get("http://localhost:8080/").await?;
+    /// ensure!(response.bytes().starts_with(b"\x89PNG"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn bytes(&self) -> Bytes {
         self.inner.reply.body.clone()
     }
@@ -132,6 +244,16 @@ impl Response {
     /// # Errors
     ///
     /// Class `decode`, if the charset is not known, or the body is not in it.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let response = ctx.http().get("http://localhost:8080/").await?;
+    /// ensure!(response.text()?.contains("Hello"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn text(&self) -> Result<String, HttpError> {
         let content_type = self.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
         charset::decode(content_type, &self.inner.reply.body).map_err(|fault| self.error(fault))
@@ -142,6 +264,23 @@ impl Response {
     /// # Errors
     ///
     /// Class `decode`, if the body is not JSON or not a `T`; the error names the place in the document, `users[3].name`.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// use serde::Deserialize;
+    ///
+    /// #[derive(Deserialize)]
+    /// struct User {
+    ///     username: String,
+    /// }
+    ///
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let user: User = ctx.http().get("http://localhost:8080/users/7").await?.error_for_status()?.json()?;
+    /// ensure!(user.username == "ann");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, HttpError> {
         // All of it is found to be UTF-8 at once: each string by itself would take as long as a fifth of the reading. And to keep
         // account of the place takes twice as long as to read: it is looked for where reading has failed.
@@ -172,6 +311,16 @@ impl Response {
     /// # Errors
     ///
     /// Class `status`; the error tells the method, the URL, the status and the beginning of the body.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// // 404 and 500 are errors by this alone.
+    /// ctx.http().get("http://localhost:8080/").await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn error_for_status(self) -> Result<Self, HttpError> {
         let status = self.status();
         if status.is_client_error() || status.is_server_error() {
@@ -181,6 +330,16 @@ impl Response {
     }
 
     /// How many bytes of bodies there were, both ways.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let response = ctx.http().get("http://localhost:8080/").await?;
+    /// println!("{:?}", response.sizes());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn sizes(&self) -> Sizes {
         self.inner.reply.sizes
     }

@@ -74,6 +74,11 @@ impl Default for Settings {
 impl Settings {
     /// No base, no headers of one's own, 60 s for a request and for a connection, 64 MiB for a response's body, and at most
     /// 10 redirects.
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// let settings = Settings::new().base("app_url").redirects(3);
+    /// ```
     pub fn new() -> Self {
         Self {
             base: None,
@@ -97,6 +102,11 @@ impl Settings {
     ///
     /// The value is an absolute URL, and what is relative is put at its end: on `http://localhost:8080/api`, both
     /// `/users` and `users` are `http://localhost:8080/api/users`.
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// let settings = Settings::new().base("app_url");
+    /// ```
     pub fn base(mut self, key: impl Into<Cow<'static, str>>) -> Self {
         self.base = Some(key.into());
         self
@@ -104,6 +114,13 @@ impl Settings {
 
     /// How long a request may take, from its start to the last byte of the response, redirects included. 60 s unless told
     /// otherwise.
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// use std::time::Duration;
+    ///
+    /// let settings = Settings::new().timeout(Duration::from_secs(5));
+    /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -111,12 +128,24 @@ impl Settings {
 
     /// How long a new connection may take, from resolving the name to the end of the TLS handshake. 60 s unless told
     /// otherwise; the timeout of the request holds besides.
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// use std::time::Duration;
+    ///
+    /// let settings = Settings::new().connect_timeout(Duration::from_secs(1));
+    /// ```
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
     /// A header of every request that does not set it itself. One that makes no sense fails every request of the session.
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// let settings = Settings::new().header("accept-language", "de");
+    /// ```
     pub fn header(
         mut self,
         name: impl TryInto<HeaderName, Error: Into<http::Error>>,
@@ -134,6 +163,11 @@ impl Settings {
     }
 
     /// The `User-Agent` of every request; `mite/` and the version unless told otherwise.
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// let settings = Settings::new().user_agent("load-test/1.0");
+    /// ```
     pub fn user_agent(self, value: impl TryInto<HeaderValue, Error: Into<http::Error>>) -> Self {
         self.header(header::USER_AGENT, value)
     }

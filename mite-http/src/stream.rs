@@ -43,6 +43,18 @@ use crate::{
 ///   includes what the journey does between the pieces.
 /// - The connection is used again after the end of the body. It is closed when this is dropped before.
 /// - The request's timeout holds from its start to the end of the body. What has no end wants a longer one.
+///
+/// ```
+/// # use mite_core::{Context, Result, ensure};
+/// # use mite_http::HttpContext;
+/// # async fn visit(ctx: &mut Context) -> Result {
+/// let mut events = ctx.http().get("http://localhost:8080/events").stream().await?.error_for_status()?;
+/// let first = events.next().await.transpose()?;
+/// ensure!(first.is_some_and(|event| event.starts_with(b"data: ")));
+/// // Dropped before its end: the connection is closed.
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a response that is dropped closes its connection"]
 pub struct ResponseStream {
     session: Rc<Session>,
@@ -146,6 +158,20 @@ impl ResponseStream {
     /// # Errors
     ///
     /// When the body breaks off, cannot be decoded, or has not ended within the request's timeout. Then there is no more.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let mut film = ctx.http().get("http://localhost:8080/films/1").stream().await?.error_for_status()?;
+    /// let mut bytes = 0;
+    /// while let Some(part) = film.next().await {
+    ///     bytes += part?.len();
+    /// }
+    /// ensure!(bytes > 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn next(&mut self) -> Option<Result<Bytes, HttpError>> {
         poll_fn(|cx| self.poll_piece(cx)).await
     }

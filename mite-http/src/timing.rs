@@ -35,6 +35,17 @@ impl Span {
 ///
 /// A phase that did not happen has no duration: a reused connection was neither resolved nor connected, an address needs
 /// no DNS, and plain HTTP has no TLS.
+///
+/// ```
+/// # use mite_core::{Context, Result};
+/// # use mite_http::HttpContext;
+/// # async fn visit(ctx: &mut Context) -> Result {
+/// let response = ctx.http().get("http://localhost:8080/").await?;
+/// let timings = response.timings();
+/// println!("connected in {:?}, answered in {:?}, in all {:?}", timings.connect(), timings.first_byte(), timings.total());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Timings {
     start: Instant,

@@ -102,11 +102,24 @@ impl Prometheus {
     }
 
     /// Where it listens.
+    ///
+    /// ```
+    /// # use mite_prometheus::{Buckets, Prometheus};
+    /// let prometheus = Prometheus::bind("127.0.0.1:0")?;
+    /// assert_ne!(prometheus.local_addr().port(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
     /// The buckets of all histograms but that of DNS.
+    ///
+    /// ```
+    /// # use mite_prometheus::{Buckets, Prometheus};
+    /// let prometheus = Prometheus::bind("127.0.0.1:0")?.buckets(Buckets::new([0.01, 0.1, 1.0])?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn buckets(mut self, buckets: Buckets) -> Self {
         self.shape.times = buckets;
         self
@@ -120,6 +133,12 @@ impl Prometheus {
 
     /// How long it stays after the run for a scrape of the figures of all of it: 5 s unless told otherwise. The run's report waits
     /// for it, and up to a second more for a scraper that is slow to read.
+    ///
+    /// ```
+    /// # use mite_prometheus::{Buckets, Prometheus};
+    /// let prometheus = Prometheus::bind("127.0.0.1:0")?.linger(std::time::Duration::from_secs(30));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn linger(mut self, linger: Duration) -> Self {
         self.linger = linger;
         self

@@ -83,6 +83,12 @@ impl RemoteWrite {
 
     /// How often figures are written: each second unless told otherwise, which is the least. Those of the whole run are written at its
     /// end in any case.
+    ///
+    /// ```
+    /// # use mite_prometheus::RemoteWrite;
+    /// let write = RemoteWrite::to("http://localhost:9090/api/v1/write")?.interval(std::time::Duration::from_secs(5));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
@@ -107,6 +113,12 @@ impl RemoteWrite {
     ///
     /// # Errors
     /// [`RemoteWriteError::Header`]: it has what no header can hold.
+    ///
+    /// ```
+    /// # use mite_prometheus::RemoteWrite;
+    /// let write = RemoteWrite::to("http://localhost:9090/api/v1/write")?.bearer_token("a-token")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn bearer_token(self, token: &str) -> Result<Self, RemoteWriteError> {
         self.header("authorization", &format!("Bearer {token}"))
     }
@@ -115,6 +127,12 @@ impl RemoteWrite {
     ///
     /// # Errors
     /// As [`bearer_token`](Self::bearer_token).
+    ///
+    /// ```
+    /// # use mite_prometheus::RemoteWrite;
+    /// let write = RemoteWrite::to("http://localhost:9090/api/v1/write")?.basic_auth("ann", "test1234")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn basic_auth(mut self, name: &str, password: &str) -> Result<Self, RemoteWriteError> {
         self.target.basic_auth(name, password)?;
         Ok(self)

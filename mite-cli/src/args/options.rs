@@ -38,11 +38,6 @@ pub(super) fn config() -> [Arg; 3] {
 
 /// How the run goes.
 pub(super) fn run() -> [Arg; 11] {
-    let workers = Arg::new("workers")
-        .long("workers")
-        .value_name("N")
-        .value_parser(value_parser!(u16).range(1..=1024))
-        .help("Worker threads [default: one for each core]");
     let graceful = Arg::new("graceful-stop")
         .long("graceful-stop")
         .value_name("TIME")
@@ -79,7 +74,7 @@ pub(super) fn run() -> [Arg; 11] {
     let include =
         sets("include-stats", "stats-include-processors", "Works out only these sets of the scenario's metrics");
     let exclude = sets("exclude-stats", "stats-exclude-processors", "Leaves these sets of the scenario's metrics out");
-    [duration(), graceful, delay, warm_up, spawn_rate(), workers, recorder, lag, achieved, include, exclude]
+    [duration(), graceful, delay, warm_up, spawn_rate(), workers(), recorder, lag, achieved, include, exclude]
         .map(|arg| arg.help_heading("Run"))
 }
 
@@ -102,6 +97,22 @@ pub(super) fn collector() -> [Arg; 3] {
         .requires("collector-dir")
         .help("Writes lines of JSON in the place of MessagePack");
     [folder, roll, json].map(|arg| arg.help_heading("Messages"))
+}
+
+pub(super) fn workers() -> Arg {
+    Arg::new("workers")
+        .long("workers")
+        .value_name("N")
+        .value_parser(value_parser!(u16).range(1..=1024))
+        .help("Worker threads [default: one for each core]")
+}
+
+pub(super) fn quiet() -> Arg {
+    Arg::new("quiet")
+        .long("quiet")
+        .short('q')
+        .action(ArgAction::SetTrue)
+        .help("Prints nothing but errors: the exit code tells how it went")
 }
 
 pub(super) fn duration() -> Arg {
@@ -140,18 +151,13 @@ pub(super) fn metrics() -> impl IntoIterator<Item = Arg> {
 pub(super) fn outputs() -> [Arg; 7] {
     let json = file("json", "Writes the report as JSON");
     let [html, junit, csv] = forms();
-    let quiet = Arg::new("quiet")
-        .long("quiet")
-        .short('q')
-        .action(ArgAction::SetTrue)
-        .help("Prints nothing but errors: the exit code tells how it went");
     let progress = Arg::new("progress")
         .long("progress")
         .value_name("HOW")
         .default_value("auto")
         .value_parser(PossibleValuesParser::new(PROGRESS))
         .help("What is shown on standard error while it runs; `auto`: a screen on a terminal, and lines elsewhere");
-    [json, html, junit, csv, progress, quiet, log_level()].map(|arg| arg.help_heading("Output"))
+    [json, html, junit, csv, progress, quiet(), log_level()].map(|arg| arg.help_heading("Output"))
 }
 
 /// What can be made of a report, besides the JSON that holds all of it.

@@ -29,6 +29,18 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
     rate.ok_or_else(|| "write it as journeys per second, from 0.001 to 1000000000".to_owned())
 }
 
+/// `rebalance`, `fail` or `tolerate:PERCENT`.
+#[cfg(feature = "nats")]
+pub(super) fn on_runner_loss(text: &str) -> Result<mite_core::cluster::OnRunnerLoss, String> {
+    use mite_core::cluster::OnRunnerLoss;
+    match text.split_once(':') {
+        None if text == "rebalance" => Ok(OnRunnerLoss::Rebalance),
+        None if text == "fail" => Ok(OnRunnerLoss::Fail),
+        Some(("tolerate", percent_text)) => percent(percent_text).map(OnRunnerLoss::Tolerate),
+        _ => Err("write it as `rebalance`, `fail` or `tolerate:5%`".to_owned()),
+    }
+}
+
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     match duration_or_zero(text)? {
         Duration::ZERO => Err("it must be more than zero".to_owned()),

@@ -132,7 +132,7 @@ impl Joined {
         let plan = &self.plan;
         let nanos = Duration::from_nanos;
         let mut run = run
-            .named(&plan.scenario)
+            .named(&plan.test)
             .with_config(Config::from_values(plan.config.clone()))
             .workers(self.workers as usize)
             .seed(plan.seed)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::leader::{self, News, Options, unix_nanos};
+use super::pools::{LostItems, PoolKind};
 use super::protocol::{PlanRecord, VERSION};
 use crate::bus::Fabric;
 use crate::names::Names;
@@ -39,14 +40,27 @@ pub struct Lead {
     binary: String,
     options: Options,
     lease: Duration,
+    scenario: Option<String>,
 }
 
 impl Lead {
     /// One that waits for a single runner. `binary` is what tells this program from any other build of it, which is refused.
     pub fn new(fabric: Arc<dyn Fabric>, binary: impl Into<String>) -> Self {
-        let options =
-            Options { expect: 1, least: 1, within: WITHIN, on_loss: OnRunnerLoss::default(), stands_by: false };
-        Self { fabric, binary: binary.into(), options, lease: LEASE }
+        let options = Options {
+            expect: 1,
+            least: 1,
+            within: WITHIN,
+            on_loss: OnRunnerLoss::default(),
+            stands_by: false,
+            lost_items: LostItems::default(),
+        };
+        Self { fabric, binary: binary.into(), options, lease: LEASE, scenario: None }
+    }
+
+    /// The name by which runners make the scenario, where it is not the scenario's own: that of its function.
+    pub fn scenario(mut self, name: impl Into<String>) -> Self {
+        self.scenario = Some(name.into());
+        self
     }
 
     /// How many runners are waited for: 1 unless told otherwise. The run begins once they are there.
@@ -81,6 +95,12 @@ impl Lead {
         self
     }
 
+    /// What becomes of the items that a lost runner had, of pools whose items are handed out once.
+    pub fn lost_items(mut self, policy: LostItems) -> Self {
+        self.options.lost_items = policy;
+        self
+    }
+
     /// For how long a runner goes on that cannot reach the cluster: 800 ms unless told otherwise. The share of one that is lost goes
     /// to others so much later.
     pub fn lease(mut self, lease: Duration) -> Self {
@@ -110,12 +130,14 @@ impl Lead {
         self,
         plan: PlanRecord,
         names: Arc<Names>,
+        pools: Vec<PoolKind>,
     ) -> (mpsc::UnboundedSender<Command>, mpsc::UnboundedReceiver<News>, tokio::task::JoinHandle<()>) {
         let (commands, commanded) = mpsc::unbounded_channel();
         let (news, told) = mpsc::unbounded_channel();
         let plan = PlanRecord {
             v: VERSION,
             binary: self.binary,
+            scenario: self.scenario.unwrap_or_else(|| plan.test.clone()),
             // Ten minutes at the most, which fits.
             lease: self.lease.as_nanos() as u64,
             boot_id: boot_id(),
@@ -123,7 +145,7 @@ impl Lead {
             unix_nanos: unix_nanos(),
             ..plan
         };
-        let leader = tokio::spawn(leader::lead(self.fabric, plan, names, self.options, commanded, news));
+        let leader = tokio::spawn(leader::lead(self.fabric, (plan, pools), names, self.options, commanded, news));
         (commands, told, leader)
     }
 }

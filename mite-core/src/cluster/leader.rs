@@ -3,7 +3,8 @@
 //!
 //! It is apart from that loop, which is the one of a run in one process, and from [`members`](super::members), which decides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use super::account::Reported;
 use super::clock::RunClock;
 use super::keeper::members_key;
 use super::members::{Members, Seen, Times};
+use super::pools::{Ask, LostItems, Noted, PoolKind, Pools};
 use super::protocol::{
     ClockReading, EpochRecord, Heartbeat, Hello, MembersRecord, Order, Phase, PlanRecord, State, VERSION, pack, unpack,
 };
@@ -47,6 +49,8 @@ pub(crate) enum News {
     /// The run was under way so long, in nanoseconds, when this controller took it over; all that was ordered and told before comes
     /// before.
     Resumed { since_start: u64, is_stopped: bool },
+    /// Somebody asks for the run's end: now, or once what runs has finished.
+    Asked { now: bool },
     /// What the controller before has ordered.
     Ordered(Order),
     /// A runner has a share from this second on.
@@ -57,6 +61,8 @@ pub(crate) enum News {
     Lost { rid: u32, why: String },
     /// What is known of a runner that has not told its end: what it told so far, and its share.
     Unaccounted { rid: u32, reported: Reported, lists: Vec<MembersRecord> },
+    /// Items of a pool, counted from 0, that a runner had and nobody is given any more.
+    Burned { pool: usize, rid: u32, range: Range<u64> },
     /// All that was asked for was told.
     Accounted { generator: Usage },
     /// The run cannot go on.
@@ -79,6 +85,7 @@ pub(crate) struct Options {
     pub(crate) on_loss: OnRunnerLoss,
     /// Waits for a run that another one leads.
     pub(crate) stands_by: bool,
+    pub(crate) lost_items: LostItems,
 }
 
 /// Where the figures of one runner are read.
@@ -94,6 +101,13 @@ pub(super) struct Leader {
     fabric: Arc<dyn Fabric>,
     register: Arc<dyn Register>,
     orders: Arc<dyn Log>,
+    /// Who has which items of data, as it is written down, and how much of that there is.
+    pools: Pools,
+    journal: Arc<dyn Log>,
+    noted: u64,
+    /// Who has gone, and whose items have gone to others.
+    leaving: Vec<u32>,
+    gone: BTreeSet<u32>,
     run: String,
     names: Arc<Names>,
     options: Options,
@@ -118,21 +132,21 @@ pub(super) struct Leader {
 /// Makes the run's places, and leads it until it is told that all is over.
 pub(super) async fn lead(
     fabric: Arc<dyn Fabric>,
-    plan: PlanRecord,
+    (plan, kinds): (PlanRecord, Vec<PoolKind>),
     names: Arc<Names>,
     options: Options,
     commands: mpsc::UnboundedReceiver<Command>,
     news: mpsc::UnboundedSender<News>,
 ) {
     let failed = news.clone();
-    if let Err(error) = carry_out(fabric, plan, names, options, commands, news).await {
+    if let Err(error) = carry_out(fabric, (plan, kinds), names, options, commands, news).await {
         let _ = failed.send(News::Failed(error));
     }
 }
 
 async fn carry_out(
     fabric: Arc<dyn Fabric>,
-    plan: PlanRecord,
+    (plan, kinds): (PlanRecord, Vec<PoolKind>),
     names: Arc<Names>,
     options: Options,
     mut commands: mpsc::UnboundedReceiver<Command>,
@@ -146,10 +160,13 @@ async fn carry_out(
     let log = |of: &str| fabric.log(&format!("{run}_{of}"), kept(of));
     let stats = log("stats").await.map_err(failed("make the log of figures"))?;
     let orders = log("orders").await.map_err(failed("make the log of orders"))?;
+    let journal = log("pool").await.map_err(failed("make the log of data pools"))?;
     log("records").await.map_err(failed("make the log of records"))?;
     let subscribe = |subject: &str| bus.subscribe(&format!("{run}.{subject}"));
     let mut hellos = subscribe("hello").await.map_err(failed("listen to runners"))?;
     let mut beats = subscribe("hb.*").await.map_err(failed("listen to runners"))?;
+    let mut asks = subscribe("alloc").await.map_err(failed("listen to runners"))?;
+    let mut stops = subscribe("stop").await.map_err(failed("listen to runners"))?;
     let mut clocks = subscribe("clk").await.map_err(failed("listen to runners"))?;
     let mut figures = stats.read("stats.*", 0).await.map_err(failed("read the runners' figures"))?;
     let now = boot_nanos();
@@ -160,6 +177,11 @@ async fn carry_out(
         orders,
         names,
         members: Members::new(plan.binary.clone(), Times::with_lease(plan.lease)),
+        pools: Pools::new(kinds, options.lost_items),
+        journal,
+        noted: 0,
+        leaving: Vec::new(),
+        gone: BTreeSet::new(),
         options,
         epoch: EpochRecord { v: VERSION, epoch: 0, term: 1, state: State::Gathering, origin: 0 },
         revision: 0,
@@ -198,6 +220,8 @@ async fn carry_out(
         tokio::select! {
             biased;
             clock = clocks.next() => leader.clock(clock.map_err(listening)?).await,
+            stop = stops.next() => leader.stop(stop.map_err(listening)?).await,
+            ask = asks.next() => leader.ask(ask.map_err(listening)?).await?,
             hello = hellos.next() => leader.hello(hello.map_err(listening)?).await,
             beat = beats.next() => leader.beat(beat.map_err(listening)?),
             command = commands.recv() => leader.command(command.unwrap_or(Command::Exit)).await?,
@@ -244,6 +268,13 @@ impl Leader {
         }
     }
 
+    async fn stop(&self, asked: Option<Delivery>) {
+        let Some(asked) = asked else { return };
+        self.tell(News::Asked { now: asked.payload() == [1] });
+        // Whoever asks and does not hear it may ask again.
+        let _ = asked.respond(Vec::new()).await;
+    }
+
     async fn hello(&mut self, asked: Option<Delivery>) {
         let Some(asked) = asked.filter(Delivery::is_request) else { return };
         match unpack::<Hello>("a runner's hello", asked.payload()) {
@@ -267,10 +298,53 @@ impl Leader {
             return;
         }
         let seen = self.members.heard(&beat, now);
+        if matches!(beat.phase, Phase::Done | Phase::Failed) {
+            self.leaving.push(beat.rid);
+        }
         self.beats.insert(beat.rid, beat);
         if let Some(seen) = seen {
             self.saw(seen);
         }
+    }
+
+    /// Grants items of data to a runner, once that is written down.
+    async fn ask(&mut self, asked: Option<Delivery>) -> Result<(), ClusterError> {
+        let Some(asked) = asked.filter(Delivery::is_request) else { return Ok(()) };
+        let ask = match unpack::<Ask>("a question for data", asked.payload()) {
+            Ok(ask) => ask,
+            Err(error) => {
+                tracing::warn!("{error}");
+                return Ok(());
+            }
+        };
+        let now = self.now();
+        self.gone.remove(&ask.rid);
+        let (grant, is_new) = self.pools.answer(&ask, self.members.share(ask.rid), now);
+        if is_new {
+            self.note(&Noted::Answered { rid: ask.rid, ask: ask.pools, grant: grant.clone() }).await?;
+        }
+        // One that is lost is asked for again.
+        let _ = asked.respond(pack(&grant)).await;
+        Ok(())
+    }
+
+    /// Writes down who has which items.
+    async fn note(&mut self, noted: &Noted) -> Result<(), ClusterError> {
+        self.noted += 1;
+        let id = format!("{}.{}", self.epoch.term, self.noted);
+        self.append(&self.journal, "pool", &id, pack(noted)).await
+    }
+
+    /// What runners had that are gone goes to others.
+    async fn pass_on_items(&mut self) -> Result<(), ClusterError> {
+        for rid in std::mem::take(&mut self.leaving) {
+            if self.gone.insert(rid) {
+                let at = self.now();
+                self.pools.lost(rid, at);
+                self.note(&Noted::Lost { rid, at }).await?;
+            }
+        }
+        Ok(())
     }
 
     /// What the run's clock says: this machine's boot clock where the run was begun here.
@@ -317,6 +391,7 @@ impl Leader {
 
     fn lost(&mut self, rid: u32, why: String) {
         tracing::warn!("{why}");
+        self.leaving.push(rid);
         if !self.gathered || !self.prepared {
             return;
         }
@@ -343,6 +418,7 @@ impl Leader {
         for seen in self.members.look(now) {
             self.saw(seen);
         }
+        self.pass_on_items().await?;
         if !self.gathered {
             let present = self.members.present();
             let is_late = clock::now().saturating_duration_since(self.since) >= self.options.within;
@@ -422,6 +498,9 @@ impl Leader {
                 let ahead = start.since(clock::Moment::now());
                 let epoch = EpochRecord { state: State::Running, origin: self.now() + ahead, ..self.epoch };
                 let list = self.members.first();
+                if list.members.is_empty() {
+                    return Err(ClusterError::refused("all runners have gone before the run began"));
+                }
                 self.epoch = epoch;
                 self.write_list(list).await
             }
@@ -448,13 +527,18 @@ impl Leader {
 
     async fn order(&mut self, order: Order) -> Result<(), ClusterError> {
         self.order += 1;
-        let (id, payload) = (format!("{}.{}", self.epoch.term, self.order), pack(&order));
+        let id = format!("{}.{}", self.epoch.term, self.order);
+        self.append(&self.orders, "orders", &id, pack(&order)).await
+    }
+
+    /// Appends to a log until it is there.
+    async fn append(&self, log: &Arc<dyn Log>, lane: &str, id: &str, payload: Vec<u8>) -> Result<(), ClusterError> {
         let since = clock::now();
         loop {
-            match self.orders.append("orders", &id, payload.clone()).await {
+            match log.append(lane, id, payload.clone()).await {
                 Ok(_) => return Ok(()),
-                Err(error) if clock::now() - since > WRITE_WITHIN || error.is_not_found() => {
-                    return Err(ClusterError::new("tell the runners their plan", error));
+                Err(error) if clock::now() - since > WRITE_WITHIN || error.is_not_found() || error.is_invalid() => {
+                    return Err(ClusterError::new("write down what the runners should do", error));
                 }
                 Err(error) => tracing::debug!("told again: {error}"),
             }
@@ -494,6 +578,9 @@ impl Leader {
                 self.tell(News::Unaccounted { rid: *rid, reported, lists: self.members.lists().to_vec() });
             }
         }
+        for (pool, rid, range) in self.pools.burned() {
+            self.tell(News::Burned { pool, rid, range: range.clone() });
+        }
         let workers = self.members.runners().map(|(_, runner)| runner.weight()).sum();
         let cpu_percent = self.beats.values().map(|beat| beat.cpu_percent).sum();
         self.tell(News::Accounted { generator: Usage { workers, cpu_percent } });
@@ -522,6 +609,15 @@ impl Leader {
             let item = orders.next().await.map_err(failed)?;
             at = item.sequence;
             self.tell(News::Ordered(unpack("an order", &item.payload).map_err(failed)?));
+        }
+        let failed = |cause| ClusterError::new("read who has which data", cause);
+        let end = self.journal.last().await.map_err(failed)?;
+        let mut journal = self.journal.read("pool", 0).await.map_err(failed)?;
+        at = 0;
+        while at < end {
+            let item = journal.next().await.map_err(failed)?;
+            at = item.sequence;
+            self.pools.recall(&unpack("who has which data", &item.payload).map_err(failed)?);
         }
         let rids: Vec<(u32, u64)> = self.first_shares();
         for (rid, from) in rids {

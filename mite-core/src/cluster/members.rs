@@ -114,6 +114,13 @@ impl Members {
         self.runners.values().filter(|runner| runner.is_wanted).all(|runner| runner.phase != Phase::Joined)
     }
 
+    /// A runner's part of all that are there, from 0 to 1.
+    pub(crate) fn share(&self, rid: u32) -> f64 {
+        let weight = |runner: &Runner| if runner.is_wanted { f64::from(runner.weight) } else { 0.0 };
+        let all: f64 = self.runners.values().map(weight).sum();
+        self.runners.get(&rid).map_or(0.0, |runner| weight(runner) / all.max(1.0))
+    }
+
     /// The lists so far, the first one for epoch 1.
     pub(crate) fn lists(&self) -> &[MembersRecord] {
         &self.lists

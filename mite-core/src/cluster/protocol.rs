@@ -38,8 +38,10 @@ pub(crate) fn unpack<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T,
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct PlanRecord {
     pub(crate) v: u32,
-    /// The scenario's name, by which each runner makes it.
+    /// The name by which each runner makes the scenario: that of its function.
     pub(crate) scenario: String,
+    /// The scenario's own name: `test` in messages.
+    pub(crate) test: String,
     /// Values of the config, secrets among them.
     pub(crate) config: std::collections::BTreeMap<String, Value>,
     /// The SHA-256 of the program, in hex.

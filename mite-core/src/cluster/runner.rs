@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::ClusterError;
@@ -15,19 +15,21 @@ use super::clock::{Exchange, RunClock};
 use super::gather::{Entry, Gathered};
 use super::join::Joined;
 use super::keeper::{self, Change};
+use super::leasing::{self, Leased};
 use super::protocol::{ClockReading, EpochRecord, Heartbeat, MOST_RUNNERS, Order, Phase, State, VERSION, pack, unpack};
 use super::reporter::{self, Lane};
 use super::wire::Packer;
 use crate::bus::{Bus, BusError, Log};
 use crate::clock::{Gaps, Moment};
 use crate::controller::crew::{BLOCKED_AFTER, Crew, Making, sink_failed};
-use crate::controller::rows::planned;
+use crate::controller::rows::{planned, shared_pools};
 use crate::controller::sinks::{finish_sinks, start_sinks};
 use crate::controller::{Control, facts};
+use crate::datapool::leases::Leases;
 use crate::hooks::{Hook, HookKind, Hooks, WorkerHook};
 use crate::report::Stopped;
 use crate::run::error::RunError;
-use crate::runner::permit::{Permit, boot_nanos};
+use crate::runner::permit::{Leave, Permit, boot_nanos};
 use crate::runner::protocol::{Command, Event, RowId};
 use crate::runner::watch::LOOK;
 use crate::snapshot::Snapshot;
@@ -129,6 +131,17 @@ async fn carry_out(
     let facts = facts(&mut control, Arc::clone(permit), (joined.rid, MOST_RUNNERS));
     let sinks = start_sinks(control.sinks, &facts.names, control.strands, &control.span, &control.events)?;
     let (row_plans, rows) = planned(control.rows, control.stop_after);
+    let pools = shared_pools(&rows, &row_plans, facts.graceful_stop);
+    let low = Arc::new(Notify::new());
+    let leased = pools.iter().map(|pool| {
+        let leases = Arc::new(Leases::new(pool.kind.ends, Arc::clone(&low)));
+        for row in &pool.rows {
+            rows[*row].pool.lease(Arc::clone(&leases));
+        }
+        Leased::new(leases)
+    });
+    let leased: Vec<Leased> = leased.collect();
+    let quarantine = pools.iter().filter(|pool| !pool.kind.ends).map(|pool| pool.kind.quarantine).min();
     let making = Making {
         strands: control.strands,
         span: control.span,
@@ -156,8 +169,21 @@ async fn carry_out(
         gaps: Gaps::default(),
         running: BTreeMap::new(),
         started: 0,
+        permit,
+        may_hold: quarantine.map(Duration::from_nanos),
+        fenced_since: None,
     };
     let started = runner.crew.start(&rows, &row_plans, &making);
+    let (at_end, end) = oneshot::channel();
+    let leasing = leasing::keep(
+        joined.fabric.bus(),
+        joined.subject("alloc"),
+        (joined.rid, joined.boot),
+        Arc::clone(permit),
+        (leased, low),
+        end,
+    );
+    let leasing = tokio::spawn(leasing);
     let outcome = match started {
         Ok(()) => runner.conduct(control.hooks, joined, &*orders).await,
         Err(error) => Err(error),
@@ -168,6 +194,9 @@ async fn carry_out(
         sent.iter_mut().zip(&result.sent_messages).for_each(|(all, more)| *all += more);
         sent
     });
+    // What was not used goes to others.
+    let _ = at_end.send(());
+    let _ = leasing.await;
     // Records come before the runner's last word.
     let served = finish_sinks(sinks, sent).await;
     let Runner { gathered, entries, started, .. } = runner;
@@ -206,6 +235,11 @@ struct Runner<'a> {
     running: BTreeMap<u32, u64>,
     /// Starts that were made.
     started: u64,
+    permit: &'a Permit,
+    /// How long its journeys may hold items that others may get, where there are any.
+    may_hold: Option<Duration>,
+    /// Since when it has had no permit.
+    fenced_since: Option<std::time::Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -365,6 +399,7 @@ impl Runner<'_> {
                 tracing::warn!(journey, "a journey blocks its worker's thread");
             }
             self.gaps.look();
+            self.look_at_permit(now)?;
             let is_cut_off = |asked: std::time::Instant| now.saturating_duration_since(asked) > LEAVE_WITHIN;
             let has_no_share = match self.left_at {
                 Some(Left::From(at)) => clock_since(start) >= at,
@@ -384,6 +419,21 @@ impl Runner<'_> {
             }
         }
         asking.abort();
+        Ok(())
+    }
+
+    /// A runner that is cut off for so long that others have its journeys' data cannot let them go on.
+    fn look_at_permit(&mut self, now: std::time::Instant) -> Result<(), RunError> {
+        if self.permit.leave(u64::MAX) != Leave::Expired {
+            self.fenced_since = None;
+            return Ok(());
+        }
+        let since = *self.fenced_since.get_or_insert(now);
+        if self.may_hold.is_some_and(|most| now.saturating_duration_since(since) >= most) {
+            let why = "it was cut off from the cluster for so long that others may have the data of its journeys by now, \
+                       which were cancelled";
+            return Err(ClusterError::refused(why).into());
+        }
         Ok(())
     }
 

@@ -78,7 +78,7 @@ pub(super) async fn look(
             return Err(ClusterError::refused(format!(
                 "a run of the scenario {:?} is under way on {} without its controller: start that one again with the same program, \
                  or stop the run with `cluster stop`",
-                theirs.scenario,
+                theirs.test,
                 fabric.description()
             )));
         }
@@ -122,7 +122,7 @@ pub(super) async fn forget(fabric: &dyn Fabric, run: &str) -> Result<(), BusErro
     if directory.get(CURRENT).await?.is_some_and(|entry| entry.value == run.as_bytes()) {
         directory.delete(CURRENT).await?;
     }
-    for of in ["stats", "orders", "records"] {
+    for of in ["stats", "orders", "pool", "records"] {
         fabric.delete_log(&format!("{run}_{of}")).await?;
     }
     fabric.delete_register(run).await

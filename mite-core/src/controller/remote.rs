@@ -84,9 +84,9 @@ impl Remote {
         self.bugs.extend(differences.into_iter().map(|difference| format!("runner {rid}: {difference}")));
     }
 
-    /// Whether anybody is under way, who will tell how it ended.
+    /// Whether anybody is under way, who will tell how it ended, or about to be: who has a share is told soon after the start.
     pub(crate) fn is_under_way(&self) -> bool {
-        self.runners.values().any(|standing| *standing == Standing::UnderWay)
+        self.runners.is_empty() || self.runners.values().any(|standing| *standing == Standing::UnderWay)
     }
 
     /// Lets the runners go, and takes away what the run has left in the cluster.

@@ -2,7 +2,11 @@
 //!
 //! They are apart from the controller's loop, which goes by them, and from the workers, which have rows of their own.
 
+use std::time::Duration;
+
 use super::SECOND;
+use crate::cluster::PoolKind;
+use crate::datapool::Numbered;
 use crate::report::SecondRow;
 use crate::row::{CheckedRow, Plan};
 use crate::runner::options::RowOptions;
@@ -24,6 +28,31 @@ pub(crate) struct Row {
     /// The row's data ran out.
     pub(crate) exhausted: bool,
     pub(crate) pool: Box<dyn RowSpec>,
+}
+
+/// A pool that a cluster shares out, and the rows that draw from it, counted from 0.
+pub(crate) struct SharedPool {
+    pub(crate) kind: PoolKind,
+    pub(crate) rows: Vec<usize>,
+}
+
+/// The pools that a cluster shares out, in the order of their first rows, which is the same in all processes.
+pub(crate) fn shared_pools(rows: &[Row], row_plans: &[RowPlan], graceful_stop: Duration) -> Vec<SharedPool> {
+    let mut pools: Vec<(usize, SharedPool)> = Vec::new();
+    for (at, (row, (_, options))) in rows.iter().zip(row_plans).enumerate() {
+        let Some(numbered) = row.pool.numbered() else { continue };
+        let longest = options.timeout.unwrap_or(graceful_stop);
+        let quarantine = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
+        if let Some((_, pool)) = pools.iter_mut().find(|(identity, _)| *identity == numbered.identity) {
+            pool.kind.quarantine = pool.kind.quarantine.max(quarantine);
+            pool.rows.push(at);
+            continue;
+        }
+        let Numbered { items, is_in_order, .. } = numbered;
+        let kind = PoolKind { items, ends: row.pool.ends(), is_in_order, quarantine };
+        pools.push((numbered.identity, SharedPool { kind, rows: vec![at] }));
+    }
+    pools.into_iter().map(|(_, pool)| pool).collect()
 }
 
 /// The rows as the workers are told of them, and as the controller sees them.

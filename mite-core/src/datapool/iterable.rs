@@ -6,7 +6,7 @@ use std::fmt;
 use std::iter::Peekable;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Checkout, DataPool};
+use super::{Checkout, DataPool, Numbered};
 use crate::{Config, Error, Result};
 
 type Items<T> = Peekable<Box<dyn Iterator<Item = T> + Send>>;
@@ -68,6 +68,39 @@ impl<T: Send + 'static> DataPool for IterableDataPool<T> {
             Some(item) => {
                 state.taken += 1;
                 Checkout::Item { id: state.taken, item }
+            }
+            None => Checkout::Exhausted,
+        })
+    }
+
+    fn numbered(&self) -> Option<Numbered> {
+        let items = match self.state().items.size_hint() {
+            (least, Some(most)) if least == most => Some(least as u64),
+            _ => None,
+        };
+        Some(Numbered::new(items, &self.shared).in_order())
+    }
+
+    /// What others have is pulled too, and left out.
+    fn checkout_numbered(&self, number: &mut dyn FnMut() -> Option<u64>) -> Result<Checkout<T>> {
+        let mut state = self.state();
+        let Some(number) = number() else { return Ok(Checkout::NoneFree) };
+        if number < state.taken {
+            return Err(Error::msg(format_args!(
+                "item {} of an iterator has passed, and does not come again",
+                number + 1
+            )));
+        }
+        while state.taken < number {
+            if state.items.next().is_none() {
+                return Ok(Checkout::Exhausted);
+            }
+            state.taken += 1;
+        }
+        Ok(match state.items.next() {
+            Some(item) => {
+                state.taken += 1;
+                Checkout::Item { id: number + 1, item }
             }
             None => Checkout::Exhausted,
         })

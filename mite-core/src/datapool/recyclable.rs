@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::{Checkout, DataPool};
+use super::{Checkout, DataPool, Numbered};
 use crate::{Config, Error, Result};
 
 /// Hands out each item to one journey at a time, and again when it has come back; the one that has been back longest
@@ -89,6 +89,16 @@ impl<T: Clone + Send + Sync + 'static> DataPool for RecyclableIterableDataPool<T
     async fn available(&self) {
         // A permit that nobody took may be old, and then the caller only asks once more than it had to.
         self.shared.returned.notified().await;
+    }
+
+    fn numbered(&self) -> Option<Numbered> {
+        Some(Numbered::new(Some(self.len() as u64), &self.shared))
+    }
+
+    fn checkout_numbered(&self, number: &mut dyn FnMut() -> Option<u64>) -> Result<Checkout<T>> {
+        let Some(id) = number() else { return Ok(Checkout::NoneFree) };
+        let item = usize::try_from(id).ok().and_then(|id| self.shared.items.get(id));
+        Ok(item.map_or(Checkout::Exhausted, |item| Checkout::Item { id, item: item.clone() }))
     }
 
     fn check(&self) -> Result {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Checkout, DataPool};
+use super::{Checkout, DataPool, Numbered};
 use crate::{Config, Error, Result};
 
 /// One run of a journey on one item, after which the row ends.
@@ -42,6 +42,18 @@ impl<T: Clone + Send + Sync + 'static> DataPool for SingleRunDataPool<T> {
             Checkout::Exhausted
         } else {
             Checkout::Item { id: 1, item: item.clone() }
+        })
+    }
+
+    fn numbered(&self) -> Option<Numbered> {
+        Some(Numbered::new(Some(1), &self.shared))
+    }
+
+    fn checkout_numbered(&self, number: &mut dyn FnMut() -> Option<u64>) -> Result<Checkout<T>> {
+        Ok(match number() {
+            None => Checkout::NoneFree,
+            Some(0) => Checkout::Item { id: 1, item: self.shared.0.clone() },
+            Some(_) => Checkout::Exhausted,
         })
     }
 

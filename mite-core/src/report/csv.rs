@@ -18,6 +18,15 @@ impl Report {
     /// For each second there is a line of all rows, in which `row` and `journey` are empty, and where the scenario has several
     /// rows, one line of each, without `requests` and `errors`. `t` is in seconds from the start of the run; what is counted in a second is a rate. Times are in
     /// microseconds, and empty where no journey completed.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let report = Run::new(Scenario::new().journey(visit, NoData, at_once(10))).run_blocking()?;
+    /// assert!(report.csv().starts_with("t,row,journey,"));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn csv(&self) -> String {
         Lines(self).to_string()
     }

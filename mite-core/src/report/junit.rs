@@ -22,6 +22,15 @@ impl Report {
     /// A run that tells nothing of the system, since the generator was limited or the run was aborted, is an `error`. Without
     /// thresholds a journey's case fails by any error of it, and by any start that was not made; with thresholds they judge,
     /// and the journeys' cases only tell their figures.
+    ///
+    /// ```
+    /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
+    /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let report = Run::new(Scenario::new().journey(visit, NoData, at_once(10))).run_blocking()?;
+    /// assert!(report.junit().contains("<testsuites"));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn junit(&self) -> String {
         Suite { report: self }.to_string()
     }

@@ -106,6 +106,20 @@ impl<'a> MetricRows<'a> {
     }
 
     /// The series, one for each set of label values.
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// # async fn buy(ctx: &mut Context) -> Result {
+    /// #     let shop = if ctx.start_index() % 2 == 0 { "berlin" } else { "paris" };
+    /// #     ctx.counter("items").label("shop", shop).add(3);
+    /// #     ctx.histogram("value").record(12.5);
+    /// #     Ok(())
+    /// # }
+    /// # let report = Run::new(Scenario::new().journey(buy, NoData, at_once(10))).run_blocking()?;
+    /// assert_eq!(report.metric("items").series().len(), 2);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn series(&self) -> &[&'a MetricSeries] {
         &self.series
     }
@@ -114,6 +128,20 @@ impl<'a> MetricRows<'a> {
     ///
     /// # Panics
     /// When the metric has no such label: the message names those that it has.
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// # async fn buy(ctx: &mut Context) -> Result {
+    /// #     let shop = if ctx.start_index() % 2 == 0 { "berlin" } else { "paris" };
+    /// #     ctx.counter("items").label("shop", shop).add(3);
+    /// #     ctx.histogram("value").record(12.5);
+    /// #     Ok(())
+    /// # }
+    /// # let report = Run::new(Scenario::new().journey(buy, NoData, at_once(10))).run_blocking()?;
+    /// assert_eq!(report.metric("items").label("shop", "berlin").number(), Some(15.0));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     #[must_use]
     #[track_caller]
     pub fn label(&self, name: &str, value: &str) -> Self {
@@ -135,6 +163,20 @@ impl<'a> MetricRows<'a> {
 
     /// Of a counter or an accumulator what all of them are together, and of a gauge what its only series is. `None` where there
     /// are none, for a gauge with several, and for a histogram.
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// # async fn buy(ctx: &mut Context) -> Result {
+    /// #     let shop = if ctx.start_index() % 2 == 0 { "berlin" } else { "paris" };
+    /// #     ctx.counter("items").label("shop", shop).add(3);
+    /// #     ctx.histogram("value").record(12.5);
+    /// #     Ok(())
+    /// # }
+    /// # let report = Run::new(Scenario::new().journey(buy, NoData, at_once(10))).run_blocking()?;
+    /// assert_eq!(report.metric("items").number(), Some(30.0));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn number(&self) -> Option<f64> {
         let mut numbers = self.series.iter().map(|series| match series.value {
             MetricValue::Number(number) => Some(number),
@@ -145,6 +187,20 @@ impl<'a> MetricRows<'a> {
     }
 
     /// Of a histogram all values together; `None` where there are none, and for other metrics.
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// # async fn buy(ctx: &mut Context) -> Result {
+    /// #     let shop = if ctx.start_index() % 2 == 0 { "berlin" } else { "paris" };
+    /// #     ctx.counter("items").label("shop", shop).add(3);
+    /// #     ctx.histogram("value").record(12.5);
+    /// #     Ok(())
+    /// # }
+    /// # let report = Run::new(Scenario::new().journey(buy, NoData, at_once(10))).run_blocking()?;
+    /// assert_eq!(report.metric("value").distribution().map(|values| values.count()), Some(10));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn distribution(&self) -> Option<Distribution> {
         let mut spreads = self.series.iter().map(|series| match &series.value {
             MetricValue::Number(_) => None,

@@ -43,6 +43,25 @@ pub struct Requests<'a> {
 
 impl<'a> Requests<'a> {
     /// The rows, one for each name and outcome in each journey that has such a transaction.
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, NoData, RequestSample, Result, Run, Scenario};
+    /// # async fn look(ctx: &mut Context) -> Result {
+    /// #     ctx.transaction("Look", async |ctx| {
+    /// #         let code = if ctx.start_index() == 0 { 503 } else { 200 };
+    /// #         let sample = RequestSample { method: "GET", name: Some("/users/{id}"), code, ..RequestSample::default() };
+    /// #         ctx.scope().request(&sample);
+    /// #         Ok(())
+    /// #     })
+    /// #     .await
+    /// # }
+    /// # let report = Run::new(Scenario::new().journey(look, NoData, at_once(10))).run_blocking()?;
+    /// let requests = report.request("GET", "Look");
+    /// let codes: Vec<u16> = requests.outcomes().iter().map(|outcome| outcome.code).collect();
+    /// assert!(codes.contains(&200) && codes.contains(&503));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn outcomes(&self) -> &[&'a RequestReport] {
         &self.outcomes
     }
@@ -51,6 +70,24 @@ impl<'a> Requests<'a> {
     ///
     /// # Panics
     /// When none of them has it: the message tells the names that they have.
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, NoData, RequestSample, Result, Run, Scenario};
+    /// # async fn look(ctx: &mut Context) -> Result {
+    /// #     ctx.transaction("Look", async |ctx| {
+    /// #         let code = if ctx.start_index() == 0 { 503 } else { 200 };
+    /// #         let sample = RequestSample { method: "GET", name: Some("/users/{id}"), code, ..RequestSample::default() };
+    /// #         ctx.scope().request(&sample);
+    /// #         Ok(())
+    /// #     })
+    /// #     .await
+    /// # }
+    /// # let report = Run::new(Scenario::new().journey(look, NoData, at_once(10))).run_blocking()?;
+    /// let requests = report.request("GET", "Look");
+    /// assert_eq!(requests.named("/users/{id}").count(), 10);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     #[track_caller]
     pub fn named(&self, name: &str) -> Self {
         let named = |row: &&&RequestReport| row.name.as_deref() == Some(name);
@@ -68,21 +105,93 @@ impl<'a> Requests<'a> {
     }
 
     /// How many there were.
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, NoData, RequestSample, Result, Run, Scenario};
+    /// # async fn look(ctx: &mut Context) -> Result {
+    /// #     ctx.transaction("Look", async |ctx| {
+    /// #         let code = if ctx.start_index() == 0 { 503 } else { 200 };
+    /// #         let sample = RequestSample { method: "GET", name: Some("/users/{id}"), code, ..RequestSample::default() };
+    /// #         ctx.scope().request(&sample);
+    /// #         Ok(())
+    /// #     })
+    /// #     .await
+    /// # }
+    /// # let report = Run::new(Scenario::new().journey(look, NoData, at_once(10))).run_blocking()?;
+    /// let requests = report.request("GET", "Look");
+    /// assert_eq!(requests.count(), 10);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn count(&self) -> u64 {
         self.outcomes.iter().map(|row| row.count).sum()
     }
 
     /// How many were answered with this code; 0 for those without an answer.
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, NoData, RequestSample, Result, Run, Scenario};
+    /// # async fn look(ctx: &mut Context) -> Result {
+    /// #     ctx.transaction("Look", async |ctx| {
+    /// #         let code = if ctx.start_index() == 0 { 503 } else { 200 };
+    /// #         let sample = RequestSample { method: "GET", name: Some("/users/{id}"), code, ..RequestSample::default() };
+    /// #         ctx.scope().request(&sample);
+    /// #         Ok(())
+    /// #     })
+    /// #     .await
+    /// # }
+    /// # let report = Run::new(Scenario::new().journey(look, NoData, at_once(10))).run_blocking()?;
+    /// let requests = report.request("GET", "Look");
+    /// assert_eq!((requests.answered(200), requests.answered(503)), (9, 1));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn answered(&self, code: u16) -> u64 {
         self.outcomes.iter().filter(|row| row.code == code).map(|row| row.count).sum()
     }
 
     /// How many had no answer, or one with a code from 400 on.
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, NoData, RequestSample, Result, Run, Scenario};
+    /// # async fn look(ctx: &mut Context) -> Result {
+    /// #     ctx.transaction("Look", async |ctx| {
+    /// #         let code = if ctx.start_index() == 0 { 503 } else { 200 };
+    /// #         let sample = RequestSample { method: "GET", name: Some("/users/{id}"), code, ..RequestSample::default() };
+    /// #         ctx.scope().request(&sample);
+    /// #         Ok(())
+    /// #     })
+    /// #     .await
+    /// # }
+    /// # let report = Run::new(Scenario::new().journey(look, NoData, at_once(10))).run_blocking()?;
+    /// let requests = report.request("GET", "Look");
+    /// assert_eq!(requests.errors(), 1);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn errors(&self) -> u64 {
         self.outcomes.iter().filter(|row| row.is_error()).map(|row| row.count).sum()
     }
 
     /// The times of all outcomes.
+    ///
+    /// ```
+    /// # use mite_core::volume::at_once;
+    /// # use mite_core::{Context, NoData, RequestSample, Result, Run, Scenario};
+    /// # async fn look(ctx: &mut Context) -> Result {
+    /// #     ctx.transaction("Look", async |ctx| {
+    /// #         let code = if ctx.start_index() == 0 { 503 } else { 200 };
+    /// #         let sample = RequestSample { method: "GET", name: Some("/users/{id}"), code, ..RequestSample::default() };
+    /// #         ctx.scope().request(&sample);
+    /// #         Ok(())
+    /// #     })
+    /// #     .await
+    /// # }
+    /// # let report = Run::new(Scenario::new().journey(look, NoData, at_once(10))).run_blocking()?;
+    /// let requests = report.request("GET", "Look");
+    /// assert_eq!(requests.time().count(), 10);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn time(&self) -> Histogram {
         let mut times = Histogram::new();
         for row in &self.outcomes {

@@ -76,6 +76,13 @@ impl RequestSeries {
     }
 
     /// Only those with this name: `request("GET", "Log in").named("/users/{id}")`.
+    ///
+    /// ```
+    /// use mite_core::threshold::{ms, p99, request};
+    ///
+    /// let threshold = p99(request("GET", "Look").named("/users/{id}")).under(ms(300));
+    /// assert_eq!(threshold.to_string(), "p99 of the request \"GET /users/{id} · Look\" under 300 ms");
+    /// ```
     pub fn named(self, name: impl AsRef<str>) -> Series {
         Series(Named::Request(request_label(&self.method, Some(name.as_ref()), &self.place)))
     }
@@ -100,6 +107,13 @@ impl MetricSelector {
     }
 
     /// Only what has this label: `metric("cart_items").label("shop", "berlin")`.
+    ///
+    /// ```
+    /// use mite_core::threshold::{metric, value};
+    ///
+    /// let threshold = value(metric("stock").label("shop", "berlin")).over(0.0);
+    /// assert_eq!(threshold.to_string(), "the value of the metric \"stock\"{shop=\"berlin\"} over 0");
+    /// ```
     #[must_use]
     pub fn label(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.labels.push((name.into(), value.into()));

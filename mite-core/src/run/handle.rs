@@ -43,22 +43,69 @@ impl<T> RunHandle<T> {
     }
 
     /// What the run has done so far.
+    ///
+    /// ```
+    /// # use mite_core::volume::{SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let handle = Run::new(Scenario::new().journey(visit, NoData, constant(100, SECOND / 10))).start()?;
+    /// println!("{:?}", handle.progress());
+    /// handle.wait()?.assert_no_errors();
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn progress(&self) -> Progress {
         self.progress.borrow().clone()
     }
 
     /// Tells what the run has done, second by second.
+    ///
+    /// ```
+    /// # use mite_core::volume::{SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result {
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let handle = Run::new(Scenario::new().journey(visit, NoData, constant(100, SECOND))).start()?;
+    /// let mut seconds = handle.follow();
+    /// while let Some(progress) = seconds.next().await {
+    ///     println!("{progress:?}");
+    /// }
+    /// let report = handle.await?;
+    /// # report.assert_no_errors();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn follow(&self) -> Follow {
         Follow(self.progress.clone())
     }
 
     /// Stops: no new starts from now on; what runs may finish within the graceful stop.
+    ///
+    /// ```
+    /// # use mite_core::volume::{SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario, Verdict};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let handle = Run::new(Scenario::new().journey(visit, NoData, |_start, _end| 100)).until_stopped().start()?;
+    /// handle.stop();
+    /// assert_eq!(handle.wait()?.verdict, Verdict::Aborted);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn stop(&self) {
         // A run that is over needs no stop.
         let _ = self.events.send(Event::Stop);
     }
 
     /// Stops now: what runs is cancelled. What was recorded is written all the same.
+    ///
+    /// ```
+    /// # use mite_core::volume::{SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario, Verdict};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let handle = Run::new(Scenario::new().journey(visit, NoData, |_start, _end| 100)).until_stopped().start()?;
+    /// handle.abort();
+    /// assert_eq!(handle.wait()?.verdict, Verdict::Aborted);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn abort(&self) {
         let _ = self.events.send(Event::Abort);
     }
@@ -67,11 +114,32 @@ impl<T> RunHandle<T> {
     ///
     /// # Errors
     /// As [`Run::run`](crate::Run::run).
+    ///
+    /// ```
+    /// # use mite_core::volume::{SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let handle = Run::new(Scenario::new().journey(visit, NoData, constant(100, SECOND / 10))).start()?;
+    /// let report = handle.wait()?;
+    /// assert_eq!(report.journey("visit").completed, 10);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn wait(self) -> Result<T, RunError> {
         blocking::wait_for(self)
     }
 
     /// Something to stop the run with from elsewhere, a signal handler for instance.
+    ///
+    /// ```
+    /// # use mite_core::volume::{SECOND, constant};
+    /// # use mite_core::{Context, NoData, Result, Run, Scenario, Verdict};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// let handle = Run::new(Scenario::new().journey(visit, NoData, |_start, _end| 100)).until_stopped().start()?;
+    /// let stopper = handle.stopper();
+    /// std::thread::spawn(move || stopper.stop());
+    /// assert_eq!(handle.wait()?.verdict, Verdict::Aborted);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn stopper(&self) -> Stopper {
         Stopper(self.events.clone())
     }

@@ -19,6 +19,8 @@ use super::protocol::{Command, Event, RowId};
 use super::slots::Slots;
 use super::watch::Calling;
 use crate::Result;
+use crate::datapool::Numbered;
+use crate::datapool::leases::Leases;
 use crate::figures::RowStats;
 use crate::part::Part;
 use crate::schedule::{Cursor, Schedule, Stripe};
@@ -33,6 +35,10 @@ pub(crate) trait RowSpec: Send {
     fn check(&self) -> Result;
     fn ends(&self) -> bool;
     fn left(&self) -> Option<u64>;
+    /// How its pool is shared out in a cluster.
+    fn numbered(&self) -> Option<Numbered>;
+    /// From now on its pool's items are those that this process has leases for.
+    fn lease(&self, leases: Arc<Leases>);
 }
 
 /// A row's journey and pool on their way to a worker's thread.

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
@@ -18,7 +18,8 @@ use super::env::Env;
 use super::protocol::RowId;
 use super::state::{RowCopy, RowSpec, Slot, Start, WorkerRow, WorkerState};
 use crate::context::{Transaction, VisitIds};
-use crate::datapool::{Checkout, DataPool};
+use crate::datapool::leases::{Leased, Leases};
+use crate::datapool::{Checkout, DataPool, Numbered};
 use crate::figures::{Outcome, RowStats, StartDelay};
 use crate::journey::Journey;
 use crate::names::Names;
@@ -29,12 +30,14 @@ use crate::{Context, Error, NoData, Result};
 pub(crate) struct TypedRow<J, P, Args> {
     journey: J,
     pool: Arc<P>,
+    /// Which of the pool's items this process has, where a cluster shares them out.
+    leases: Arc<OnceLock<Arc<Leases>>>,
     args: PhantomData<fn() -> Args>,
 }
 
 impl<J, P, Args> TypedRow<J, P, Args> {
     pub(crate) fn new(journey: J, pool: P) -> Self {
-        Self { journey, pool: Arc::new(pool), args: PhantomData }
+        Self { journey, pool: Arc::new(pool), leases: Arc::default(), args: PhantomData }
     }
 }
 
@@ -45,7 +48,12 @@ where
     Args: 'static,
 {
     fn for_worker(&self) -> Box<dyn RowCopy> {
-        Box::new(Self { journey: self.journey.clone(), pool: Arc::clone(&self.pool), args: PhantomData })
+        Box::new(Self {
+            journey: self.journey.clone(),
+            pool: Arc::clone(&self.pool),
+            leases: Arc::clone(&self.leases),
+            args: PhantomData,
+        })
     }
 
     fn check(&self) -> Result {
@@ -58,6 +66,15 @@ where
 
     fn left(&self) -> Option<u64> {
         self.pool.left()
+    }
+
+    fn numbered(&self) -> Option<Numbered> {
+        self.pool.numbered()
+    }
+
+    fn lease(&self, leases: Arc<Leases>) {
+        // A row is given its leases once.
+        let _ = self.leases.set(leases);
     }
 }
 
@@ -183,7 +200,10 @@ where
         loop {
             match why {
                 NoItem::NoneFree => {
-                    let available = account.watched(async || self.pool.available().await);
+                    let available = account.watched(async || match self.leases.get() {
+                        Some(leases) => leases.available().await,
+                        None => self.pool.available().await,
+                    });
                     match account.worker.while_wanted(account.slot(), available).await {
                         Some(Ok(())) => {}
                         // Where the row goes on with fewer slots, the start is not planned any more.
@@ -219,12 +239,48 @@ where
 
     /// Asks the pool; what it fails with, or panics with, is reported.
     async fn checkout<'a>(&'a self, account: &'a Account) -> std::result::Result<Item<'a, P, Args>, NoItem> {
+        if let Some(leases) = self.leases.get() {
+            return Box::pin(self.checkout_leased(account, leases)).await;
+        }
         let checkout = async || self.pool.checkout(&account.env().shared.config).await;
         // Without data there is nothing that could panic or take its time.
         let answer = if has_data::<P>() { account.watched(checkout).await } else { Ok(checkout().await) };
+        self.handed_out(account, answer, None)
+    }
+
+    /// As [`Self::checkout`], of the items that this process has leases for.
+    async fn checkout_leased<'a>(
+        &'a self,
+        account: &'a Account,
+        leases: &'a Leases,
+    ) -> std::result::Result<Item<'a, P, Args>, NoItem> {
+        let mut leased = None;
+        let mut number = || {
+            leased = leases.take();
+            leased.map(|leased: Leased| leased.number)
+        };
+        let answer = account.watched(async || self.pool.checkout_numbered(&mut number)).await;
+        match (&answer, leased) {
+            (Ok(Ok(Checkout::Item { .. })), _) => {}
+            (Ok(Ok(Checkout::Exhausted)), Some(leased)) => leases.found_end(leased.number),
+            // It comes back where its item could not be had.
+            (_, Some(leased)) => leases.give_back(leased),
+            (Ok(Ok(Checkout::NoneFree)), None) if leases.is_exhausted() => return Err(NoItem::Exhausted),
+            (_, None) => {}
+        }
+        self.handed_out(account, answer, leased.map(|leased| (leases, leased)))
+    }
+
+    /// What a pool has answered; what it has failed with, or panicked with, is reported.
+    fn handed_out<'a>(
+        &'a self,
+        account: &'a Account,
+        answer: std::thread::Result<Result<Checkout<Args>>>,
+        leased: Option<(&'a Leases, Leased)>,
+    ) -> std::result::Result<Item<'a, P, Args>, NoItem> {
         match answer {
             Ok(Ok(Checkout::Item { id, item: args })) => {
-                Ok(Item { lease: Lease { pool: &self.pool, id, account }, args })
+                Ok(Item { lease: Lease { pool: &self.pool, id, account, leased }, args })
             }
             Ok(Ok(Checkout::NoneFree)) => Err(NoItem::NoneFree),
             Ok(Ok(Checkout::Exhausted)) => Err(NoItem::Exhausted),
@@ -339,10 +395,15 @@ struct Lease<'a, P: DataPool> {
     pool: &'a P,
     id: u64,
     account: &'a Account,
+    /// Where it is a lease of a cluster's, in place of the pool's own checkout.
+    leased: Option<(&'a Leases, Leased)>,
 }
 
 impl<P: DataPool> Drop for Lease<'_, P> {
     fn drop(&mut self) {
+        if let Some((leases, leased)) = self.leased {
+            return leases.give_back(leased);
+        }
         if !has_data::<P>() {
             return;
         }

@@ -32,6 +32,13 @@ impl<'a, K: Kind> Handle<'a, K> {
 
     /// Counts with this label too; without any it has none. What is counted with other labels is told apart, and a label that
     /// is absent is empty.
+    ///
+    /// ```
+    /// # use mite_core::Context;
+    /// # fn count(ctx: &Context) {
+    /// ctx.counter("cart_items").label("shop", "berlin").label("kind", "tea").add(3);
+    /// # }
+    /// ```
     pub fn label(mut self, name: &'a str, value: &'a str) -> Self {
         self.labels.push((name, value));
         self
@@ -46,6 +53,13 @@ impl<'a, K: Kind> Handle<'a, K> {
 
 impl Handle<'_, Counting> {
     /// Counts so many more.
+    ///
+    /// ```
+    /// # use mite_core::Context;
+    /// # fn count(ctx: &Context) {
+    /// ctx.counter("cart_items").add(3);
+    /// # }
+    /// ```
     pub fn add(self, more: u64) {
         self.count(more as f64);
     }
@@ -53,6 +67,13 @@ impl Handle<'_, Counting> {
 
 impl Handle<'_, Setting> {
     /// Sets the value. Of several workers' it is the latest that counts, and of two at the same time the greater.
+    ///
+    /// ```
+    /// # use mite_core::Context;
+    /// # fn count(ctx: &Context) {
+    /// ctx.gauge("queue_depth").set(4.0);
+    /// # }
+    /// ```
     pub fn set(self, value: f64) {
         self.count(value);
     }
@@ -60,6 +81,13 @@ impl Handle<'_, Setting> {
 
 impl Handle<'_, Spreading> {
     /// Counts a value.
+    ///
+    /// ```
+    /// # use mite_core::Context;
+    /// # fn count(ctx: &Context) {
+    /// ctx.histogram("basket_value").record(12.5);
+    /// # }
+    /// ```
     pub fn record(self, value: f64) {
         self.count(value);
     }

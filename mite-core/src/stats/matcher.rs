@@ -19,12 +19,25 @@ pub struct Matcher {
 }
 
 /// The messages of these types: `txn`, `http_metrics`, `error`, or one of one's own.
+///
+/// ```
+/// use mite_core::stats::{Counter, matcher_by_type};
+///
+/// let ended = Counter::new("shop_ended_total", matcher_by_type(["txn", "error"])).labels(["type"]);
+/// ```
 pub fn matcher_by_type<T: Into<String>>(types: impl IntoIterator<Item = T>) -> Matcher {
     Matcher { types: Some(types.into_iter().map(Into::into).collect()), condition: None }
 }
 
 /// The messages of all types. Each message of the run is packed for it, which costs more than the few that a metric is of: say
 /// which types are meant where they are known.
+///
+/// ```
+/// use mite_core::stats::{Counter, every_message};
+///
+/// let failed = every_message().only_if(|message| message.number("had_error") == Some(1.0));
+/// let failed = Counter::new("shop_failed_total", failed);
+/// ```
 pub fn every_message() -> Matcher {
     Matcher { types: None, condition: None }
 }

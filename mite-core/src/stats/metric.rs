@@ -86,6 +86,12 @@ impl<K: Kind> Metric<K> {
     ///
     /// A field that a message does not have is told as an empty text, and what is no text as Python's `str` tells it: `True`,
     /// `200`, `None`. A value of over 256 bytes is cut, and the report has a warning.
+    ///
+    /// ```
+    /// use mite_core::stats::{Counter, Gauge, Histogram, matcher_by_type};
+    ///
+    /// let orders = Counter::new("shop_orders_total", matcher_by_type(["order"])).labels(["journey", "country"]);
+    /// ```
     pub fn labels<L: Into<String>>(mut self, names: impl IntoIterator<Item = L>) -> Self {
         let names: Vec<String> = names.into_iter().map(Into::into).collect();
         for (index, label) in names.iter().enumerate() {
@@ -100,6 +106,12 @@ impl<K: Kind> Metric<K> {
     }
 
     /// What the metric is, in a sentence: Prometheus' `HELP`.
+    ///
+    /// ```
+    /// use mite_core::stats::{Counter, Gauge, Histogram, matcher_by_type};
+    ///
+    /// let orders = Counter::new("shop_orders_total", matcher_by_type(["order"])).help("Orders that were sent.");
+    /// ```
     pub fn help(mut self, text: impl Into<String>) -> Self {
         self.spec.shape.help = text.into();
         self
@@ -152,6 +164,12 @@ impl Metric<Counting> {
 
 impl<K: OfValues> Metric<K> {
     /// The field of the message that is its value: a number. What is none is left out, and the report has a warning.
+    ///
+    /// ```
+    /// use mite_core::stats::{Counter, Gauge, Histogram, matcher_by_type};
+    ///
+    /// let stock = Gauge::new("shop_stock", matcher_by_type(["order"])).value("stock");
+    /// ```
     pub fn value(self, field: impl Into<String>) -> Self {
         self.take(Take::Field(field.into()))
     }
@@ -183,6 +201,12 @@ impl<K: OfValues> Metric<K> {
 impl Metric<Spreading> {
     /// The upper bounds of the buckets: finite and rising. Unless told otherwise they are from 0.0001 to 64, those of
     /// `mite_http_response_time_seconds`.
+    ///
+    /// ```
+    /// use mite_core::stats::{Counter, Gauge, Histogram, matcher_by_type};
+    ///
+    /// let values = Histogram::new("shop_basket_value", matcher_by_type(["order"])).value("total").buckets([10.0, 50.0, 100.0]);
+    /// ```
     pub fn buckets(mut self, bounds: impl IntoIterator<Item = f64>) -> Self {
         let bounds: Arc<[f64]> = bounds.into_iter().collect();
         let rise = bounds.windows(2).all(|two| two[0] < two[1]);

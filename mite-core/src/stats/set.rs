@@ -24,6 +24,12 @@ pub struct Stats {
 
 impl Stats {
     /// A set without metrics.
+    ///
+    /// ```
+    /// use mite_core::stats::{Counter, Stats, matcher_by_type};
+    ///
+    /// let shop = Stats::new("shop").with(Counter::new("shop_orders_total", matcher_by_type(["order"])));
+    /// ```
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), metrics: Vec::new(), mistake: None }
     }

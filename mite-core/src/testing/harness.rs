@@ -20,6 +20,23 @@ use crate::{Config, Context, Error, Journey, NoData, Report, Result, Row, Run, R
 ///
 /// # Errors
 /// No thread could be started. What the journey did wrong is in [`JourneyRun`].
+///
+/// ```
+/// # use mite_core::{Context, Result, ensure};
+/// use mite_core::testing::run_journey;
+///
+/// async fn greet(_ctx: &mut Context, name: String) -> Result {
+///     ensure!(!name.is_empty(), "there is nobody");
+///     Ok(())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result {
+/// run_journey(greet, ("ann".to_owned(),)).await?.assert_ok();
+/// run_journey(greet, (String::new(),)).await?.assert_failed("there is nobody");
+/// # Ok(())
+/// # }
+/// ```
 pub async fn run_journey<Args, J>(journey: J, data: Args) -> Result<JourneyRun, RunError>
 where
     J: Journey<Args>,
@@ -32,6 +49,18 @@ where
 ///
 /// # Errors
 /// As [`run_journey`].
+///
+/// ```
+/// # use mite_core::{Context, Result, ensure};
+/// use mite_core::testing::run_journey_blocking;
+///
+/// async fn visit(_ctx: &mut Context) -> Result {
+///     Ok(())
+/// }
+///
+/// run_journey_blocking(visit, ())?.assert_ok();
+/// # Ok::<(), mite_core::Error>(())
+/// ```
 pub fn run_journey_blocking<Args, J>(journey: J, data: Args) -> Result<JourneyRun, RunError>
 where
     J: Journey<Args>,
@@ -78,6 +107,15 @@ where
 ///
 /// # Panics
 /// As [`Harness::context`].
+///
+/// ```
+/// # use mite_core::{Context, Result, ensure};
+/// use mite_core::testing::context_blocking;
+///
+/// let total = context_blocking(async |ctx| ctx.transaction("Add up", async |_ctx| Ok(1 + 2)).await)?;
+/// assert_eq!(total, 3);
+/// # Ok::<(), mite_core::Error>(())
+/// ```
 pub fn context_blocking<T, F>(body: F) -> Result<T>
 where
     F: AsyncFnOnce(&mut Context) -> Result<T> + Send + 'static,
@@ -134,6 +172,19 @@ impl Harness {
     ///
     /// # Panics
     /// As [`Config::set`].
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// use mite_core::testing::Harness;
+    ///
+    /// async fn visit(ctx: &mut Context) -> Result {
+    ///     ensure!(ctx.config().get::<u32>("pages")? == 5);
+    ///     Ok(())
+    /// }
+    ///
+    /// Harness::new().config("pages", 5).run_blocking(visit, ())?.assert_ok();
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn config(mut self, key: impl Into<String>, value: impl Serialize) -> Self {
         self.config.set(key, value);
         self
@@ -146,6 +197,21 @@ impl Harness {
     }
 
     /// What the journey gets from [`ctx.fixture::<T>()`](Context::fixture): one of each type.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// use mite_core::testing::Harness;
+    ///
+    /// struct Prices(Vec<u32>);
+    ///
+    /// async fn buy(ctx: &mut Context) -> Result {
+    ///     ensure!(ctx.fixture::<Prices>()?.0[1] == 7);
+    ///     Ok(())
+    /// }
+    ///
+    /// Harness::new().fixture(Prices(vec![5, 7])).run_blocking(buy, ())?.assert_ok();
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn fixture<T: Send + 'static>(self, fixture: T) -> Self {
         self.fixture_with(move || fixture)
     }
@@ -157,6 +223,18 @@ impl Harness {
     }
 
     /// Seeds [`ctx.rng()`](Context::rng): 0 unless told otherwise.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// use mite_core::testing::Harness;
+    ///
+    /// use rand::RngExt;
+    ///
+    /// let roll = |seed| Harness::new().seed(seed).context_blocking(async |ctx| Ok(ctx.rng().random_range(0..1_000_000)));
+    /// assert_eq!(roll(1)?, roll(1)?);
+    /// assert_ne!(roll(1)?, roll(2)?);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
@@ -169,6 +247,21 @@ impl Harness {
     }
 
     /// Cancels the journey when it has run for so long, as [`Row::timeout`] does; it may take any time unless told otherwise.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// use mite_core::testing::Harness;
+    ///
+    /// use std::time::Duration;
+    ///
+    /// async fn hang(_ctx: &mut Context) -> Result {
+    ///     std::future::pending().await
+    /// }
+    ///
+    /// let run = Harness::new().timeout(Duration::from_millis(20)).run_blocking(hang, ())?;
+    /// assert!(run.result().is_err());
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self

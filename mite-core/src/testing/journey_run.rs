@@ -14,6 +14,21 @@ use crate::{CheckReport, Error, ErrorReport, RecordedError, Report, RequestRepor
 /// One call of a journey, and what came of it: see [`run_journey`](super::run_journey).
 ///
 /// `Debug` tells all of it, and so do the assertions when they fail.
+///
+/// ```
+/// # use mite_core::{Context, Result, bail};
+/// # use mite_core::testing::run_journey_blocking;
+/// async fn buy(ctx: &mut Context) -> Result {
+///     ctx.transaction("Pay", async |ctx| ctx.record("orders", "tea").await).await?;
+///     ctx.check("is a bargain", true);
+///     ctx.send("order", serde_json::json!({"total": 20})).await
+/// }
+///
+/// let run = run_journey_blocking(buy, ())?;
+/// run.assert_ok();
+/// assert_eq!(run.recorded::<String>("orders")?, ["tea"]);
+/// # Ok::<(), mite_core::Error>(())
+/// ```
 pub struct JourneyRun {
     result: Result,
     report: Report,
@@ -29,6 +44,20 @@ impl JourneyRun {
     ///
     /// # Errors
     /// The journey failed.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, bail};
+    /// # use mite_core::testing::run_journey_blocking;
+    /// async fn buy(ctx: &mut Context) -> Result {
+    ///     ctx.transaction("Pay", async |ctx| ctx.record("orders", "tea").await).await?;
+    ///     ctx.check("is a bargain", true);
+    ///     ctx.send("order", serde_json::json!({"total": 20})).await
+    /// }
+    ///
+    /// let run = run_journey_blocking(buy, ())?;
+    /// assert!(run.result().is_ok());
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn result(&self) -> Result<(), &Error> {
         self.result.as_ref().copied()
     }
@@ -53,6 +82,21 @@ impl JourneyRun {
     }
 
     /// The messages of one type.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, bail};
+    /// # use mite_core::testing::run_journey_blocking;
+    /// async fn buy(ctx: &mut Context) -> Result {
+    ///     ctx.transaction("Pay", async |ctx| ctx.record("orders", "tea").await).await?;
+    ///     ctx.check("is a bargain", true);
+    ///     ctx.send("order", serde_json::json!({"total": 20})).await
+    /// }
+    ///
+    /// let run = run_journey_blocking(buy, ())?;
+    /// let order = run.messages_of("order").next().expect("it was sent");
+    /// assert_eq!(order.field::<u32>("total")?, 20);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn messages_of(&self, kind: &str) -> impl Iterator<Item = &Sent> {
         self.messages.iter().filter(move |sent| sent.kind() == kind)
     }
@@ -61,6 +105,20 @@ impl JourneyRun {
     ///
     /// # Errors
     /// As [`Report::recorded`]: a record is of another type, or nothing was recorded under this name.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, bail};
+    /// # use mite_core::testing::run_journey_blocking;
+    /// async fn buy(ctx: &mut Context) -> Result {
+    ///     ctx.transaction("Pay", async |ctx| ctx.record("orders", "tea").await).await?;
+    ///     ctx.check("is a bargain", true);
+    ///     ctx.send("order", serde_json::json!({"total": 20})).await
+    /// }
+    ///
+    /// let run = run_journey_blocking(buy, ())?;
+    /// assert_eq!(run.recorded::<String>("orders")?, ["tea"]);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn recorded<T: DeserializeOwned>(&self, name: &str) -> Result<Vec<T>, RecordedError> {
         self.report.recorded(name)
     }
@@ -71,6 +129,20 @@ impl JourneyRun {
     }
 
     /// A transaction by its name, `outer :: inner`, if there was one.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, bail};
+    /// # use mite_core::testing::run_journey_blocking;
+    /// async fn buy(ctx: &mut Context) -> Result {
+    ///     ctx.transaction("Pay", async |ctx| ctx.record("orders", "tea").await).await?;
+    ///     ctx.check("is a bargain", true);
+    ///     ctx.send("order", serde_json::json!({"total": 20})).await
+    /// }
+    ///
+    /// let run = run_journey_blocking(buy, ())?;
+    /// assert_eq!(run.transaction("Pay").map(|pay| (pay.count, pay.errors)), Some((1, 0)));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn transaction(&self, name: &str) -> Option<&TransactionReport> {
         self.report.transactions.iter().find(|transaction| transaction.transaction == name)
     }
@@ -86,6 +158,20 @@ impl JourneyRun {
     }
 
     /// What was checked with [`Context::check`](crate::Context::check).
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, bail};
+    /// # use mite_core::testing::run_journey_blocking;
+    /// async fn buy(ctx: &mut Context) -> Result {
+    ///     ctx.transaction("Pay", async |ctx| ctx.record("orders", "tea").await).await?;
+    ///     ctx.check("is a bargain", true);
+    ///     ctx.send("order", serde_json::json!({"total": 20})).await
+    /// }
+    ///
+    /// let run = run_journey_blocking(buy, ())?;
+    /// assert_eq!((run.checks()[0].name.as_str(), run.checks()[0].passed), ("is a bargain", 1));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn checks(&self) -> &[CheckReport] {
         &self.report.checks
     }
@@ -99,6 +185,20 @@ impl JourneyRun {
     ///
     /// # Panics
     /// With all that happened, if it is not so.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, bail};
+    /// # use mite_core::testing::run_journey_blocking;
+    /// async fn buy(ctx: &mut Context) -> Result {
+    ///     ctx.transaction("Pay", async |ctx| ctx.record("orders", "tea").await).await?;
+    ///     ctx.check("is a bargain", true);
+    ///     ctx.send("order", serde_json::json!({"total": 20})).await
+    /// }
+    ///
+    /// let run = run_journey_blocking(buy, ())?;
+    /// run.assert_ok();
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     #[track_caller]
     pub fn assert_ok(&self) {
         let held = self.report.checks.iter().all(|check| check.failed == 0);
@@ -110,6 +210,18 @@ impl JourneyRun {
     ///
     /// # Panics
     /// With all that happened, if it did not fail so.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, bail};
+    /// # use mite_core::testing::run_journey_blocking;
+    /// async fn pay(_ctx: &mut Context) -> Result {
+    ///     bail!("the bank is closed")
+    /// }
+    ///
+    /// let error = run_journey_blocking(pay, ())?;
+    /// error.assert_failed("is closed");
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     #[track_caller]
     pub fn assert_failed(&self, words: &str) -> &Error {
         match &self.result {

@@ -40,6 +40,21 @@ impl Sent {
     ///
     /// # Errors
     /// There is no such field, or it is of another type.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, bail};
+    /// # use mite_core::testing::run_journey_blocking;
+    /// async fn buy(ctx: &mut Context) -> Result {
+    ///     ctx.transaction("Pay", async |ctx| ctx.record("orders", "tea").await).await?;
+    ///     ctx.check("is a bargain", true);
+    ///     ctx.send("order", serde_json::json!({"total": 20})).await
+    /// }
+    ///
+    /// let run = run_journey_blocking(buy, ())?;
+    /// let order = run.messages_of("order").next().expect("it was sent");
+    /// assert_eq!((order.kind(), order.field::<u32>("total")?), ("order", 20));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn field<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
         let Some(value) = self.packed_field(name) else {
             return Err(Error::msg(format_args!("a message of type {:?} has no field {name:?}: {self:?}", self.kind)));
@@ -51,6 +66,22 @@ impl Sent {
     ///
     /// # Errors
     /// It does not fit.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, bail};
+    /// # use mite_core::testing::run_journey_blocking;
+    /// async fn buy(ctx: &mut Context) -> Result {
+    ///     ctx.transaction("Pay", async |ctx| ctx.record("orders", "tea").await).await?;
+    ///     ctx.check("is a bargain", true);
+    ///     ctx.send("order", serde_json::json!({"total": 20})).await
+    /// }
+    ///
+    /// let run = run_journey_blocking(buy, ())?;
+    /// let order = run.messages_of("order").next().expect("it was sent");
+    /// let order: serde_json::Value = order.read()?;
+    /// assert_eq!((&order["type"], &order["total"]), (&"order".into(), &20.into()));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
         unpacked(&self.packed)
     }

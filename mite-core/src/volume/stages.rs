@@ -42,11 +42,38 @@ struct Stage {
 }
 
 /// Nothing, for so long.
+///
+/// ```
+/// # use mite_core::volume::{MINUTE, SECOND, constant, nothing, ramp};
+/// # use mite_core::{Context, NoData, Result, Scenario, Volume, VolumeModel};
+/// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+/// # fn planned(model: impl VolumeModel) -> Result<Option<u64>> {
+/// #     Ok(mite_core::preview(Scenario::new().journey(visit, NoData, model))?.rows[0].planned)
+/// # }
+/// // Half a minute later than the other rows.
+/// let model = nothing(30 * SECOND) + constant(50, MINUTE);
+/// assert_eq!((model.duration(), planned(model)?), (90 * SECOND, Some(3000)));
+/// # Ok::<(), mite_core::Error>(())
+/// ```
 pub fn nothing(duration: Duration) -> Stages {
     constant(0, duration)
 }
 
 /// The same volume for so long: a rate, or `Volume::running(n)`.
+///
+/// ```
+/// # use mite_core::volume::{MINUTE, SECOND, constant, nothing, ramp};
+/// # use mite_core::{Context, NoData, Result, Scenario, Volume, VolumeModel};
+/// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+/// # fn planned(model: impl VolumeModel) -> Result<Option<u64>> {
+/// #     Ok(mite_core::preview(Scenario::new().journey(visit, NoData, model))?.rows[0].planned)
+/// # }
+/// assert_eq!(planned(constant(50, MINUTE))?, Some(3000));
+/// assert_eq!(planned(constant(0.5, MINUTE))?, Some(30));
+/// // 20 at once, and however many starts that makes.
+/// assert_eq!(planned(constant(Volume::running(20), MINUTE))?, None);
+/// # Ok::<(), mite_core::Error>(())
+/// ```
 pub fn constant(volume: impl Into<Volume>, duration: Duration) -> Stages {
     let volume = Some(volume.into());
     Stages::of(Stage { duration, from: volume, to: volume })
@@ -54,6 +81,21 @@ pub fn constant(volume: impl Into<Volume>, duration: Duration) -> Stages {
 
 /// A straight line from the end of the stage before to the beginning of the one after; at the edges of a model its ends
 /// are given by [`Stages::from`] and [`Stages::to`].
+///
+/// ```
+/// # use mite_core::volume::{MINUTE, SECOND, constant, nothing, ramp};
+/// # use mite_core::{Context, NoData, Result, Scenario, Volume, VolumeModel};
+/// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+/// # fn planned(model: impl VolumeModel) -> Result<Option<u64>> {
+/// #     Ok(mite_core::preview(Scenario::new().journey(visit, NoData, model))?.rows[0].planned)
+/// # }
+/// let model = ramp(MINUTE).from(0).to(100);
+/// assert_eq!(planned(model)?, Some(3000));
+/// // It reads its ends from its neighbours.
+/// let model = constant(50, MINUTE) + ramp(MINUTE) + constant(100, MINUTE);
+/// assert_eq!(planned(model)?, Some(3000 + 4500 + 6000));
+/// # Ok::<(), mite_core::Error>(())
+/// ```
 pub fn ramp(duration: Duration) -> Stages {
     Stages::of(Stage { duration, from: None, to: None })
 }
@@ -85,12 +127,34 @@ impl Stages {
     }
 
     /// Where the first stage begins.
+    ///
+    /// ```
+    /// # use mite_core::volume::{MINUTE, SECOND, constant, nothing, ramp};
+    /// # use mite_core::{Context, NoData, Result, Scenario, Volume, VolumeModel};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// # fn planned(model: impl VolumeModel) -> Result<Option<u64>> {
+    /// #     Ok(mite_core::preview(Scenario::new().journey(visit, NoData, model))?.rows[0].planned)
+    /// # }
+    /// assert_eq!(planned(ramp(MINUTE).from(20) + constant(20, MINUTE))?, Some(2400));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn from(mut self, volume: impl Into<Volume>) -> Self {
         self.parts[0].from = Some(volume.into());
         self
     }
 
     /// Where the last stage ends.
+    ///
+    /// ```
+    /// # use mite_core::volume::{MINUTE, SECOND, constant, nothing, ramp};
+    /// # use mite_core::{Context, NoData, Result, Scenario, Volume, VolumeModel};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// # fn planned(model: impl VolumeModel) -> Result<Option<u64>> {
+    /// #     Ok(mite_core::preview(Scenario::new().journey(visit, NoData, model))?.rows[0].planned)
+    /// # }
+    /// assert_eq!(planned(constant(20, MINUTE) + ramp(MINUTE).to(0))?, Some(1800));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn to(mut self, volume: impl Into<Volume>) -> Self {
         let last = self.parts.len() - 1;
         self.parts[last].to = Some(volume.into());
@@ -98,17 +162,51 @@ impl Stages {
     }
 
     /// Goes on with a ramp from where this ends to `volume`.
+    ///
+    /// ```
+    /// # use mite_core::volume::{MINUTE, SECOND, constant, nothing, ramp};
+    /// # use mite_core::{Context, NoData, Result, Scenario, Volume, VolumeModel};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// # fn planned(model: impl VolumeModel) -> Result<Option<u64>> {
+    /// #     Ok(mite_core::preview(Scenario::new().journey(visit, NoData, model))?.rows[0].planned)
+    /// # }
+    /// let model = constant(10, MINUTE).ramp_to(50, MINUTE);
+    /// assert_eq!(model.resolve(), (constant(10, MINUTE) + ramp(MINUTE).to(50)).resolve());
+    /// ```
     pub fn ramp_to(self, volume: impl Into<Volume>, duration: Duration) -> Self {
         self + ramp(duration).to(volume)
     }
 
     /// Goes on with the volume with which this ends.
+    ///
+    /// ```
+    /// # use mite_core::volume::{MINUTE, SECOND, constant, nothing, ramp};
+    /// # use mite_core::{Context, NoData, Result, Scenario, Volume, VolumeModel};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// # fn planned(model: impl VolumeModel) -> Result<Option<u64>> {
+    /// #     Ok(mite_core::preview(Scenario::new().journey(visit, NoData, model))?.rows[0].planned)
+    /// # }
+    /// let model = ramp(MINUTE).from(0).to(50).hold(MINUTE);
+    /// assert_eq!(model.resolve(), (ramp(MINUTE).from(0) + constant(50, MINUTE)).resolve());
+    /// ```
     pub fn hold(self, duration: Duration) -> Self {
         let volume = self.parts[self.parts.len() - 1].to;
         self + Stages::of(Stage { duration, from: volume, to: volume })
     }
 
     /// The whole model so many times, one after the other.
+    ///
+    /// ```
+    /// # use mite_core::volume::{MINUTE, SECOND, constant, nothing, ramp};
+    /// # use mite_core::{Context, NoData, Result, Scenario, Volume, VolumeModel};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// # fn planned(model: impl VolumeModel) -> Result<Option<u64>> {
+    /// #     Ok(mite_core::preview(Scenario::new().journey(visit, NoData, model))?.rows[0].planned)
+    /// # }
+    /// let model = (constant(20, 10 * SECOND) + nothing(10 * SECOND)).repeat(3);
+    /// assert_eq!((model.duration(), planned(model)?), (MINUTE, Some(600)));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn repeat(mut self, times: usize) -> Self {
         const MOST: usize = 1_000_000;
         let fits = (1..=MOST).contains(&times) && self.parts.len().saturating_mul(times) <= MOST;
@@ -136,6 +234,18 @@ impl Stages {
     }
 
     /// All volumes of the model so many times as large.
+    ///
+    /// ```
+    /// # use mite_core::volume::{MINUTE, SECOND, constant, nothing, ramp};
+    /// # use mite_core::{Context, NoData, Result, Scenario, Volume, VolumeModel};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// # fn planned(model: impl VolumeModel) -> Result<Option<u64>> {
+    /// #     Ok(mite_core::preview(Scenario::new().journey(visit, NoData, model))?.rows[0].planned)
+    /// # }
+    /// let model = ramp(MINUTE).from(0) + constant(50, MINUTE);
+    /// assert_eq!(planned(model.scale(2.5))?, Some(11_250));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn scale(mut self, factor: f64) -> Self {
         for end in self.parts.iter_mut().flat_map(|stage| [&mut stage.from, &mut stage.to]) {
             *end = match *end {
@@ -148,6 +258,19 @@ impl Stages {
     }
 
     /// Takes the plain numbers of this model as journeys running at once, not as rates.
+    ///
+    /// ```
+    /// # use mite_core::volume::{MINUTE, SECOND, constant, nothing, ramp};
+    /// # use mite_core::{Context, NoData, Result, Scenario, Volume, VolumeModel};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// # fn planned(model: impl VolumeModel) -> Result<Option<u64>> {
+    /// #     Ok(mite_core::preview(Scenario::new().journey(visit, NoData, model))?.rows[0].planned)
+    /// # }
+    /// let model = (ramp(20 * SECOND).from(0) + constant(8, 40 * SECOND)).running();
+    /// let preview = mite_core::preview(Scenario::new().journey(visit, NoData, model))?;
+    /// assert_eq!((preview.rows[0].planned, preview.rows[0].points[30]), (None, 8));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn running(mut self) -> Self {
         self.running = true;
         self
@@ -155,6 +278,19 @@ impl Stages {
 
     /// Starts come at random, as those of independent users do: a Poisson process of the model's rate. How many there are in
     /// all then varies from seed to seed; with the same seed it is the same plan.
+    ///
+    /// ```
+    /// # use mite_core::volume::{MINUTE, SECOND, constant, nothing, ramp};
+    /// # use mite_core::{Context, NoData, Result, Scenario, Volume, VolumeModel};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// # fn planned(model: impl VolumeModel) -> Result<Option<u64>> {
+    /// #     Ok(mite_core::preview(Scenario::new().journey(visit, NoData, model))?.rows[0].planned)
+    /// # }
+    /// let model = || constant(50, MINUTE).poisson(1);
+    /// assert_eq!(planned(model())?, planned(model())?);
+    /// assert_ne!(planned(model())?, planned(constant(50, MINUTE).poisson(2))?);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn poisson(mut self, seed: u64) -> Self {
         self.arrivals = Arrivals::Poisson { seed };
         self
@@ -162,6 +298,17 @@ impl Stages {
 
     /// Each start comes at random within a part of the interval to the next one: 0 is evenly, 1 anywhere in it. Their number
     /// and order stay the same.
+    ///
+    /// ```
+    /// # use mite_core::volume::{MINUTE, SECOND, constant, nothing, ramp};
+    /// # use mite_core::{Context, NoData, Result, Scenario, Volume, VolumeModel};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// # fn planned(model: impl VolumeModel) -> Result<Option<u64>> {
+    /// #     Ok(mite_core::preview(Scenario::new().journey(visit, NoData, model))?.rows[0].planned)
+    /// # }
+    /// assert_eq!(planned(constant(50, MINUTE).jitter(0.5, 1))?, Some(3000));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn jitter(mut self, fraction: f64, seed: u64) -> Self {
         let fits = (0.0..=1.0).contains(&fraction);
         if fits {
@@ -171,12 +318,38 @@ impl Stages {
     }
 
     /// Ends the row after so many starts in all, if the model has not ended it before.
+    ///
+    /// ```
+    /// # use mite_core::volume::{MINUTE, SECOND, constant, nothing, ramp};
+    /// # use mite_core::{Context, NoData, Result, Scenario, Volume, VolumeModel};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// # fn planned(model: impl VolumeModel) -> Result<Option<u64>> {
+    /// #     Ok(mite_core::preview(Scenario::new().journey(visit, NoData, model))?.rows[0].planned)
+    /// # }
+    /// assert_eq!(planned(constant(50, MINUTE).iterations(23))?, Some(23));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn iterations(mut self, starts: u64) -> Self {
         self.iterations = Some(starts);
         self.or_mistake(starts > 0, "`.iterations(0)` starts nothing")
     }
 
     /// Each of the journeys that run at once is run so many times, one after the other; for numbers running only.
+    ///
+    /// ```
+    /// # use mite_core::volume::{MINUTE, SECOND, constant, nothing, ramp};
+    /// # use mite_core::{Context, NoData, Result, Scenario, Volume, VolumeModel};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// # fn planned(model: impl VolumeModel) -> Result<Option<u64>> {
+    /// #     Ok(mite_core::preview(Scenario::new().journey(visit, NoData, model))?.rows[0].planned)
+    /// # }
+    /// // Each of five runs its journey four times.
+    /// let model = constant(5, MINUTE).running().iterations_each(4);
+    /// # let scenario = Scenario::new().journey(visit, NoData, model);
+    /// # let report = mite_core::Run::new(scenario).run_blocking()?;
+    /// assert_eq!(report.journey("visit").started, 20);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn iterations_each(mut self, starts: u64) -> Self {
         self.iterations_each = Some(starts);
         let fits = u32::try_from(starts).is_ok();
@@ -185,6 +358,16 @@ impl Stages {
     }
 
     /// How long the model is.
+    ///
+    /// ```
+    /// # use mite_core::volume::{MINUTE, SECOND, constant, nothing, ramp};
+    /// # use mite_core::{Context, NoData, Result, Scenario, Volume, VolumeModel};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// # fn planned(model: impl VolumeModel) -> Result<Option<u64>> {
+    /// #     Ok(mite_core::preview(Scenario::new().journey(visit, NoData, model))?.rows[0].planned)
+    /// # }
+    /// assert_eq!((nothing(MINUTE) + constant(50, 2 * MINUTE)).duration(), 3 * MINUTE);
+    /// ```
     pub fn duration(&self) -> Duration {
         self.parts.iter().map(|stage| stage.duration).fold(Duration::ZERO, Duration::saturating_add)
     }
@@ -195,6 +378,18 @@ impl Stages {
     /// A volume that is negative, no number, over 10⁹, or under a thousandth; rates and numbers running in one model; a
     /// ramp without an end; a length of zero or of over 100 years; a number running that is not whole, or that is zero
     /// throughout; arrivals or limits that do not go with the rest.
+    ///
+    /// ```
+    /// # use mite_core::volume::{MINUTE, SECOND, constant, nothing, ramp};
+    /// # use mite_core::{Context, NoData, Result, Scenario, Volume, VolumeModel};
+    /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
+    /// # fn planned(model: impl VolumeModel) -> Result<Option<u64>> {
+    /// #     Ok(mite_core::preview(Scenario::new().journey(visit, NoData, model))?.rows[0].planned)
+    /// # }
+    /// assert!(constant(50, MINUTE).resolve().is_ok());
+    /// let error = (ramp(MINUTE) + constant(50, MINUTE)).resolve().unwrap_err().to_string();
+    /// assert!(error.contains(".from("), "{error}");
+    /// ```
     pub fn resolve(&self) -> Result<Shape, VolumeError> {
         if let Some(mistake) = self.mistake {
             return Err(VolumeError::new(mistake));

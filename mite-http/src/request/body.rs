@@ -6,6 +6,15 @@ use crate::{body::Body, error::HttpError, metrics, multipart::Multipart, respons
 
 impl Request {
     /// Sends this as it is: bytes, text, or what [`Body`] makes of files and streams. `Content-Type` is the caller's to set.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// ctx.http().put("http://localhost:8080/notes/1").body("buy tea").await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn body(self, body: impl Into<Body>) -> Self {
         self.with(|draft| {
             draft.body(body.into());
@@ -14,6 +23,18 @@ impl Request {
     }
 
     /// Sends a form of several parts, files among them. Its `Content-Type` takes the place of any other.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// use mite_http::Multipart;
+    ///
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let form = Multipart::new().text("title", "a film").file("film", "film.mp4");
+    /// ctx.http().post("http://localhost:8080/films").multipart(form).await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn multipart(self, form: Multipart) -> Self {
         self.with(|draft| draft.multipart(form))
     }
@@ -22,12 +43,30 @@ impl Request {
     ///
     /// The body follows when the server says so, or when it has said nothing for a second. A server that answers at once,
     /// such as with 401, 413 or 417, gets no body; the connection is closed then.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// ctx.http().put("http://localhost:8080/films/1").body("a film").expect_continue().await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn expect_continue(self) -> Self {
         self.option(|options| options.expect_continue = true)
     }
 
     /// How many bytes the response's body may have, in the place of the session's
     /// [`max_body`](crate::Settings::max_body). A body that is streamed or discarded has no limit.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// ctx.http().get("http://localhost:8080/").max_body(1024 * 1024).await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn max_body(self, bytes: u64) -> Self {
         self.option(|options| options.max_body = Some(bytes))
     }
@@ -46,6 +85,16 @@ impl Request {
     /// # Errors
     ///
     /// As [`send`](Request::send).
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let film = ctx.http().get("http://localhost:8080/films/1").discard().await?.error_for_status()?;
+    /// ensure!(film.sizes().received > 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn discard(self) -> Result<Response, HttpError> {
         self.option(|options| options.discard = true).send().await
     }

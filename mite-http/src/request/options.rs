@@ -48,6 +48,15 @@ impl Request {
     ///
     /// The value is serialised now, and not at all if no sink wants `http_metrics`. A key that the format has itself fails the
     /// request with class `request`.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// ctx.http().get("http://localhost:8080/search?q=green+tea").field("words", 2).await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn field(self, key: impl Into<Cow<'static, str>>, value: impl Serialize) -> Self {
         let wanted = metrics::are_wanted(&self.scope);
         self.with(|draft| {
@@ -63,23 +72,64 @@ impl Request {
 
     /// Follows so many redirects and no more, in the place of what the session says. See
     /// [`Settings::redirects`](crate::Settings::redirects).
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// ctx.http().get("http://localhost:8080/").redirects(3).await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn redirects(self, most: u32) -> Self {
         self.option(|options| options.redirects = Some(Redirects::UpTo(most)))
     }
 
     /// Follows no redirect: the response is what came first.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// let login = ctx.http().post("http://localhost:8080/login").no_redirects().await?;
+    /// ensure!(login.status().is_redirection());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn no_redirects(self) -> Self {
         self.option(|options| options.redirects = Some(Redirects::NotFollowed))
     }
 
     /// How long a new connection may take, in the place of the session's
     /// [`connect_timeout`](crate::Settings::connect_timeout).
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// use std::time::Duration;
+    ///
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// ctx.http().get("http://localhost:8080/").connect_timeout(Duration::from_secs(1)).await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn connect_timeout(self, timeout: Duration) -> Self {
         self.option(|options| options.connect_timeout = Some(timeout))
     }
 
     /// How long the server may take from the end of the request to the head of its response, in the place of the session's
     /// [`first_byte_timeout`](crate::Settings::first_byte_timeout).
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// use std::time::Duration;
+    ///
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// ctx.http().get("http://localhost:8080/").first_byte_timeout(Duration::from_secs(1)).await?.error_for_status()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn first_byte_timeout(self, timeout: Duration) -> Self {
         self.option(|options| options.first_byte_timeout = Some(timeout))
     }
@@ -95,6 +145,15 @@ impl Request {
     ///
     /// **Its secrets are in it**, passwords, tokens and cookies, as they would be sent: it is not for logs that others read. A
     /// request with a mistake is a comment that tells the mistake.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result, ensure};
+    /// # use mite_http::HttpContext;
+    /// # async fn visit(ctx: &mut Context) -> Result {
+    /// println!("{}", ctx.http().get("http://localhost:8080/").to_curl());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn to_curl(&self) -> String {
         match &self.draft {
             Ok(draft) => self.session.to_curl(draft),

@@ -12,6 +12,11 @@ impl Settings {
     /// otherwise; a larger one fails its request with class `body`.
     ///
     /// [`stream`](crate::Request::stream) and [`discard`](crate::Request::discard) have no limit.
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// let settings = Settings::new().max_body(1024 * 1024);
+    /// ```
     pub fn max_body(mut self, bytes: u64) -> Self {
         self.max_body = bytes;
         self

@@ -30,6 +30,11 @@ impl Settings {
     ///
     /// A request for which there is none waits, the first come first served, and its time counts the wait. Over HTTP/2 many
     /// requests share a connection: another one is opened when the server takes no more on those that there are.
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// let settings = Settings::new().max_connections_per_origin(6);
+    /// ```
     pub fn max_connections_per_origin(mut self, most: u32) -> Self {
         match NonZeroU32::new(most) {
             Some(most) => self.policy.most_per_origin = Some(most),
@@ -40,6 +45,11 @@ impl Settings {
 
     /// After how many requests a connection is closed, as many servers and balancers do. From 1; no limit unless told
     /// otherwise.
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// let settings = Settings::new().max_requests_per_connection(100);
+    /// ```
     pub fn max_requests_per_connection(mut self, most: u32) -> Self {
         match NonZeroU32::new(most) {
             Some(most) => self.policy.most_requests = Some(most),
@@ -49,6 +59,13 @@ impl Settings {
     }
 
     /// How long a connection is kept unused before it is closed. 90 s unless told otherwise.
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// use std::time::Duration;
+    ///
+    /// let settings = Settings::new().idle_timeout(Duration::from_secs(30));
+    /// ```
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.policy.idle_timeout = timeout;
         self

@@ -107,6 +107,13 @@ impl Settings {
     }
 
     /// The address of this machine that connections come from.
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// use std::net::Ipv4Addr;
+    ///
+    /// let settings = Settings::new().source_address(Ipv4Addr::LOCALHOST.into());
+    /// ```
     pub fn source_address(self, address: IpAddr) -> Self {
         self.source_addresses([address])
     }
@@ -116,6 +123,13 @@ impl Settings {
     ///
     /// To one address and port, a machine can have some 28 000 connections from each of its own addresses. With an empty
     /// list, every request of the session fails.
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// use std::net::Ipv4Addr;
+    ///
+    /// let settings = Settings::new().source_addresses((1..=4).map(|host| Ipv4Addr::new(127, 0, 0, host).into()));
+    /// ```
     pub fn source_addresses(self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         self.with_network(|network| {
             network.sources = addresses.into_iter().collect();
@@ -152,6 +166,11 @@ impl Settings {
     }
 
     /// No proxy, whatever the environment says.
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// let settings = Settings::new().no_proxy();
+    /// ```
     pub fn no_proxy(self) -> Self {
         self.with_network(|network| {
             network.proxies = Proxies::Nowhere;
@@ -184,6 +203,13 @@ impl Settings {
     }
 
     /// How long looking a name up may take. Unless told otherwise, as long as opening the connection.
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// use std::time::Duration;
+    ///
+    /// let settings = Settings::new().dns_timeout(Duration::from_secs(1));
+    /// ```
     pub fn dns_timeout(self, timeout: Duration) -> Self {
         self.with_network(|network| {
             network.dns_timeout = Some(timeout);
@@ -192,6 +218,13 @@ impl Settings {
     }
 
     /// How long a TLS handshake may take. Unless told otherwise, as long as opening the connection.
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// use std::time::Duration;
+    ///
+    /// let settings = Settings::new().tls_timeout(Duration::from_secs(2));
+    /// ```
     pub fn tls_timeout(self, timeout: Duration) -> Self {
         self.with_network(|network| {
             network.tls_timeout = Some(timeout);

@@ -25,12 +25,22 @@ impl Settings {
     /// left out once is not sent again further on. The cookies of the jar go where they belong, and a `Referer` is not sent.
     ///
     /// Each hop is a request of its own in the report and in `http_metrics`. The timeout holds for all of them together.
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// let settings = Settings::new().redirects(3);
+    /// ```
     pub fn redirects(mut self, most: u32) -> Self {
         self.redirects = Redirects::UpTo(most);
         self
     }
 
     /// Follows no redirect: a response is returned as it is.
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// let settings = Settings::new().no_redirects();
+    /// ```
     pub fn no_redirects(mut self) -> Self {
         self.redirects = Redirects::NotFollowed;
         self
@@ -38,6 +48,13 @@ impl Settings {
 
     /// How long the server may take from the end of the request to the head of its response. Not limited unless told
     /// otherwise; the timeout of the request holds besides.
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// use std::time::Duration;
+    ///
+    /// let settings = Settings::new().first_byte_timeout(Duration::from_secs(2));
+    /// ```
     pub fn first_byte_timeout(mut self, timeout: Duration) -> Self {
         self.first_byte_timeout = Some(timeout);
         self
@@ -89,6 +106,11 @@ impl Settings {
     ///
     /// Names are compared without regard to case, `-` and `_`. What is masked anyway: `Authorization`, cookies, headers whose
     /// value is marked as sensitive, and all whose names tell of a secret (`password`, `token`, `api_key` and their like).
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// let settings = Settings::new().mask("x-tenant");
+    /// ```
     pub fn mask(mut self, name: impl AsRef<str>) -> Self {
         self.masked.push(name.as_ref().to_owned());
         self

@@ -33,6 +33,11 @@ impl Settings {
     }
 
     /// The same from a file, which is read now: for many sessions, make the settings once and clone them.
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// let settings = Settings::new().root_certificate_file("tests/ca.pem");
+    /// ```
     pub fn root_certificate_file(self, path: impl AsRef<Path>) -> Self {
         let path = path.as_ref();
         self.with_network(|network| {
@@ -52,6 +57,11 @@ impl Settings {
     }
 
     /// The same from a file, which is read now: for many sessions, make the settings once and clone them.
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// let settings = Settings::new().only_root_certificates_file("tests/ca.pem");
+    /// ```
     pub fn only_root_certificates_file(self, path: impl AsRef<Path>) -> Self {
         let path = path.as_ref();
         self.with_network(|network| {
@@ -88,6 +98,11 @@ impl Settings {
     }
 
     /// The same from files, which are read now: for many sessions, make the settings once and clone them.
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// let settings = Settings::new().client_certificate_files("client.pem", "client-key.pem");
+    /// ```
     pub fn client_certificate_files(self, chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Self {
         let (chain, key) = (chain.as_ref(), key.as_ref());
         self.with_network(|network| {
@@ -103,6 +118,11 @@ impl Settings {
 
     /// The name that is sent to servers as theirs (SNI), and that their certificates have to be valid for, in the place of
     /// the URL's host. An IP address is not sent.
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// let settings = Settings::new().server_name("shop.example");
+    /// ```
     pub fn server_name(self, name: impl AsRef<str>) -> Self {
         let name = name.as_ref();
         self.with_network(|network| {
@@ -123,6 +143,11 @@ impl Settings {
 
     /// Whether a handshake may take up where an earlier one to the same server has ended, which costs both ends less.
     /// `true` unless told otherwise; with `false` every handshake is a full one, as that of a new user.
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// let settings = Settings::new().tls_session_resumption(false);
+    /// ```
     pub fn tls_session_resumption(self, resumption: bool) -> Self {
         self.with_network(|network| {
             network.trust.no_resumption = !resumption;
@@ -135,6 +160,11 @@ impl Settings {
     /// Whoever is between here and the server can then read and change everything, passwords and client certificates'
     /// sessions included. A server's own certificate is better trusted by
     /// [`root_certificate`](Self::root_certificate).
+    ///
+    /// ```
+    /// # use mite_http::Settings;
+    /// let settings = Settings::new().danger_accept_invalid_certs(true);
+    /// ```
     pub fn danger_accept_invalid_certs(self, accept: bool) -> Self {
         self.with_network(|network| {
             network.trust.accept_invalid = accept;

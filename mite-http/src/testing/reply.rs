@@ -32,6 +32,12 @@ pub struct Reply {
 
 impl Reply {
     /// 200 without a body.
+    ///
+    /// ```
+    /// # use mite_http::StatusCode;
+    /// # use mite_http::testing::Reply;
+    /// let reply = Reply::ok();
+    /// ```
     pub fn ok() -> Self {
         Self {
             status: StatusCode::OK,
@@ -43,6 +49,12 @@ impl Reply {
     }
 
     /// 200 with a text.
+    ///
+    /// ```
+    /// # use mite_http::StatusCode;
+    /// # use mite_http::testing::Reply;
+    /// let reply = Reply::text("Hello!");
+    /// ```
     pub fn text(text: impl Into<String>) -> Self {
         Self::ok().header("content-type", "text/plain; charset=utf-8").body(text.into())
     }
@@ -52,6 +64,12 @@ impl Reply {
     /// # Panics
     ///
     /// If serde cannot make JSON of the value, such as a map whose keys are no text.
+    ///
+    /// ```
+    /// # use mite_http::StatusCode;
+    /// # use mite_http::testing::Reply;
+    /// let reply = Reply::json(&serde_json::json!({"token": "t"}));
+    /// ```
     #[track_caller]
     pub fn json<T: Serialize + ?Sized>(value: &T) -> Self {
         match serde_json::to_vec(value) {
@@ -61,11 +79,24 @@ impl Reply {
     }
 
     /// No response: the connection is closed once the request has been read.
+    ///
+    /// ```
+    /// # use mite_http::StatusCode;
+    /// # use mite_http::testing::Reply;
+    /// // The connection is closed without an answer.
+    /// let reply = Reply::dropped();
+    /// ```
     pub fn dropped() -> Self {
         Self { dropped: true, ..Self::ok() }
     }
 
     /// Another status than 200.
+    ///
+    /// ```
+    /// # use mite_http::StatusCode;
+    /// # use mite_http::testing::Reply;
+    /// let reply = Reply::text("no such user").status(StatusCode::NOT_FOUND);
+    /// ```
     pub fn status(mut self, status: StatusCode) -> Self {
         self.status = status;
         self
@@ -76,6 +107,12 @@ impl Reply {
     /// # Panics
     ///
     /// If this is no header of HTTP.
+    ///
+    /// ```
+    /// # use mite_http::StatusCode;
+    /// # use mite_http::testing::Reply;
+    /// let reply = Reply::ok().status(StatusCode::SEE_OTHER).header("location", "/welcome");
+    /// ```
     #[track_caller]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
@@ -86,12 +123,24 @@ impl Reply {
     }
 
     /// The body.
+    ///
+    /// ```
+    /// # use mite_http::StatusCode;
+    /// # use mite_http::testing::Reply;
+    /// let reply = Reply::ok().header("content-type", "image/png").body("\u{89}PNG");
+    /// ```
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self
     }
 
     /// Waits so long before it answers, or drops the connection.
+    ///
+    /// ```
+    /// # use mite_http::StatusCode;
+    /// # use mite_http::testing::Reply;
+    /// let reply = Reply::ok().after(std::time::Duration::from_millis(50));
+    /// ```
     pub fn after(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self

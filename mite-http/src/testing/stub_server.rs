@@ -68,6 +68,25 @@ impl StubServer {
     /// # Errors
     ///
     /// If there is no port, or no thread.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result};
+    /// # use mite_core::testing::Harness;
+    /// # use mite_http::testing::{Reply, StubServer};
+    /// # use mite_http::{HttpContext, StatusCode, mite_http};
+    /// #[mite_http(base = "app_url")]
+    /// async fn visit(ctx: &mut Context) -> Result {
+    ///     ctx.http().get("/").header("accept-language", "de").await?.error_for_status()?;
+    ///     Ok(())
+    /// }
+    ///
+    /// let server = StubServer::start()?;
+    /// server.on("GET", "/").reply(Reply::text("Hello!"));
+    /// let harness = Harness::new().config("app_url", server.url());
+    /// harness.run_blocking(visit, ())?.assert_ok();
+    /// assert_eq!(server.requests().len(), 1);
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn start() -> io::Result<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
@@ -104,11 +123,48 @@ impl StubServer {
     }
 
     /// What to answer to requests with this method and exactly this path, whatever their query. What is said later goes first.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result};
+    /// # use mite_core::testing::Harness;
+    /// # use mite_http::testing::{Reply, StubServer};
+    /// # use mite_http::{HttpContext, StatusCode, mite_http};
+    /// #[mite_http(base = "app_url")]
+    /// async fn visit(ctx: &mut Context) -> Result {
+    ///     ctx.http().get("/").header("accept-language", "de").await?.error_for_status()?;
+    ///     Ok(())
+    /// }
+    ///
+    /// let server = StubServer::start()?;
+    /// server.on("GET", "/").reply(Reply::ok());
+    /// let harness = Harness::new().config("app_url", server.url());
+    /// harness.run_blocking(visit, ())?.assert_ok();
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn on(&self, method: &str, path: &str) -> On<'_> {
         self.route(method, path, false)
     }
 
     /// As [`StubServer::on`], for all paths that begin so.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result};
+    /// # use mite_core::testing::Harness;
+    /// # use mite_http::testing::{Reply, StubServer};
+    /// # use mite_http::{HttpContext, StatusCode, mite_http};
+    /// #[mite_http(base = "app_url")]
+    /// async fn visit(ctx: &mut Context) -> Result {
+    ///     ctx.http().get("/").header("accept-language", "de").await?.error_for_status()?;
+    ///     Ok(())
+    /// }
+    ///
+    /// let server = StubServer::start()?;
+    /// // Whatever is asked for by GET.
+    /// server.on_prefix("GET", "/").reply(Reply::ok());
+    /// let harness = Harness::new().config("app_url", server.url());
+    /// harness.run_blocking(visit, ())?.assert_ok();
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn on_prefix(&self, method: &str, prefix: &str) -> On<'_> {
         self.route(method, prefix, true)
     }
@@ -123,11 +179,49 @@ impl StubServer {
     }
 
     /// The requests with this method and exactly this path.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result};
+    /// # use mite_core::testing::Harness;
+    /// # use mite_http::testing::{Reply, StubServer};
+    /// # use mite_http::{HttpContext, StatusCode, mite_http};
+    /// #[mite_http(base = "app_url")]
+    /// async fn visit(ctx: &mut Context) -> Result {
+    ///     ctx.http().get("/").header("accept-language", "de").await?.error_for_status()?;
+    ///     Ok(())
+    /// }
+    ///
+    /// let server = StubServer::start()?;
+    /// server.on("GET", "/").reply(Reply::ok());
+    /// let harness = Harness::new().config("app_url", server.url());
+    /// harness.run_blocking(visit, ())?.assert_ok();
+    /// let asked = server.requests_to("GET", "/");
+    /// assert_eq!(asked[0].header("accept-language"), Some("de"));
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn requests_to(&self, method: &str, path: &str) -> Vec<StubRequest> {
         self.kept(|request| request.method() == method && request.path() == path)
     }
 
     /// The requests that the script did not know.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result};
+    /// # use mite_core::testing::Harness;
+    /// # use mite_http::testing::{Reply, StubServer};
+    /// # use mite_http::{HttpContext, StatusCode, mite_http};
+    /// #[mite_http(base = "app_url")]
+    /// async fn visit(ctx: &mut Context) -> Result {
+    ///     ctx.http().get("/").header("accept-language", "de").await?.error_for_status()?;
+    ///     Ok(())
+    /// }
+    ///
+    /// let server = StubServer::start()?;
+    /// let harness = Harness::new().config("app_url", server.url());
+    /// harness.run_blocking(visit, ())?.assert_failed("404");
+    /// assert_eq!(server.unexpected()[0].path(), "/");
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn unexpected(&self) -> Vec<StubRequest> {
         self.kept(|request| !request.expected)
     }
@@ -141,6 +235,25 @@ impl StubServer {
     /// # Panics
     ///
     /// With the requests that it did not know.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result};
+    /// # use mite_core::testing::Harness;
+    /// # use mite_http::testing::{Reply, StubServer};
+    /// # use mite_http::{HttpContext, StatusCode, mite_http};
+    /// #[mite_http(base = "app_url")]
+    /// async fn visit(ctx: &mut Context) -> Result {
+    ///     ctx.http().get("/").header("accept-language", "de").await?.error_for_status()?;
+    ///     Ok(())
+    /// }
+    ///
+    /// let server = StubServer::start()?;
+    /// server.on("GET", "/").reply(Reply::ok());
+    /// let harness = Harness::new().config("app_url", server.url());
+    /// harness.run_blocking(visit, ())?.assert_ok();
+    /// server.assert_no_unexpected();
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     #[track_caller]
     pub fn assert_no_unexpected(&self) {
         let unexpected = self.unexpected();
@@ -185,11 +298,50 @@ pub struct On<'a> {
 
 impl On<'_> {
     /// The same answer each time.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result};
+    /// # use mite_core::testing::Harness;
+    /// # use mite_http::testing::{Reply, StubServer};
+    /// # use mite_http::{HttpContext, StatusCode, mite_http};
+    /// #[mite_http(base = "app_url")]
+    /// async fn visit(ctx: &mut Context) -> Result {
+    ///     ctx.http().get("/").header("accept-language", "de").await?.error_for_status()?;
+    ///     Ok(())
+    /// }
+    ///
+    /// let server = StubServer::start()?;
+    /// server.on("GET", "/").reply(Reply::ok().status(StatusCode::SERVICE_UNAVAILABLE));
+    /// let harness = Harness::new().config("app_url", server.url());
+    /// harness.run_blocking(visit, ())?.assert_failed("503");
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn reply(self, reply: Reply) {
         self.replies([reply]);
     }
 
     /// One answer after the other; the last of them each time after that, and 404 where there is none.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result};
+    /// # use mite_core::testing::Harness;
+    /// # use mite_http::testing::{Reply, StubServer};
+    /// # use mite_http::{HttpContext, StatusCode, mite_http};
+    /// #[mite_http(base = "app_url")]
+    /// async fn visit(ctx: &mut Context) -> Result {
+    ///     ctx.http().get("/").header("accept-language", "de").await?.error_for_status()?;
+    ///     Ok(())
+    /// }
+    ///
+    /// let server = StubServer::start()?;
+    /// // First it is not there, and then it is.
+    /// server.on("GET", "/").replies([Reply::ok().status(StatusCode::SERVICE_UNAVAILABLE), Reply::ok()]);
+    /// let harness = Harness::new().config("app_url", server.url());
+    /// harness.run_blocking(visit, ())?.assert_failed("503");
+    /// let harness = Harness::new().config("app_url", server.url());
+    /// harness.run_blocking(visit, ())?.assert_ok();
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn replies(self, replies: impl IntoIterator<Item = Reply>) {
         let mut replies: VecDeque<Reply> = replies.into_iter().collect();
         self.with(move |_request| {
@@ -200,6 +352,27 @@ impl On<'_> {
     }
 
     /// What a closure makes of each request. If it panics, the connection is dropped.
+    ///
+    /// ```
+    /// # use mite_core::{Context, Result};
+    /// # use mite_core::testing::Harness;
+    /// # use mite_http::testing::{Reply, StubServer};
+    /// # use mite_http::{HttpContext, StatusCode, mite_http};
+    /// #[mite_http(base = "app_url")]
+    /// async fn visit(ctx: &mut Context) -> Result {
+    ///     ctx.http().get("/").header("accept-language", "de").await?.error_for_status()?;
+    ///     Ok(())
+    /// }
+    ///
+    /// let server = StubServer::start()?;
+    /// server.on("GET", "/").with(|request| match request.header("accept-language") {
+    ///     Some("de") => Reply::text("Hallo!"),
+    ///     _ => Reply::text("Hello!"),
+    /// });
+    /// let harness = Harness::new().config("app_url", server.url());
+    /// harness.run_blocking(visit, ())?.assert_ok();
+    /// # Ok::<(), mite_core::Error>(())
+    /// ```
     pub fn with(self, answer: impl FnMut(&StubRequest) -> Reply + Send + 'static) {
         let Self { script, method, path, prefix } = self;
         script.state().routes.push(Route { method, path, prefix, answer: Box::new(answer) });

@@ -1,0 +1,9 @@
+use mite::prelude::*;
+
+fn visit(_ctx: &mut Context) -> Result {
+    Ok(())
+}
+
+fn main() {
+    let _ = Scenario::new().journey(visit, NoData, constant(10, MINUTE));
+}

@@ -10,6 +10,9 @@ pub use mite_http::{HttpContext, mite_http};
 #[cfg(feature = "cli")]
 pub use mite_cli as cli;
 
+#[cfg(feature = "nats")]
+pub use mite_nats as nats;
+
 #[cfg(feature = "prometheus")]
 pub use mite_prometheus as prometheus;
 

@@ -37,6 +37,8 @@
 //! assert_eq!(answer, b"hello yourself");
 //! ```
 
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
 mod error;
 mod local;
 mod log;

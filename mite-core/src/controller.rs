@@ -167,6 +167,7 @@ async fn carry_out(mut control: Control) -> Result<Report, RunError> {
         gaps: Gaps::default(),
         pace: if remote.is_some() { Pace::OF_CLUSTER } else { Pace::OF_PROCESS },
         remote,
+        records: None,
         pools,
         asked: 0,
     };
@@ -183,13 +184,13 @@ async fn carry_out(mut control: Control) -> Result<Report, RunError> {
     let mut sent = run.outbox.sent();
     drop(run.outbox);
     let (mut results, joined) = run.crew.join(outcome.is_err()).await;
-    let mut warnings = Vec::new();
+    let (mut warnings, mut finished) = (Vec::new(), Ok(()));
     let (mut remote_bugs, mut used) = (Vec::new(), None);
     if let Some(mut remote) = run.remote.take() {
         results.append(&mut remote.results);
         (warnings, remote_bugs) = (std::mem::take(&mut remote.warnings), std::mem::take(&mut remote.bugs));
         used = Some(remote.used);
-        remote.finish().await;
+        finished = remote.finish().await;
     }
     let mut bugs = take_results(results, &mut run.tally, &mut sent);
     bugs.append(&mut remote_bugs);
@@ -206,6 +207,7 @@ async fn carry_out(mut control: Control) -> Result<Report, RunError> {
     let sinks = served?;
     let ended = outcome?;
     joined?;
+    finished?;
     let left = Left {
         rows: run.rows,
         seconds: run.seconds,
@@ -221,7 +223,7 @@ async fn carry_out(mut control: Control) -> Result<Report, RunError> {
         stop_after: run.stop_after,
         used,
     };
-    Ok(make_report(&run.facts, left, ended, control.records, &control.warnings))
+    Ok(make_report(&run.facts, left, ended, control.records.or(run.records), &control.warnings))
 }
 
 struct Controller {
@@ -245,6 +247,8 @@ struct Controller {
     seconds: Seconds,
     gaps: Gaps,
     pace: Pace,
+    /// The account of what the runners of a cluster record.
+    records: Option<Records>,
     /// Those that the runners of a cluster share.
     pools: Vec<SharedPool>,
     /// The second that closures were asked about last.
@@ -284,7 +288,6 @@ fn plan_of(control: &Control, facts: &RunFacts, rows: &[Row]) -> PlanRecord {
         stop_after: control.stop_after,
         max_series_bytes: control.max_series_bytes,
         max_running: facts.max_running,
-        is_recorded: control.records.is_some(),
         ..PlanRecord::default()
     }
 }
@@ -376,6 +379,16 @@ impl Controller {
         self.origin = clock::now().checked_sub(since).unwrap_or_else(clock::now);
         self.crew.tell_all(|| Command::Go(Moment::now()));
         self.crew.driving = true;
+        // What is over was not planned: nobody asked, and starts that are told too late would all come at once.
+        let second = since_start / SECOND;
+        if self.rows.iter().any(Row::asks) && self.asked < second && !is_stopped {
+            let first = std::mem::replace(&mut self.asked, second) + 1;
+            if let Some(remote) = &mut self.remote {
+                remote.warnings.push(format!(
+                    "the run had no controller for a while: nothing was planned by closures from second {first} to {second}"
+                ));
+            }
+        }
         if is_stopped {
             self.stop();
         }
@@ -530,6 +543,7 @@ impl Controller {
                 remote.lost(rid, why);
                 self.seconds.finished(rid);
             }
+            News::Back { rid } => remote.heard(rid),
             News::Unaccounted { rid, reported, lists } => {
                 let rows: Vec<_> = self.rows.iter().map(|row| (row.unit, &row.schedule)).collect();
                 remote.results.push(unaccounted(rid, &reported, &lists, &rows, self.facts.warm_up));
@@ -543,6 +557,7 @@ impl Controller {
                     self.rows[row].name
                 ));
             }
+            News::Recording { records } => self.records = Some(records),
             News::Accounted { generator } => remote.used = generator,
             News::Failed(error) => return Err(error.into()),
             News::Ordered(order) => self.recall(&order),

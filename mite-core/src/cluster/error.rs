@@ -16,7 +16,12 @@ pub struct ClusterError {
 impl ClusterError {
     /// What could not be done, and why.
     pub(crate) fn new(doing: &str, cause: BusError) -> Self {
-        Self { what: format!("failed to {doing}: {cause}"), source: Some(cause), is_refused: false, is_of_takeover: false }
+        Self {
+            what: format!("failed to {doing}: {cause}"),
+            source: Some(cause),
+            is_refused: false,
+            is_of_takeover: false,
+        }
     }
 
     /// Somebody else has refused it, or what was asked for makes no sense.

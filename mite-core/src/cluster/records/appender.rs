@@ -143,7 +143,9 @@ impl Shared {
         if window.failing == 1 {
             window.failing_since = Some(Instant::now());
             drop(window);
-            tracing::warn!("what journeys record cannot be handed on for now, and they wait once the queue is full: {error}");
+            tracing::warn!(
+                "what journeys record cannot be handed on for now, and they wait once the queue is full: {error}"
+            );
         }
     }
 

@@ -57,7 +57,7 @@ impl RecordSink {
         Self { fabric, log: log_name(run), producer, batch: Batch::default(), appender: None }
     }
 
-    pub(super) fn take(&mut self, name: &str, record: &Record<'_>) -> Result<(), RecordSinkError> {
+    pub(crate) fn take(&mut self, name: &str, record: &Record<'_>) -> Result<(), RecordSinkError> {
         check_name(name)?;
         let bytes = name.len() + if let Record::Created(data) = record { data.len() } else { 0 };
         if bytes > MOST_RECORD_BYTES {
@@ -84,7 +84,7 @@ impl RecordSink {
         Ok(pushed?)
     }
 
-    pub(super) fn drain(&mut self) -> Result<(), RecordSinkError> {
+    pub(crate) fn drain(&mut self) -> Result<(), RecordSinkError> {
         self.push()?;
         Ok(self.appender.as_ref().map_or(Ok(()), Appender::drain)?)
     }

@@ -232,11 +232,19 @@ impl RecordStore {
             let state = FileState { begun: file.begun, length: file.length, records: *records };
             cursor.files.insert(name.clone(), state);
         }
-        cursor.producers = self.producers.iter().map(|(producer, batches)| ProducerState {
-            producer: *producer,
-            last: batches.last,
-            held: batches.held.iter().map(|(number, packed)| HeldBatch { number: *number, packed: Bytes(packed.clone()) }).collect(),
-        }).collect();
+        cursor.producers = self
+            .producers
+            .iter()
+            .map(|(producer, batches)| ProducerState {
+                producer: *producer,
+                last: batches.last,
+                held: batches
+                    .held
+                    .iter()
+                    .map(|(number, packed)| HeldBatch { number: *number, packed: Bytes(packed.clone()) })
+                    .collect(),
+            })
+            .collect();
         cursor
     }
 
@@ -260,7 +268,9 @@ impl RecordStore {
                     let (rid, first, last) = (producer.rid, batches.last + 1, number - 1);
                     self.folder.warn(match last - first {
                         0 => format!("runner {rid} ended before its batch {first} of records was in the log"),
-                        _ => format!("runner {rid} ended before its batches {first} to {last} of records were in the log"),
+                        _ => format!(
+                            "runner {rid} ended before its batches {first} to {last} of records were in the log"
+                        ),
                     });
                 }
                 batches.last = number;

@@ -285,7 +285,10 @@ fn names_and_sizes_are_checked() {
     let fabric: Arc<dyn Fabric> = Arc::new(Local::new());
     let mut sink = RecordSink::new(fabric, RUN, 1, 1);
     let error = sink.take("../users", &Record::Purged).unwrap_err();
-    assert_eq!(error.to_string(), "\"../users\" cannot name recorded data: it becomes the name of a file, and so has no `/`, `\\` or NUL");
+    assert_eq!(
+        error.to_string(),
+        "\"../users\" cannot name recorded data: it becomes the name of a file, and so has no `/`, `\\` or NUL"
+    );
     sink.take("users", &Record::Created(&[0; 900_000])).unwrap();
     let error = sink.take("users", &Record::Created(&[0; 1_000_000])).unwrap_err();
     assert_eq!(error.to_string(), "a record of \"users\" has 1000005 bytes, and in a cluster one has at most 1000000");
@@ -314,7 +317,10 @@ fn what_never_came_is_told_at_the_end_and_what_came_after_it_is_recorded() {
         assert_eq!(account.counts()["users"], 1);
         let recorder = LogRecorder::open(&*fabric, RUN, dir.path()).await.unwrap();
         let finished = recorder.run(std::future::ready(2)).await.unwrap();
-        assert_eq!(*finished.warnings().lock().unwrap(), ["runner 7 ended before its batch 2 of records was in the log"]);
+        assert_eq!(
+            *finished.warnings().lock().unwrap(),
+            ["runner 7 ended before its batch 2 of records was in the log"]
+        );
         finished.close().unwrap();
         assert_eq!(rows(dir.path(), "users"), [(7, 1), (7, 3)]);
 

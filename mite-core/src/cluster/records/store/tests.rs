@@ -22,7 +22,10 @@ enum Step {
     WriteNext,
     Commit,
     /// It dies: of what was not durable, so many per cent are on the disk, and some bytes after it.
-    Die { kept: u64, garbage: Vec<u8> },
+    Die {
+        kept: u64,
+        garbage: Vec<u8>,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -235,7 +238,10 @@ fn a_file_that_was_changed_meanwhile_is_refused() {
     let path = dir.path().join("users.msgpack");
     fs::write(&path, b"\x01").unwrap();
     let error = RecordStore::open(Folder::new(dir.path()), RUN).unwrap_err();
-    assert!(error.to_string().ends_with("has 1 bytes, and this run has recorded up to byte 4 of it: it was changed"), "{error}");
+    assert!(
+        error.to_string().ends_with("has 1 bytes, and this run has recorded up to byte 4 of it: it was changed"),
+        "{error}"
+    );
     fs::remove_file(&path).unwrap();
     let error = RecordStore::open(Folder::new(dir.path()), RUN).unwrap_err();
     assert!(error.to_string().contains("was deleted or moved away"), "{error}");

@@ -1,0 +1,194 @@
+//! What the processes are: a controller and runners, as a program has them that was written with mite.
+//!
+//! They are apart from the tests, which know them by their files, their figures and what they do to the target alone.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use mite_core::cluster::{Join, Lead, OnRunnerLoss, join};
+use mite_core::volume::{HOUR, SECOND, Stages, constant};
+use mite_core::{Context, NoData, RequestSample, Result, Run, Scenario};
+use mite_nats::{Nats, Options};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::target::BYTES;
+
+/// What is run, as all processes are told by their command lines.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// Starts each second.
+    pub(crate) rate: u64,
+    pub(crate) seconds: u64,
+    /// How many different names its requests have.
+    pub(crate) series: u64,
+}
+
+impl Plan {
+    pub(crate) fn model(&self) -> Stages {
+        constant(self.rate as f64, Duration::from_secs(self.seconds))
+    }
+
+    pub(crate) fn planned(&self) -> u64 {
+        self.rate * self.seconds
+    }
+
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let Self { rate, seconds, series } = self;
+        vec![format!("rate={rate}"), format!("seconds={seconds}"), format!("series={series}")]
+    }
+}
+
+/// `key=value` by key.
+#[derive(Debug)]
+pub(crate) struct Arguments(BTreeMap<String, String>);
+
+impl Arguments {
+    pub(crate) fn of(arguments: impl Iterator<Item = String>) -> Self {
+        let pair = |argument: String| {
+            let (key, value) = argument.split_once('=').unwrap_or((&argument, ""));
+            (key.to_owned(), value.to_owned())
+        };
+        Self(arguments.map(pair).collect())
+    }
+
+    pub(crate) fn text(&self, key: &str) -> &str {
+        self.0.get(key).map_or("", String::as_str)
+    }
+
+    fn number(&self, key: &str) -> u64 {
+        self.text(key).parse().unwrap_or_else(|_| panic!("{key}=… has to be a whole number"))
+    }
+
+    fn plan(&self) -> Plan {
+        Plan { rate: self.number("rate"), seconds: self.number("seconds"), series: self.number("series") }
+    }
+}
+
+static RUNNER: AtomicU32 = AtomicU32::new(0);
+
+/// A worker's connections to the target that nobody uses.
+#[derive(Default)]
+struct Idle(RefCell<Vec<TcpStream>>);
+
+/// Tells the target its number, and waits for the answer.
+async fn arrive(ctx: &mut Context) -> Result {
+    let idle = ctx.worker_extension(Idle::default);
+    let unused = idle.0.borrow_mut().pop();
+    let mut stream = match unused {
+        Some(stream) => stream,
+        None => {
+            let target: String = ctx.config().get("target")?;
+            let stream = TcpStream::connect(target).await?;
+            stream.set_nodelay(true)?;
+            stream
+        }
+    };
+    let mut record = [0; BYTES];
+    record[..8].copy_from_slice(&ctx.start_index().to_le_bytes());
+    record[8..].copy_from_slice(&RUNNER.load(Ordering::Relaxed).to_le_bytes());
+    stream.write_all(&record).await?;
+    stream.read_exact(&mut [0]).await?;
+    idle.0.borrow_mut().push(stream);
+    let k = ctx.start_index();
+    let name = format!("/{}", k % ctx.config().get::<u64>("series")?);
+    ctx.scope().request(&RequestSample { method: "GET", name: Some(&name), code: 200, total: told_time(k), ..RequestSample::default() });
+    Ok(())
+}
+
+/// How long the request of a start is said to have taken, from a microsecond to a minute: who knows which starts were made knows
+/// all of these.
+pub(crate) fn told_time(k: u64) -> Duration {
+    let hash = k.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let exponent = (hash >> 59) % 26;
+    Duration::from_micros((1 << exponent) + (hash & 0xffff_ffff) % (1 << exponent))
+}
+
+fn scenario(plan: &Plan) -> Scenario {
+    Scenario::new().named("chaos").journey(arrive, NoData, plan.model())
+}
+
+async fn connect(arguments: &Arguments, name: &str) -> Arc<Nats> {
+    let options = Options::new(arguments.text("nats")).name(name);
+    Arc::new(Nats::connect(options).await.expect("the server of NATS is there"))
+}
+
+const BINARY: &str = "chaos";
+
+/// Leads a run, and tells its report.
+pub(crate) async fn controller(arguments: &Arguments) {
+    let lead = Lead::new(connect(arguments, "controller").await, BINARY)
+        .expect(arguments.number("expect") as u32)
+        .lease(Duration::from_millis(arguments.number("lease")))
+        .standby(arguments.text("standby") == "yes")
+        .on_runner_loss(OnRunnerLoss::Rebalance);
+    let run = Run::new(scenario(&arguments.plan()))
+        .config("target", arguments.text("target"))
+        .config("series", arguments.number("series"))
+        .max_start_lag(HOUR)
+        .graceful_stop(10 * SECOND);
+    let handle = match run.lead(lead) {
+        Ok(handle) => handle,
+        Err(error) => return say(&format!("failed {error}")),
+    };
+    match handle.await {
+        Ok(report) => say(&format!("report {}", serde_json::to_string(&report).expect("a report has only text as keys"))),
+        Err(error) => say(&format!("failed {error}")),
+    }
+}
+
+/// Takes part in a run, until it is over or this process is asked to leave.
+pub(crate) async fn runner(arguments: &Arguments) {
+    let nats = connect(arguments, "runner").await;
+    let me = Join { name: arguments.text("name").to_owned(), binary: BINARY.to_owned(), workers: 1 };
+    let joined = match join(nats, me).await {
+        Ok(joined) => joined,
+        Err(error) => return say(&format!("failed {error}")),
+    };
+    RUNNER.store(joined.runner(), Ordering::Relaxed);
+    say(&format!("joined {}", joined.runner()));
+    let handle = match joined.start(Run::new(scenario(&arguments.plan()))) {
+        Ok(handle) => handle,
+        Err(error) => return say(&format!("failed {error}")),
+    };
+    let stopper = handle.stopper();
+    let mut leave = signal(SignalKind::terminate()).expect("a process can have signals");
+    tokio::spawn(async move {
+        leave.recv().await;
+        stopper.stop();
+    });
+    match handle.await {
+        Ok(took_part) => say(&format!("ended {} {} {}", took_part.started, took_part.has_left, cpu_nanos())),
+        Err(error) => say(&format!("failed {error}")),
+    }
+}
+
+/// Carries the same out in one process.
+pub(crate) async fn alone(arguments: &Arguments) {
+    let run = Run::new(scenario(&arguments.plan()))
+        .config("target", arguments.text("target"))
+        .config("series", arguments.number("series"))
+        .workers(1)
+        .max_start_lag(HOUR);
+    match run.run().await {
+        Ok(report) => say(&format!("ended {} false {}", report.journeys[0].started, cpu_nanos())),
+        Err(error) => say(&format!("failed {error}")),
+    }
+}
+
+/// What this process has used of the CPU, in nanoseconds.
+fn cpu_nanos() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
+}
+
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    // Nobody may listen any more.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}

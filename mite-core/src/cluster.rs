@@ -56,6 +56,8 @@ mod leasing;
 mod members;
 mod pools;
 mod protocol;
+#[cfg_attr(not(test), expect(dead_code, reason = "controller and runners do not use it yet"))]
+pub(crate) mod records;
 mod reporter;
 mod runner;
 mod status;
@@ -95,7 +97,7 @@ fn random() -> u64 {
 fn kept(log: &str) -> Kept {
     let dedupe = Duration::from_secs(600);
     match log {
-        "records" => Kept { dedupe, most_bytes: Some(1 << 30), discard: Discard::New, age: None },
+        "records" => records::KEPT,
         _ => Kept { dedupe, most_bytes: None, discard: Discard::New, age: None },
     }
 }

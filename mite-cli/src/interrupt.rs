@@ -94,7 +94,7 @@ impl Interrupts {
         let came = self.signal.recv().await;
         if came.is_none() {
             // The runtime is going down, and the run with it.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

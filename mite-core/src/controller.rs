@@ -188,7 +188,7 @@ async fn carry_out(mut control: Control) -> Result<Report, RunError> {
     let (mut remote_bugs, mut used) = (Vec::new(), None);
     if let Some(mut remote) = run.remote.take() {
         results.append(&mut remote.results);
-        (warnings, remote_bugs) = (std::mem::take(&mut remote.warnings), std::mem::take(&mut remote.bugs));
+        (warnings, remote_bugs) = (remote.take_warnings(), std::mem::take(&mut remote.bugs));
         used = Some(remote.used);
         finished = remote.finish().await;
     }
@@ -557,7 +557,10 @@ impl Controller {
                     self.rows[row].name
                 ));
             }
-            News::Recording { records } => self.records = Some(records),
+            News::Recording { records, warnings } => {
+                self.records = Some(records);
+                remote.recorder_warnings = Some(warnings);
+            }
             News::Accounted { generator } => remote.used = generator,
             News::Failed(error) => return Err(error.into()),
             News::Ordered(order) => self.recall(&order),

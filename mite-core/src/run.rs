@@ -794,11 +794,8 @@ impl Run {
         self.scenario.rows.iter().map(|row| row.name.clone().unwrap_or_default()).collect()
     }
 
-    /// Starts the run on a thread of its own, on which `carry_out` does so.
-    pub(crate) fn start_with<T: Send + 'static>(
-        self,
-        carry_out: impl FnOnce(Control) -> Result<T, RunError> + Send + 'static,
-    ) -> Result<RunHandle<T>, RunError> {
+    /// Checks the options that have to do with nothing else, and gives the end of the run, where it has one.
+    fn checked_options(&self) -> Result<Option<u64>, RunError> {
         if self.scenario.rows.is_empty() {
             return Err(RunError::Empty);
         }
@@ -817,6 +814,15 @@ impl Run {
         if !(0.0..=1.0).contains(&self.limits.least_achieved) {
             return Err(RunError::MinAchieved { part: self.limits.least_achieved });
         }
+        Ok(stop_after)
+    }
+
+    /// Starts the run on a thread of its own, on which `carry_out` does so.
+    pub(crate) fn start_with<T: Send + 'static>(
+        self,
+        carry_out: impl FnOnce(Control) -> Result<T, RunError> + Send + 'static,
+    ) -> Result<RunHandle<T>, RunError> {
+        let stop_after = self.checked_options()?;
         let endless_ok = self.endless || stop_after.is_some();
         let Scenario { name, rows, hooks, asked, stats } = self.scenario;
         let metrics = Metrics::of(stats, &self.chosen_stats)?;
@@ -824,6 +830,16 @@ impl Run {
             return Err(RunError::Threshold { threshold, why });
         }
         let rows = checked_rows(rows, self.workers, endless_ok, self.spawn_rate)?;
+        if self.lead.is_some()
+            && let Some(row) = rows.iter().find(|row| row.counts_slots())
+        {
+            return Err(ClusterError::refused(format!(
+                "{}: iterations of journeys that run at once are not shared out among the runners of a cluster: give the row a \
+                 length, or a pool with as many items",
+                row.name
+            ))
+            .into());
+        }
         if let Some(planned) = &self.planned_as {
             planned.is_planned_in(&rows, stop_after, self.warm_up)?;
         }

@@ -81,7 +81,7 @@ impl Options {
         self
     }
 
-    /// A file that has the seed of an NKey (`SU…`), as `nk -gen user` writes it.
+    /// A file that has the seed of an `NKey` (`SU…`), as `nk -gen user` writes it.
     pub fn nkey_file(mut self, file: impl AsRef<Path>) -> Self {
         self.login = Login::NkeyFile(file.as_ref().to_owned());
         self

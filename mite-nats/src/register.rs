@@ -151,12 +151,11 @@ impl Register for NatsRegister {
             let what = format!("to follow {key} of the register {}", self.name);
             // What is there is told at first.
             let from = self.entry(&what, &key).await?.map(|entry| entry.revision);
-            let from = match from {
-                Some(revision) => revision,
-                None => {
-                    let info = self.link.stream(&what, &self.stream, false).await;
-                    info.map_err(|failure| self.link.error(&what, failure))?.state.last_seq + 1
-                }
+            let from = if let Some(revision) = from {
+                revision
+            } else {
+                let info = self.link.stream(&what, &self.stream, false).await;
+                info.map_err(|failure| self.link.error(&what, failure))?.state.last_seq + 1
             };
             let tail =
                 Tail::open(Arc::clone(&self.link), self.stream.clone(), format!("{}{key}", self.before), from, what);

@@ -31,7 +31,7 @@ pub(crate) struct Tail {
     link: Arc<Link>,
     stream: String,
     filter: String,
-    /// For errors: "to read the log run7_records".
+    /// For errors: "to read the log `run7_records`".
     what: String,
     /// The number that comes next, or a later one.
     next: u64,
@@ -117,12 +117,12 @@ impl Tail {
                     }
                 }
             };
-            if consumer.asked == 0 {
-                if let Err(error) = consumer.ask(&self.link, &self.stream, &self.what).await {
-                    tracing::debug!("{error}");
-                    self.consumer = None;
-                    continue;
-                }
+            if consumer.asked == 0
+                && let Err(error) = consumer.ask(&self.link, &self.stream, &self.what).await
+            {
+                tracing::debug!("{error}");
+                self.consumer = None;
+                continue;
             }
             match consumer.hear().await {
                 Heard::Message(message, sequence) => {

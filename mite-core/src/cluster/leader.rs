@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -26,7 +26,7 @@ use super::records;
 use super::takeover::{self, Left};
 use super::wire::{Unpacked, Unpacker};
 use super::{CURRENT, ClusterError, DIRECTORY, OnRunnerLoss, kept, random};
-use crate::bus::{Bus, BusError, Delivery, Fabric, Item, Log, Reader, Register};
+use crate::bus::{Bus, BusError, Delivery, Fabric, Item, Log, Reader, Register, Subscription};
 use crate::clock;
 use crate::names::Names;
 use crate::recordings::Records;
@@ -74,7 +74,7 @@ pub(crate) enum News {
     /// Items of a pool, counted from 0, that a runner had and nobody is given any more.
     Burned { pool: usize, rid: u32, range: Range<u64> },
     /// What is recorded is accounted for here.
-    Recording { records: Records },
+    Recording { records: Records, warnings: Arc<Mutex<Vec<String>>> },
     /// All that was asked for was told.
     Accounted { generator: Usage },
     /// The run cannot go on.
@@ -181,12 +181,7 @@ async fn carry_out(
     let journal = log("pool").await.map_err(failed("make the log of data pools"))?;
     let records = fabric.log(&records::log_name(&run), records::KEPT).await;
     let records = records.map_err(failed("make the log of records"))?;
-    let subscribe = |subject: &str| bus.subscribe(&format!("{run}.{subject}"));
-    let mut hellos = subscribe("hello").await.map_err(failed("listen to runners"))?;
-    let mut beats = subscribe("hb.*").await.map_err(failed("listen to runners"))?;
-    let mut asks = subscribe("alloc").await.map_err(failed("listen to runners"))?;
-    let mut stops = subscribe("stop").await.map_err(failed("listen to runners"))?;
-    let mut clocks = subscribe("clk").await.map_err(failed("listen to runners"))?;
+    let ears = Ears::open(&*bus, &run).await.map_err(failed("listen to runners"))?;
     let mut figures = stats.read("stats.*", 0).await.map_err(failed("read the runners' figures"))?;
     let now = boot_nanos();
     let mut leader = Leader {
@@ -236,58 +231,15 @@ async fn carry_out(
     let mut recording = match leader.options.record_to.clone() {
         Some(folder) => {
             let recording = Recording::start(Arc::clone(&fabric), leader.run.clone(), folder).await?;
-            leader.tell(News::Recording { records: recording.records.clone() });
+            leader.tell(News::Recording {
+                records: recording.records.clone(),
+                warnings: Arc::clone(&recording.warnings),
+            });
             Some(recording)
         }
         None => None,
     };
-    let mut looks = tokio::time::interval(LOOK);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut own_beats = tokio::time::interval(HEARTBEAT);
-    own_beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let led = loop {
-        if leader.over {
-            break Ok(());
-        }
-        let listening = failed("listen to runners");
-        let heard = tokio::select! {
-            biased;
-            clock = clocks.next() => match clock {
-                Ok(clock) => {
-                    leader.clock(clock).await;
-                    Ok(())
-                }
-                Err(error) => Err(listening(error)),
-            },
-            stop = stops.next() => match stop {
-                Ok(stop) => {
-                    leader.stop(stop).await;
-                    Ok(())
-                }
-                Err(error) => Err(listening(error)),
-            },
-            ask = asks.next() => match ask {
-                Ok(ask) => leader.ask(ask).await,
-                Err(error) => Err(listening(error)),
-            },
-            hello = hellos.next() => match hello {
-                Ok(hello) => leader.hello(hello).await,
-                Err(error) => Err(listening(error)),
-            },
-            beat = beats.next() => beat.map(|beat| leader.beat(beat)).map_err(listening),
-            command = commands.recv() => leader.command(command.unwrap_or(Command::Exit)).await,
-            item = figures.next() => match item {
-                Ok(item) => leader.figures(&item),
-                Err(error) => Err(failed("read the runners' figures")(error)),
-            },
-            failed = ended_early(&mut recording) => Err(failed),
-            _ = own_beats.tick() => leader.own_beat().await,
-            _ = looks.tick() => leader.look().await,
-        };
-        if let Err(error) = heard {
-            break Err(error);
-        }
-    };
+    let led = leader.serve(ears, &mut *figures, &mut commands, &mut recording).await;
     if led.as_ref().is_err_and(ClusterError::is_of_takeover) {
         // The run is another controller's now.
         return led;
@@ -329,7 +281,82 @@ async fn announce(fabric: &dyn Fabric, run: &str) -> Result<(), ClusterError> {
     }
 }
 
+/// What runners say, by what it is about.
+struct Ears {
+    clocks: Box<dyn Subscription>,
+    stops: Box<dyn Subscription>,
+    asks: Box<dyn Subscription>,
+    hellos: Box<dyn Subscription>,
+    beats: Box<dyn Subscription>,
+}
+
+impl Ears {
+    async fn open(bus: &dyn Bus, run: &str) -> Result<Self, BusError> {
+        let subscribe = |subject: &str| bus.subscribe(&format!("{run}.{subject}"));
+        Ok(Self {
+            clocks: subscribe("clk").await?,
+            stops: subscribe("stop").await?,
+            asks: subscribe("alloc").await?,
+            hellos: subscribe("hello").await?,
+            beats: subscribe("hb.*").await?,
+        })
+    }
+}
+
 impl Leader {
+    /// Does what runners, the controller's loop and time ask for, until it is told that all is over.
+    async fn serve(
+        &mut self,
+        mut ears: Ears,
+        figures: &mut dyn Reader,
+        commands: &mut mpsc::UnboundedReceiver<Command>,
+        recording: &mut Option<Recording>,
+    ) -> Result<(), ClusterError> {
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut own_beats = tokio::time::interval(HEARTBEAT);
+        own_beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let listening = |cause| ClusterError::new("listen to runners", cause);
+        while !self.over {
+            let heard = tokio::select! {
+                biased;
+                clock = ears.clocks.next() => match clock {
+                    Ok(clock) => {
+                        self.clock(clock).await;
+                        Ok(())
+                    }
+                    Err(error) => Err(listening(error)),
+                },
+                stop = ears.stops.next() => match stop {
+                    Ok(stop) => {
+                        self.stop(stop).await;
+                        Ok(())
+                    }
+                    Err(error) => Err(listening(error)),
+                },
+                ask = ears.asks.next() => match ask {
+                    Ok(ask) => self.ask(ask).await,
+                    Err(error) => Err(listening(error)),
+                },
+                hello = ears.hellos.next() => match hello {
+                    Ok(hello) => self.hello(hello).await,
+                    Err(error) => Err(listening(error)),
+                },
+                beat = ears.beats.next() => beat.map(|beat| self.beat(beat)).map_err(listening),
+                command = commands.recv() => self.command(command.unwrap_or(Command::Exit)).await,
+                item = figures.next() => match item {
+                    Ok(item) => self.figures(&item),
+                    Err(error) => Err(ClusterError::new("read the runners' figures", error)),
+                },
+                failed = ended_early(recording) => Err(failed),
+                _ = own_beats.tick() => self.own_beat().await,
+                _ = looks.tick() => self.look().await,
+            };
+            heard?;
+        }
+        Ok(())
+    }
+
     async fn clock(&self, asked: Option<Delivery>) {
         if let Some(asked) = asked.filter(Delivery::is_request) {
             // It may be lost; then the runner asks again.

@@ -3,7 +3,7 @@
 //! It is apart from the recorder itself, which knows of no thread, and from the leader, which never waits for it but at the end.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
 
@@ -16,6 +16,8 @@ use crate::recordings::Records;
 pub(super) struct Recording {
     /// The account of what it has written.
     pub(super) records: Records,
+    /// What people should know of its files.
+    pub(super) warnings: Arc<Mutex<Vec<String>>>,
     /// Tells it which item of the log is the last.
     last: Option<oneshot::Sender<u64>>,
     ended: oneshot::Receiver<Result<Finished, LogRecorderError>>,
@@ -26,7 +28,7 @@ impl Recording {
     pub(super) async fn start(fabric: Arc<dyn Fabric>, run: String, folder: PathBuf) -> Result<Self, ClusterError> {
         let recorder = LogRecorder::open(&*fabric, &run, folder).await;
         let recorder = recorder.map_err(|error| failed(&error))?;
-        let records = recorder.records();
+        let (records, warnings) = (recorder.records(), recorder.warnings());
         let (last, told) = oneshot::channel();
         let (end, ended) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -44,7 +46,7 @@ impl Recording {
             let _ = end.send(recorded);
         };
         std::thread::Builder::new().name("mite-recorder".to_owned()).spawn(work).map_err(|error| failed(&error))?;
-        Ok(Self { records, last: Some(last), ended })
+        Ok(Self { records, warnings, last: Some(last), ended })
     }
 
     /// Waits until all that is in the log is in files.

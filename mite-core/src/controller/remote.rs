@@ -4,6 +4,7 @@
 //! ([`cluster::leader`](crate::cluster)).
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -34,6 +35,8 @@ pub(crate) struct Remote {
     /// What people should know.
     pub(crate) warnings: Vec<String>,
     pub(crate) used: Usage,
+    /// What the recorder has to say of its files.
+    pub(crate) recorder_warnings: Option<Arc<Mutex<Vec<String>>>>,
 }
 
 impl Remote {
@@ -51,6 +54,7 @@ impl Remote {
             bugs: Vec::new(),
             warnings: Vec::new(),
             used: Usage::default(),
+            recorder_warnings: None,
         }
     }
 
@@ -82,6 +86,15 @@ impl Remote {
         self.runners.insert(rid, Standing::Ended);
         self.results.push(result);
         self.bugs.extend(differences.into_iter().map(|difference| format!("runner {rid}: {difference}")));
+    }
+
+    /// All that people should know, once.
+    pub(crate) fn take_warnings(&mut self) -> Vec<String> {
+        let mut warnings = std::mem::take(&mut self.warnings);
+        if let Some(recorder) = &self.recorder_warnings {
+            warnings.append(&mut recorder.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        warnings
     }
 
     /// Whether anybody is under way, who will tell how it ended, or about to be: who has a share is told soon after the start.

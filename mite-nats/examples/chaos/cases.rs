@@ -53,7 +53,11 @@ pub(crate) async fn t1(server: Server, form: Form, findings: &mut Findings) -> O
     let part = |percent: usize| late.get(late.len() * percent / 100).copied().unwrap_or_default();
     findings.note("late by, p50 and p99", format!("{:.3}, {:.3} ms", millis(part(50)), millis(part(99))));
     let shares: Vec<usize> = (1..=3).map(|rid| arrived.lateness(0, u64::MAX, Some(rid)).len()).collect();
-    findings.holds("each runner has a third", format!("{shares:?}"), shares.iter().all(|share| share.abs_diff(shares[0]) <= 1));
+    findings.holds(
+        "each runner has a third",
+        format!("{shares:?}"),
+        shares.iter().all(|share| share.abs_diff(shares[0]) <= 1),
+    );
     Ok(())
 }
 
@@ -117,8 +121,17 @@ pub(crate) async fn t4(server: Server, form: Form, findings: &mut Findings) -> O
     let arrived = cluster.arrived();
     arrived.hold(findings, &report);
     let end = cluster.setting.plan.seconds * SECOND;
-    findings.at_most("off the plan in some second from 2.0 s after it", arrived.off_plan(death + 2 * SECOND, end), 1.0, "%");
-    findings.equal("missing that were due later than 2.0 s after it", arrived.missing_between(death + 2 * SECOND, u64::MAX), 0);
+    findings.at_most(
+        "off the plan in some second from 2.0 s after it",
+        arrived.off_plan(death + 2 * SECOND, end),
+        1.0,
+        "%",
+    );
+    findings.equal(
+        "missing that were due later than 2.0 s after it",
+        arrived.missing_between(death + 2 * SECOND, u64::MAX),
+        0,
+    );
     hold_lost(findings, &arrived, &report, victim, death, |k| list.owner(k));
     Ok(())
 }
@@ -140,7 +153,11 @@ fn hold_lost(
     let strangers = arrived.counted.missing.iter().filter(|k| owner(**k) != Some(victim)).count();
     findings.equal("missing starts of others than the one that was killed", strangers, 0);
     let first = arrived.counted.missing.first().map_or(u64::MAX, |k| arrived.due(*k));
-    findings.holds("no start is missing from before it", format!("{:.1} ms after", millis(first) - millis(death)), first + 50 * MS >= death);
+    findings.holds(
+        "no start is missing from before it",
+        format!("{:.1} ms after", millis(first) - millis(death)),
+        first + 50 * MS >= death,
+    );
     let made_since = |second: u64| arrived.lateness(second * SECOND, u64::MAX, Some(victim)).len() as u64;
     let untold = row.lost.saturating_sub(missing);
     let bounds = [made_since(death / SECOND), made_since((death / SECOND).saturating_sub(1))];
@@ -181,7 +198,11 @@ pub(crate) async fn t5(server: Server, form: Form, findings: &mut Findings) -> O
     let arrived = cluster.arrived();
     arrived.hold(findings, &report);
     let row = &report.journeys[0];
-    findings.equal("missing starts are those reported", arrived.counted.missing.len() as u64, row.fenced + row.lost + row.unstarted);
+    findings.equal(
+        "missing starts are those reported",
+        arrived.counted.missing.len() as u64,
+        row.fenced + row.lost + row.unstarted,
+    );
     let mut off = 0.0_f64;
     let mut late_missing = 0;
     for (victim, stopped, thawed, back) in stops {
@@ -189,7 +210,8 @@ pub(crate) async fn t5(server: Server, form: Form, findings: &mut Findings) -> O
         if let Some(back) = back {
             let early = |arrival: &crate::target::Arrival| arrival.at > thawed && arrival.at < back;
             let is_new = |arrival: &crate::target::Arrival| arrived.due(arrival.k) > stopped + MS;
-            after_cont += arrived.arrivals.iter().filter(own).filter(|arrival| early(arrival) && is_new(arrival)).count();
+            after_cont +=
+                arrived.arrivals.iter().filter(own).filter(|arrival| early(arrival) && is_new(arrival)).count();
             if thawed > stopped + 3 * SECOND {
                 off = off.max(arrived.off_plan(stopped + 2 * SECOND, thawed));
                 late_missing += arrived.missing_between(stopped + 2 * SECOND, back);
@@ -199,7 +221,11 @@ pub(crate) async fn t5(server: Server, form: Form, findings: &mut Findings) -> O
     findings.equal("starts of the one that stood still, before its share", after_cont, 0);
     findings.at_most("off the plan in some second from 2.0 s after it", off, 1.0, "%");
     findings.equal("missing that were due later than 2.0 s after it", late_missing, 0);
-    findings.equal("missing that were due later than 2.0 s after the last", arrived.missing_between(last + 2 * SECOND, u64::MAX), 0);
+    findings.equal(
+        "missing that were due later than 2.0 s after the last",
+        arrived.missing_between(last + 2 * SECOND, u64::MAX),
+        0,
+    );
     findings.note("repetitions", repetitions);
     Ok(())
 }
@@ -231,7 +257,11 @@ pub(crate) async fn t6(server: Server, form: Form, findings: &mut Findings) -> O
     let arrived = cluster.arrived();
     arrived.hold(findings, &report);
     let row = &report.journeys[0];
-    findings.equal("missing starts are those reported", arrived.counted.missing.len() as u64, row.fenced + row.lost + row.unstarted);
+    findings.equal(
+        "missing starts are those reported",
+        arrived.counted.missing.len() as u64,
+        row.fenced + row.lost + row.unstarted,
+    );
     let (mut while_fenced, mut late_missing, mut off) = (0, 0, 0.0_f64);
     for (victim, cut, mended) in cuts {
         if mended > cut + 3 * SECOND {
@@ -266,7 +296,12 @@ pub(crate) async fn t7(server: Server, form: Form, findings: &mut Findings) -> O
     arrived.hold(findings, &report);
     findings.equal("missing starts", arrived.counted.missing.len(), 0);
     findings.equal("reported lost", report.journeys[0].lost, 0);
-    findings.at_most("off the plan in some second", arrived.off_plan(0, cluster.setting.plan.seconds * SECOND), 1.0, "%");
+    findings.at_most(
+        "off the plan in some second",
+        arrived.off_plan(0, cluster.setting.plan.seconds * SECOND),
+        1.0,
+        "%",
+    );
     findings.at_least("starts of the one that came", arrived.lateness(0, u64::MAX, Some(joined)).len(), 1000, "");
     Ok(())
 }
@@ -285,7 +320,12 @@ pub(crate) async fn t8(server: Server, form: Form, findings: &mut Findings) -> O
     let arrived = cluster.arrived();
     arrived.hold(findings, &report);
     findings.equal("missing starts", arrived.counted.missing.len(), 0);
-    findings.at_most("off the plan in some second", arrived.off_plan(0, cluster.setting.plan.seconds * SECOND), 0.1, "%");
+    findings.at_most(
+        "off the plan in some second",
+        arrived.off_plan(0, cluster.setting.plan.seconds * SECOND),
+        0.1,
+        "%",
+    );
     findings.equal("started by the report", report.journeys[0].started, cluster.setting.plan.planned());
     findings.equal("lists of members before it", before.epoch, 1);
     Ok(())
@@ -311,7 +351,8 @@ pub(crate) async fn t10(server: Server, form: Form, findings: &mut Findings) -> 
     let row = &report.journeys[0];
     let missing = arrived.counted.missing.len() as u64;
     findings.equal("missing starts are those reported", missing, row.fenced + row.lost + row.unstarted);
-    let with_gaps = kills.iter().filter(|(killed, _)| arrived.missing_between(*killed, killed + 3 * SECOND) > 0).count();
+    let with_gaps =
+        kills.iter().filter(|(killed, _)| arrived.missing_between(*killed, killed + 3 * SECOND) > 0).count();
     let slowest = kills.iter().map(|(killed, ready)| ready - killed).max().unwrap_or_default();
     findings.note("the server was away for, at the most", format!("{:.0} ms", millis(slowest)));
     findings.at_most("kills with a gap", with_gaps as f64 / repetitions as f64, 0.05, "of all");
@@ -361,7 +402,11 @@ pub(crate) async fn t11(server: Server, form: Form, findings: &mut Findings) -> 
     findings.equal("started by the report", row.started, arrived.arrivals.len() as u64);
     let while_away = arrived.arrivals.iter().filter(|arrival| (killed + 900 * MS..back).contains(&arrival.at)).count();
     findings.equal("starts while it was away, from 0.9 s on", while_away, 0);
-    findings.equal("missing that were due later than 1 s after its return", arrived.missing_between(back + SECOND, u64::MAX), 0);
+    findings.equal(
+        "missing that were due later than 1 s after its return",
+        arrived.missing_between(back + SECOND, u64::MAX),
+        0,
+    );
     let resumed = arrived.arrivals.iter().map(|arrival| arrival.at).find(|at| *at > back).unwrap_or(u64::MAX);
     findings.at_most("the first start after its return", millis(resumed.saturating_sub(back)), 1000.0, "ms");
     Ok(())
@@ -409,7 +454,11 @@ pub(crate) async fn t16(server: Server, form: Form, findings: &mut Findings) -> 
     arrived.hold(findings, &report);
     findings.equal("missing starts", arrived.counted.missing.len(), 0);
     let slowest = report.journeys[0].response_time.percentile(99.9).as_secs_f64();
-    findings.holds("p99.9 with a target that stood still for 3 s", format!("{slowest:.3} s"), (2.8..3.5).contains(&slowest));
+    findings.holds(
+        "p99.9 with a target that stood still for 3 s",
+        format!("{slowest:.3} s"),
+        (2.8..3.5).contains(&slowest),
+    );
     findings.at_most("off the plan while the bus stood still", arrived.off_plan(frozen, thawed), 0.1, "%");
     Ok(())
 }

@@ -271,7 +271,11 @@ impl Arrived {
         findings.equal("starts that came twice", doubles.len(), 0);
         findings.equal("starts that are not in the plan", strange.len(), 0);
         let not_started = row.fenced + row.lost + row.unstarted + row.dropped;
-        findings.equal("planned - (started + not started), by the report", row.planned.abs_diff(row.started + not_started), 0);
+        findings.equal(
+            "planned - (started + not started), by the report",
+            row.planned.abs_diff(row.started + not_started),
+            0,
+        );
         findings.equal("planned by the report", row.planned, self.arrivals.len() as u64 + missing.len() as u64);
         findings.note(
             "missing | fenced, lost, unstarted by the report",
@@ -300,7 +304,8 @@ async fn start_runner(setting: &Setting, url: &str, number: usize) -> Outcome<(u
     let mut arguments = setting.plan.arguments();
     arguments.extend([format!("nats={url}"), format!("name=runner-{number}")]);
     let mut process = Process::start("runner", &arguments);
-    let (word, rest) = process.says(&["joined", "failed"], LONG).await.map_err(|error| format!("{error}\n{}", process.log()))?;
+    let (word, rest) =
+        process.says(&["joined", "failed"], LONG).await.map_err(|error| format!("{error}\n{}", process.log()))?;
     if word == "failed" {
         return Err(format!("a runner has failed: {rest}"));
     }

@@ -52,7 +52,12 @@ pub(crate) async fn traffic(server: Server, form: Form, findings: &mut Findings)
     let each_second = |what| (sum(&after, what) - sum(&before, what)) / seconds / cluster.setting.runners as f64;
     findings.equal("connections of runners", after.len(), cluster.setting.runners);
     findings.at_most("messages of a runner", each_second(|of| of.in_msgs + of.out_msgs), 20.0, "/s");
-    findings.at_most("bytes of a runner with 50 series", each_second(|of| of.in_bytes + of.out_bytes) / 1000.0, 200.0, "KB/s");
+    findings.at_most(
+        "bytes of a runner with 50 series",
+        each_second(|of| of.in_bytes + of.out_bytes) / 1000.0,
+        200.0,
+        "KB/s",
+    );
     let report = cluster.end().await?;
     cluster.arrived().hold(findings, &report);
     Ok(())

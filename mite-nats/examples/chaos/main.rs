@@ -42,9 +42,11 @@ const TESTS: [(&str, &str); 14] = [
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("there are threads");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("there are threads");
     if let Some(role) = arguments.first().and_then(|first| first.strip_prefix("role=")).map(str::to_owned) {
-        let level = if std::env::var_os("CHAOS_DEBUG").is_some() { tracing::Level::DEBUG } else { tracing::Level::INFO };
+        let level =
+            if std::env::var_os("CHAOS_DEBUG").is_some() { tracing::Level::DEBUG } else { tracing::Level::INFO };
         tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();
         let arguments = Arguments::of(arguments.drain(1..));
         match role.as_str() {
@@ -61,7 +63,10 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let only = arguments.iter().position(|argument| argument == "--only").map(|at| arguments.get(at + 1).cloned().unwrap_or_default());
+    let only = arguments
+        .iter()
+        .position(|argument| argument == "--only")
+        .map(|at| arguments.get(at + 1).cloned().unwrap_or_default());
     let (mut carried_out, mut missed) = (0, 0);
     for (test, what) in TESTS {
         if only.as_ref().is_some_and(|only| only != test) {

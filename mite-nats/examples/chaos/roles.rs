@@ -97,7 +97,13 @@ async fn arrive(ctx: &mut Context) -> Result {
     idle.0.borrow_mut().push(stream);
     let k = ctx.start_index();
     let name = format!("/{}", k % ctx.config().get::<u64>("series")?);
-    ctx.scope().request(&RequestSample { method: "GET", name: Some(&name), code: 200, total: told_time(k), ..RequestSample::default() });
+    ctx.scope().request(&RequestSample {
+        method: "GET",
+        name: Some(&name),
+        code: 200,
+        total: told_time(k),
+        ..RequestSample::default()
+    });
     Ok(())
 }
 
@@ -137,7 +143,9 @@ pub(crate) async fn controller(arguments: &Arguments) {
         Err(error) => return say(&format!("failed {error}")),
     };
     match handle.await {
-        Ok(report) => say(&format!("report {}", serde_json::to_string(&report).expect("a report has only text as keys"))),
+        Ok(report) => {
+            say(&format!("report {}", serde_json::to_string(&report).expect("a report has only text as keys")))
+        }
         Err(error) => say(&format!("failed {error}")),
     }
 }

@@ -237,7 +237,7 @@ async fn ask(nats: &Nats) -> Vec<u8> {
             Ok(answer) => return answer,
             // The other one may not be there again yet.
             Err(error) => {
-                assert!(began.elapsed() < LONG && (error.nobody_answers() || error.is_disconnected()), "{error}")
+                assert!(began.elapsed() < LONG && (error.nobody_answers() || error.is_disconnected()), "{error}");
             }
         }
         tokio::task::yield_now().await;

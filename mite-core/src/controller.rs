@@ -376,6 +376,16 @@ impl Controller {
         self.origin = clock::now().checked_sub(since).unwrap_or_else(clock::now);
         self.crew.tell_all(|| Command::Go(Moment::now()));
         self.crew.driving = true;
+        // What is over was not planned: nobody asked, and starts that are told too late would all come at once.
+        let second = since_start / SECOND;
+        if self.rows.iter().any(Row::asks) && self.asked < second && !is_stopped {
+            let first = std::mem::replace(&mut self.asked, second) + 1;
+            if let Some(remote) = &mut self.remote {
+                remote.warnings.push(format!(
+                    "the run had no controller for a while: nothing was planned by closures from second {first} to {second}"
+                ));
+            }
+        }
         if is_stopped {
             self.stop();
         }
@@ -527,6 +537,7 @@ impl Controller {
                 remote.lost(rid, why);
                 self.seconds.finished(rid);
             }
+            News::Back { rid } => remote.heard(rid),
             News::Unaccounted { rid, reported, lists } => {
                 let rows: Vec<_> = self.rows.iter().map(|row| (row.unit, &row.schedule)).collect();
                 remote.results.push(unaccounted(rid, &reported, &lists, &rows, self.facts.warm_up));

@@ -10,7 +10,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::protocol::{EpochRecord, MembersRecord, State, unpack};
 use crate::bus::{BusError, Register};
-use crate::runner::permit::{Permit, boot_nanos};
+use crate::runner::permit::{NO_LIMIT, Permit, boot_nanos};
 
 /// How often the register is read.
 const EVERY: Duration = Duration::from_millis(200);
@@ -46,7 +46,7 @@ pub(super) async fn keep(
                     tracing::info!("the cluster can be reached again");
                 }
                 if matches!(epoch.state, State::Running | State::Draining) {
-                    permit.renew(epoch.epoch, asked + lease);
+                    permit.renew(epoch.epoch, asked + lease, epoch.pending.unwrap_or(NO_LIMIT));
                 }
             }
             Ok(None) => {
@@ -91,6 +91,11 @@ async fn look(
     Ok(Some(epoch))
 }
 
+/// The key of what is known of a runner.
+pub(super) fn runner_key(rid: u32) -> String {
+    format!("runner.{rid}")
+}
+
 /// The key of a list of members.
 pub(super) fn members_key(epoch: u64) -> String {
     format!("members.{epoch}")
@@ -108,12 +113,12 @@ mod tests {
         let register = Local::new().register("run").await.unwrap();
         let permit = Arc::new(Permit::none());
         let (sender, mut changes) = mpsc::unbounded_channel();
-        let epoch = |epoch, state| EpochRecord { v: VERSION, epoch, term: 1, state, origin: 5 };
+        let epoch = |epoch, state| EpochRecord { v: VERSION, epoch, term: 1, state, origin: 5, pending: None };
         let list = |at| MembersRecord { v: VERSION, at, members: vec![MemberRecord { rid: 1, weight: 1 }] };
         let first = register.set_if("epoch", None, pack(&epoch(0, State::Gathering))).await.unwrap();
         let keeper = tokio::spawn(keep(Arc::clone(&register), Arc::clone(&permit), 60_000_000_000, sender));
         assert_eq!(changes.recv().await, Some(Change::Epoch(epoch(0, State::Gathering))));
-        assert_eq!(permit.leave(0), Leave::Expired, "the run has not begun");
+        assert_eq!(permit.leave(0, 0), Leave::Expired, "the run has not begun");
         for (number, at) in [(1, 0), (2, 17)] {
             register.set_if(&members_key(number), None, pack(&list(at))).await.unwrap();
         }
@@ -124,6 +129,6 @@ mod tests {
         register.delete("epoch").await.unwrap();
         assert_eq!(changes.recv().await, Some(Change::Gone));
         keeper.await.unwrap();
-        assert_eq!([1, 2].map(|known| permit.leave(known)), [Leave::Behind, Leave::Given]);
+        assert_eq!([1, 2].map(|known| permit.leave(known, 0)), [Leave::Behind, Leave::Given]);
     }
 }

@@ -13,16 +13,16 @@ use tokio::time::MissedTickBehavior;
 
 use super::account::Reported;
 use super::clock::RunClock;
-use super::keeper::members_key;
+use super::keeper::{members_key, runner_key};
 use super::members::{Members, Seen, Times};
 use super::pools::{Ask, LostItems, Noted, PoolKind, Pools};
 use super::protocol::{
-    ClockReading, EpochRecord, Heartbeat, Hello, MembersRecord, Order, Phase, PlanRecord, State, VERSION, pack, unpack,
+    ClockReading, EpochRecord, Heartbeat, Hello, MembersRecord, Order, Phase, PlanRecord, State, VERSION, Welcome, pack, unpack,
 };
 use super::takeover::{self, Left};
 use super::wire::{Unpacked, Unpacker};
 use super::{CURRENT, ClusterError, DIRECTORY, OnRunnerLoss, kept, random};
-use crate::bus::{Bus, Delivery, Fabric, Item, Log, Reader, Register};
+use crate::bus::{Bus, BusError, Delivery, Fabric, Item, Log, Reader, Register};
 use crate::clock;
 use crate::names::Names;
 use crate::runner::permit::boot_nanos;
@@ -32,6 +32,11 @@ use crate::runner::protocol::Command;
 const LOOK: Duration = Duration::from_millis(50);
 /// How often it tells itself that the bus works.
 const HEARTBEAT: Duration = Duration::from_millis(200);
+/// It has not heard itself for longer than heartbeats are apart: it is the bus, or this process, that was silent.
+const MISSED: u64 = 300_000_000;
+/// How long runners take to be heard again after the bus was away for so long that they are taken to be lost otherwise: until they
+/// try to connect again, and the next heartbeat.
+const AWAY: u64 = 1_000_000_000;
 /// What nobody else is called: it tells itself whether messages arrive at all.
 const OWN: u32 = 0;
 /// What the one before says.
@@ -59,6 +64,8 @@ pub(crate) enum News {
     Told { rid: u32, told: Unpacked },
     /// A runner is not heard any more. It may come back.
     Lost { rid: u32, why: String },
+    /// One that was not heard is heard again, and will tell its end.
+    Back { rid: u32 },
     /// What is known of a runner that has not told its end: what it told so far, and its share.
     Unaccounted { rid: u32, reported: Reported, lists: Vec<MembersRecord> },
     /// Items of a pool, counted from 0, that a runner had and nobody is given any more.
@@ -115,6 +122,10 @@ pub(super) struct Leader {
     epoch: EpochRecord,
     revision: u64,
     told: BTreeMap<u32, Told>,
+    stats: Arc<dyn Log>,
+    /// The last item of the log of figures that was taken in, and up to which one they are before what is known is told.
+    read: u64,
+    account_at: Option<u64>,
     beats: BTreeMap<u32, Heartbeat>,
     /// Who has been told to the controller's loop as having a share.
     joined: BTreeMap<u32, bool>,
@@ -183,9 +194,12 @@ async fn carry_out(
         leaving: Vec::new(),
         gone: BTreeSet::new(),
         options,
-        epoch: EpochRecord { v: VERSION, epoch: 0, term: 1, state: State::Gathering, origin: 0 },
+        epoch: EpochRecord { v: VERSION, epoch: 0, term: 1, state: State::Gathering, origin: 0, pending: None },
         revision: 0,
         told: BTreeMap::new(),
+        stats: Arc::clone(&stats),
+        read: 0,
+        account_at: None,
         beats: BTreeMap::new(),
         joined: BTreeMap::new(),
         order: 0,
@@ -222,7 +236,7 @@ async fn carry_out(
             clock = clocks.next() => leader.clock(clock.map_err(listening)?).await,
             stop = stops.next() => leader.stop(stop.map_err(listening)?).await,
             ask = asks.next() => leader.ask(ask.map_err(listening)?).await?,
-            hello = hellos.next() => leader.hello(hello.map_err(listening)?).await,
+            hello = hellos.next() => leader.hello(hello.map_err(listening)?).await?,
             beat = beats.next() => leader.beat(beat.map_err(listening)?),
             command = commands.recv() => leader.command(command.unwrap_or(Command::Exit)).await?,
             item = figures.next() => leader.figures(item.map_err(failed("read the runners' figures"))?)?,
@@ -275,15 +289,22 @@ impl Leader {
         let _ = asked.respond(Vec::new()).await;
     }
 
-    async fn hello(&mut self, asked: Option<Delivery>) {
-        let Some(asked) = asked.filter(Delivery::is_request) else { return };
+    async fn hello(&mut self, asked: Option<Delivery>) -> Result<(), ClusterError> {
+        let Some(asked) = asked.filter(Delivery::is_request) else { return Ok(()) };
         match unpack::<Hello>("a runner's hello", asked.payload()) {
             Ok(hello) => {
                 let welcome = self.members.hello(hello, boot_nanos());
+                if let Welcome::Taken { rid } = welcome
+                    && let Some(record) = self.members.record(rid)
+                {
+                    // No other controller gives the same number to somebody else.
+                    self.set(&runner_key(rid), None, pack(&record)).await?;
+                }
                 let _ = asked.respond(pack(&welcome)).await;
             }
             Err(error) => tracing::warn!("{error}"),
         }
+        Ok(())
     }
 
     fn beat(&mut self, told: Option<Delivery>) {
@@ -294,6 +315,10 @@ impl Leader {
         };
         let now = boot_nanos();
         if beat.rid == OWN {
+            let silence = now.saturating_sub(self.heard_itself);
+            if silence >= MISSED {
+                self.members.all_heard(if silence >= self.silence() { now + AWAY } else { now });
+            }
             self.heard_itself = now;
             return;
         }
@@ -366,13 +391,16 @@ impl Leader {
         };
         // One that is lost is missed when looking.
         let _ = tokio::time::timeout(HEARTBEAT, self.bus.publish(&format!("{}.hb.{OWN}", self.run), pack(&beat))).await;
-        // Somebody may have taken over while this process stood still.
-        if let Ok(Ok(Some(entry))) = tokio::time::timeout(HEARTBEAT, self.register.get("epoch")).await
-            && unpack::<EpochRecord>("the run's epoch", &entry.value).is_ok_and(|epoch| epoch.term > self.epoch.term)
-        {
-            return Err(ClusterError::refused(TAKEN_OVER));
-        }
-        Ok(())
+        // Somebody may have taken over while this process stood still, and even ended the run.
+        let is_led_by_another = match tokio::time::timeout(HEARTBEAT, self.register.get("epoch")).await {
+            Ok(Ok(Some(entry))) => {
+                unpack::<EpochRecord>("the run's epoch", &entry.value).is_ok_and(|epoch| epoch.term > self.epoch.term)
+            }
+            Ok(Ok(None)) => true,
+            Ok(Err(error)) => error.is_not_found(),
+            Err(_) => false,
+        };
+        if is_led_by_another { Err(ClusterError::refused(TAKEN_OVER)) } else { Ok(()) }
     }
 
     fn tell(&self, news: News) {
@@ -382,7 +410,10 @@ impl Leader {
 
     fn saw(&mut self, seen: Seen) {
         match seen {
-            Seen::Back { rid, name } => tracing::warn!("{name} (runner {rid}) is heard again"),
+            Seen::Back { rid, name } => {
+                tracing::warn!("{name} (runner {rid}) is heard again");
+                self.tell(News::Back { rid });
+            }
             Seen::Left { rid, name } => tracing::info!("{name} (runner {rid}) leaves"),
             Seen::Lost { rid, name } => self.lost(rid, format!("{name} (runner {rid}) is not heard any more")),
             Seen::Failed { rid, name, why } => self.lost(rid, format!("{name} (runner {rid}) has failed: {why}")),
@@ -392,7 +423,15 @@ impl Leader {
     fn lost(&mut self, rid: u32, why: String) {
         tracing::warn!("{why}");
         self.leaving.push(rid);
-        if !self.gathered || !self.prepared {
+        if !self.gathered {
+            return;
+        }
+        if self.epoch.epoch == 0 {
+            if self.members.present() < self.options.least as usize {
+                let least = self.options.least;
+                let too_few = format!("{why}, and fewer than the {least} runners that are needed are left to begin with");
+                self.tell(News::Failed(ClusterError::refused(too_few)));
+            }
             return;
         }
         let all = self.members.runners().count();
@@ -411,7 +450,7 @@ impl Leader {
     /// Looks who is not heard, whether enough are there, and whether others should have a share.
     async fn look(&mut self) -> Result<(), ClusterError> {
         let now = boot_nanos();
-        if now.saturating_sub(self.heard_itself) >= Times::with_lease(0).silence {
+        if now.saturating_sub(self.heard_itself) >= self.silence() {
             // It is the bus that is silent. Who is there is heard soon after it works again.
             self.members.all_heard(now);
         }
@@ -434,8 +473,11 @@ impl Leader {
             }
         }
         if self.epoch.state == State::Preparing && !self.prepared && self.members.are_ready() {
-            if self.members.present() == 0 {
-                return Err(ClusterError::refused("all runners have gone before the run began"));
+            let (present, least) = (self.members.present(), self.options.least);
+            if present < least as usize {
+                return Err(ClusterError::refused(format!(
+                    "{present} runners are left before the run has begun, and {least} are needed"
+                )));
             }
             self.prepared = true;
             self.tell(News::Prepared);
@@ -448,11 +490,34 @@ impl Leader {
         Ok(())
     }
 
+    /// For how long nobody is heard before the bus is taken to be silent.
+    fn silence(&self) -> u64 {
+        self.members.times().silence
+    }
+
     /// Writes a new list of members, then the epoch that names it.
-    async fn write_list(&mut self, list: MembersRecord) -> Result<(), ClusterError> {
+    ///
+    /// Nobody may go by the new list while somebody still may by the one before. So it is said first from when on there may be
+    /// another one: who reads that waits from then on, and who does not read it has no permit then. Only if that was written in time
+    /// the list is; otherwise a later time is said. However long a write takes, or this process stands still, no start is two
+    /// runners'.
+    async fn write_list(&mut self, mut list: MembersRecord) -> Result<(), ClusterError> {
+        while self.epoch.epoch > 0 {
+            self.write_epoch(EpochRecord { pending: Some(list.at), ..self.epoch }).await?;
+            let now = self.now().saturating_sub(self.epoch.origin);
+            let Times { lease, margin, .. } = self.members.times();
+            // What clocks are wrong by, on both sides.
+            let apart = self.beats.values().map(|beat| beat.clock_error).max().unwrap_or_default();
+            let last_permit = now + lease + 2 * apart + self.clock.error();
+            if list.at >= last_permit {
+                break;
+            }
+            list.at = last_permit + margin;
+            self.members.put_off(list.at);
+        }
         let epoch = self.epoch.epoch + 1;
-        self.set(&members_key(epoch), None, pack(&list)).await?;
-        self.write_epoch(EpochRecord { epoch, ..self.epoch }).await?;
+        self.set_list(&members_key(epoch), pack(&list)).await?;
+        self.write_epoch(EpochRecord { epoch, pending: None, ..self.epoch }).await?;
         for member in &list.members {
             if !std::mem::replace(self.joined.entry(member.rid).or_default(), true) {
                 self.tell(News::Joined { rid: member.rid, from: list.at / 1_000_000_000 });
@@ -465,6 +530,39 @@ impl Leader {
         self.revision = self.set("epoch", Some(self.revision), pack(&epoch)).await?;
         self.epoch = epoch;
         Ok(())
+    }
+
+    /// As [`Leader::set_list`], once; says whether this one still leads.
+    async fn try_list(&self, key: &str, value: &[u8]) -> Result<bool, BusError> {
+        let before = self.register.get(key).await?;
+        if before.as_ref().is_some_and(|entry| entry.value == value) {
+            return Ok(true);
+        }
+        // Looked at after the list: whoever takes over later writes that anew, and this one is not written over it.
+        let is_leading = self.register.get("epoch").await?.is_some_and(|entry| entry.revision == self.revision);
+        if is_leading {
+            self.register.set_if(key, before.map(|entry| entry.revision), value.to_vec()).await?;
+        }
+        Ok(is_leading)
+    }
+
+    /// Sets a list that no epoch names yet. A controller before may have left another one under its number.
+    async fn set_list(&self, key: &str, value: Vec<u8>) -> Result<(), ClusterError> {
+        let since = clock::now();
+        loop {
+            match self.try_list(key, &value).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => return Err(ClusterError::refused(TAKEN_OVER)),
+                Err(error) if error.is_conflict() => tracing::debug!("written again: {error}"),
+                Err(error) if clock::now() - since > WRITE_WITHIN || error.is_not_found() => {
+                    return Err(ClusterError::new("write who takes part", error));
+                }
+                Err(error) => {
+                    tracing::debug!("written again: {error}");
+                    tokio::time::sleep(LOOK).await;
+                }
+            }
+        }
     }
 
     /// Sets a key until it is set, or somebody else has.
@@ -514,7 +612,13 @@ impl Leader {
             Command::Stop => self.write_epoch(EpochRecord { state: State::Draining, ..self.epoch }).await,
             Command::Abort => self.write_epoch(EpochRecord { state: State::Aborted, ..self.epoch }).await,
             Command::Account => {
-                self.account();
+                // Who is gone may have told more than was read by now.
+                let last = self.last_figures().await?;
+                if self.read >= last {
+                    self.account();
+                } else {
+                    self.account_at = Some(last);
+                }
                 Ok(())
             }
             Command::Exit => {
@@ -546,8 +650,32 @@ impl Leader {
         }
     }
 
-    /// Takes in what a runner tells of its figures.
+    /// The number of the last item in the log of figures.
+    async fn last_figures(&self) -> Result<u64, ClusterError> {
+        let since = clock::now();
+        loop {
+            match self.stats.last().await {
+                Ok(last) => return Ok(last),
+                Err(error) if clock::now() - since > WRITE_WITHIN || error.is_not_found() => {
+                    return Err(ClusterError::new("read the runners' figures", error));
+                }
+                Err(error) => tracing::debug!("read again: {error}"),
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Takes in what a runner tells of its figures, and tells what is known once that was waited for.
     fn figures(&mut self, item: Item) -> Result<(), ClusterError> {
+        self.read = item.sequence;
+        self.take_figures(item)?;
+        if self.account_at.take_if(|at| *at <= self.read).is_some() {
+            self.account();
+        }
+        Ok(())
+    }
+
+    fn take_figures(&mut self, item: Item) -> Result<(), ClusterError> {
         let Some(rid) = item.lane.strip_prefix("stats.").and_then(|rid| rid.parse().ok()) else { return Ok(()) };
         let elapsed = Duration::from_nanos(self.now().saturating_sub(self.epoch.origin));
         // Clocks are not apart by so much.
@@ -597,10 +725,10 @@ impl Leader {
     async fn take_over(&mut self, left: Left, figures: &mut dyn Reader, last: u64) -> Result<(), ClusterError> {
         let now = boot_nanos();
         self.register = left.register;
-        self.members.take_over(left.lists, now);
+        self.members.take_over(left.lists, left.runners, now);
         (self.epoch, self.revision, self.clock) = (left.epoch, left.revision, left.clock);
         (self.gathered, self.prepared) = (true, true);
-        self.write_epoch(EpochRecord { term: left.epoch.term + 1, ..left.epoch }).await?;
+        self.write_epoch(EpochRecord { term: left.epoch.term + 1, pending: None, ..left.epoch }).await?;
         let failed = |cause| ClusterError::new("read the run's orders", cause);
         let end = self.orders.last().await.map_err(failed)?;
         let mut orders = self.orders.read("orders", 0).await.map_err(failed)?;
@@ -629,6 +757,12 @@ impl Leader {
             let item = figures.next().await.map_err(|cause| ClusterError::new("read the runners' figures", cause))?;
             read = item.sequence;
             self.figures(item)?;
+        }
+        // Others have their shares by now; who has not told its end is not waited for until it is heard.
+        for (rid, name) in self.members.lost() {
+            if self.told.get(&rid).is_none_or(|told| !told.has_ended) {
+                self.tell(News::Lost { rid, why: format!("{name} (runner {rid}) was not heard any more") });
+            }
         }
         let (origin, state) = (self.epoch.origin, self.epoch.state);
         let since_start = self.now().saturating_sub(origin);

@@ -82,7 +82,7 @@ pub(super) async fn keep(
     let (mut seq, mut last, mut is_last) = (0, clock::now(), false);
     let mut pending: Option<Ask> = None;
     loop {
-        if permit.leave(u64::MAX) == Leave::Expired && !is_last {
+        if permit.leave(u64::MAX, 0) == Leave::Expired && !is_last {
             // Others may have them by now. What is granted next is its own.
             pools.iter().filter(|pool| !pool.leases.ends()).for_each(|pool| pool.leases.suspend());
         }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::protocol::{Heartbeat, Hello, MOST_RUNNERS, MemberRecord, MembersRecord, Phase, VERSION, Welcome};
+use super::protocol::{Heartbeat, Hello, MOST_RUNNERS, MemberRecord, MembersRecord, Phase, RunnerRecord, VERSION, Welcome};
 
 /// What membership goes by, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,26 +77,34 @@ impl Members {
         Self { binary, times, runners: BTreeMap::new(), lists: Vec::new(), change: None }
     }
 
-    /// Takes over what another controller has left: its lists, by their epochs from 1 on. Who is in the last one is taken to be there,
-    /// and has to be heard like everybody.
-    pub(crate) fn take_over(&mut self, lists: Vec<MembersRecord>, now: u64) {
-        for (epoch, list) in lists.iter().enumerate() {
-            let is_last = epoch + 1 == lists.len();
-            for member in &list.members {
-                let runner = Runner {
-                    name: format!("runner {}", member.rid),
-                    // Not known before it is heard.
-                    boot: 0,
-                    weight: member.weight,
-                    heard: now,
-                    phase: Phase::Running,
-                    is_wanted: is_last,
-                    is_lost: !is_last,
-                };
-                self.runners.insert(member.rid, runner);
-            }
+    /// Takes over what another controller has left: its lists, by their epochs from 1 on, and all that it has let in. Who is in the
+    /// last list, or in none yet, is taken to be there, and has to be heard like everybody.
+    pub(crate) fn take_over(&mut self, lists: Vec<MembersRecord>, runners: Vec<(u32, RunnerRecord)>, now: u64) {
+        let is_in = |list: &MembersRecord, rid| list.members.iter().any(|member| member.rid == rid);
+        for (rid, RunnerRecord { name, boot, weight, .. }) in runners {
+            let was_member = lists.iter().any(|list| is_in(list, rid));
+            let is_wanted = !was_member || lists.last().is_some_and(|list| is_in(list, rid));
+            let phase = if was_member { Phase::Running } else { Phase::Joined };
+            let runner = Runner { name, boot, weight, heard: now, phase, is_wanted, is_lost: !is_wanted };
+            self.runners.insert(rid, runner);
         }
         self.lists = lists;
+    }
+
+    /// What is to be known of a runner by whoever takes over.
+    pub(crate) fn record(&self, rid: u32) -> Option<RunnerRecord> {
+        let Runner { name, boot, weight, .. } = self.runners.get(&rid)?;
+        Some(RunnerRecord { v: VERSION, name: name.clone(), boot: *boot, weight: *weight })
+    }
+
+    /// Those whose share has gone to others since they were not heard.
+    pub(crate) fn lost(&self) -> impl Iterator<Item = (u32, &str)> {
+        self.runners.iter().filter(|(_, runner)| runner.is_lost).map(|(rid, runner)| (*rid, runner.name.as_str()))
+    }
+
+    /// What membership goes by.
+    pub(crate) fn times(&self) -> Times {
+        self.times
     }
 
     /// All runners that ever took part.
@@ -166,9 +174,6 @@ impl Members {
     pub(crate) fn heard(&mut self, heartbeat: &Heartbeat, now: u64) -> Option<Seen> {
         let rid = heartbeat.rid;
         let runner = self.runners.get_mut(&rid)?;
-        if runner.boot == 0 {
-            runner.boot = heartbeat.boot;
-        }
         if runner.boot != heartbeat.boot {
             return None;
         }
@@ -183,12 +188,15 @@ impl Members {
                 self.changed(now, false);
                 Some(Seen::Back { rid, name })
             }
-            Phase::Ready if before == Phase::Joined => {
+            // The heartbeat that told the one before may be lost.
+            Phase::Ready | Phase::Running if before == Phase::Joined => {
                 // Before the first list all go into it.
                 self.changed(now, false);
                 None
             }
             Phase::Ready | Phase::Running => None,
+            // Others have its share, and it has still to tell how it ended.
+            Phase::Leaving if std::mem::take(&mut runner.is_lost) => Some(Seen::Back { rid, name }),
             Phase::Leaving | Phase::Done | Phase::Failed => {
                 if !std::mem::take(&mut runner.is_wanted) {
                     return None;
@@ -202,10 +210,10 @@ impl Members {
         }
     }
 
-    /// Takes all as heard now: it was not they who were silent.
-    pub(crate) fn all_heard(&mut self, now: u64) {
+    /// Takes all as heard at this time, which may be one to come: it was not they who were silent.
+    pub(crate) fn all_heard(&mut self, time: u64) {
         for runner in self.runners.values_mut() {
-            runner.heard = now;
+            runner.heard = runner.heard.max(time);
         }
     }
 
@@ -213,7 +221,9 @@ impl Members {
     pub(crate) fn look(&mut self, now: u64) -> Vec<Seen> {
         let mut seen = Vec::new();
         for (rid, runner) in &mut self.runners {
-            if runner.is_wanted && now.saturating_sub(runner.heard) >= self.times.silence {
+            // One that leaves has still to tell how it ended.
+            let is_expected = runner.is_wanted || (runner.phase == Phase::Leaving && !runner.is_lost);
+            if is_expected && now.saturating_sub(runner.heard) >= self.times.silence {
                 (runner.is_wanted, runner.is_lost) = (false, true);
                 seen.push(Seen::Lost { rid: *rid, name: runner.name.clone() });
             }
@@ -270,6 +280,13 @@ impl Members {
         let list = MembersRecord { v: VERSION, at, members };
         self.lists.push(list.clone());
         Some(list)
+    }
+
+    /// The last list holds later than it was to.
+    pub(crate) fn put_off(&mut self, at: u64) {
+        if let Some(last) = self.lists.last_mut() {
+            last.at = at;
+        }
     }
 }
 
@@ -365,12 +382,58 @@ mod tests {
             first.heard(&heartbeat(boot as u32, boot, Phase::Ready), 0);
         }
         first.first();
+        // It was let in, and was not ready yet.
+        first.hello(hello(3), 0);
         let mut second = members();
-        second.take_over(first.lists().to_vec(), 10_000 * MS);
-        assert_eq!(second.present(), 2);
+        let known = (1..=3).map(|rid| (rid, first.record(rid).unwrap())).collect();
+        second.take_over(first.lists().to_vec(), known, 10_000 * MS);
+        assert_eq!(second.present(), 3);
+        second.heard(&heartbeat(3, 3, Phase::Ready), 10_050 * MS);
+        let list = second.next(10_260 * MS, 9_000 * MS).unwrap();
+        assert_eq!(rids(&list), [1, 2, 3]);
         second.heard(&heartbeat(1, 1, Phase::Running), 10_100 * MS);
-        assert_eq!(second.look(10_600 * MS).len(), 1);
-        assert_eq!(rids(&second.next(10_600 * MS, 9_000 * MS).unwrap()), [1]);
-        assert!(matches!(second.hello(hello(5), 11_000 * MS), Welcome::Taken { rid: 3 }));
+        assert_eq!(second.look(10_600 * MS), [Seen::Lost { rid: 2, name: "host-2".to_owned() }]);
+        assert_eq!(rids(&second.next(10_600 * MS, 9_340 * MS).unwrap()), [1, 3]);
+        assert!(matches!(second.hello(hello(5), 11_000 * MS), Welcome::Taken { rid: 4 }));
+        // Another controller that takes over knows that one of them was lost.
+        let mut third = members();
+        let known = (1..=4).map(|rid| (rid, second.record(rid).unwrap())).collect();
+        third.take_over(second.lists().to_vec(), known, 20_000 * MS);
+        assert_eq!(third.lost().collect::<Vec<_>>(), [(2, "host-2")]);
+    }
+
+    #[test]
+    fn who_is_not_heard_while_it_leaves_is_lost_too() {
+        let mut members = members();
+        for boot in 1..=2 {
+            members.hello(hello(boot), 0);
+            members.heard(&heartbeat(boot as u32, boot, Phase::Ready), 0);
+        }
+        members.first();
+        members.heard(&heartbeat(2, 2, Phase::Leaving), 100 * MS);
+        members.heard(&heartbeat(1, 1, Phase::Running), 700 * MS);
+        assert_eq!(members.look(700 * MS), [Seen::Lost { rid: 2, name: "host-2".to_owned() }]);
+        assert_eq!(members.look(800 * MS), []);
+        // It is heard again, and gone again.
+        members.heard(&heartbeat(1, 1, Phase::Running), 1500 * MS);
+        let back = Seen::Back { rid: 2, name: "host-2".to_owned() };
+        assert_eq!(members.heard(&heartbeat(2, 2, Phase::Leaving), 900 * MS), Some(back));
+        assert_eq!(members.look(1500 * MS).len(), 1);
+        // One that has told its end is not waited for.
+        members.heard(&heartbeat(2, 2, Phase::Done), 1500 * MS);
+        members.heard(&heartbeat(1, 1, Phase::Running), 2500 * MS);
+        assert_eq!(members.look(2500 * MS), []);
+    }
+
+    #[test]
+    fn a_heartbeat_that_is_lost_keeps_nobody_out() {
+        let mut members = members();
+        members.hello(hello(1), 0);
+        members.heard(&heartbeat(1, 1, Phase::Ready), 0);
+        members.first();
+        members.hello(hello(2), 0);
+        // The one that said that it was ready did not arrive.
+        members.heard(&heartbeat(2, 2, Phase::Running), 10 * MS);
+        assert_eq!(rids(&members.next(300 * MS, 300 * MS).unwrap()), [1, 2]);
     }
 }

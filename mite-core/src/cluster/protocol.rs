@@ -93,6 +93,10 @@ pub(crate) struct EpochRecord {
     pub(crate) state: State,
     /// The start of the run on the run's clock, in nanoseconds; 0 before it is known.
     pub(crate) origin: u64,
+    /// From when on another list may hold, in nanoseconds since the start of the run, where one is about to be written: what is due
+    /// from then on waits until it is known.
+    #[serde(default)]
+    pub(crate) pending: Option<u64>,
 }
 
 /// A list of members: key `members.<epoch>`.
@@ -129,6 +133,15 @@ pub(crate) struct Hello {
     pub(crate) boot: u64,
     pub(crate) binary: String,
     /// Its part of the plan beside others': its worker threads.
+    pub(crate) weight: u32,
+}
+
+/// Who was let in: key `runner.<rid>`, which is written before the answer, so that a controller that takes over knows of all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RunnerRecord {
+    pub(crate) v: u32,
+    pub(crate) name: String,
+    pub(crate) boot: u64,
     pub(crate) weight: u32,
 }
 
@@ -202,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_is_packed_is_read_again_and_what_is_not_known_is_passed_over() {
-        let epoch = EpochRecord { v: VERSION, epoch: 3, term: 2, state: State::Draining, origin: 17 };
+        let epoch = EpochRecord { v: VERSION, epoch: 3, term: 2, state: State::Draining, origin: 17, pending: Some(4) };
         assert_eq!(unpack::<EpochRecord>("an epoch", &pack(&epoch)).unwrap(), epoch);
         #[derive(Serialize)]
         struct Later {

@@ -46,6 +46,9 @@ const CLOCK_WITHIN: Duration = Duration::from_millis(500);
 /// How long a runner that leaves waits for others to have its share.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long after its share has gone to others a runner that leaves still starts what was due before, in nanoseconds.
+const LAST_STARTS: u64 = 250_000_000;
+
 /// What a runner was until it ended: see [`Joined::run`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -78,7 +81,8 @@ struct Status {
 async fn take_part(control: Control, joined: Joined) -> Result<TookPart, RunError> {
     let rid = joined.rid;
     let permit = Arc::new(Permit::none());
-    let (status, told) = watch::channel(Status { phase: Some(Phase::Joined), ..Status::default() });
+    let status = Status { phase: Some(Phase::Joined), clock_error: joined.clock.error(), ..Status::default() };
+    let (status, told) = watch::channel(status);
     let beats = tokio::spawn(beat(joined.fabric.bus(), joined.subject(&format!("hb.{rid}")), (rid, joined.boot), told));
     let mut outcome = carry_out(control, &joined, &permit, &status).await;
     if let Err(error) = &outcome {
@@ -402,7 +406,8 @@ impl Runner<'_> {
             self.look_at_permit(now)?;
             let is_cut_off = |asked: std::time::Instant| now.saturating_duration_since(asked) > LEAVE_WITHIN;
             let has_no_share = match self.left_at {
-                Some(Left::From(at)) => clock_since(start) >= at,
+                // What was due just before is started by then, unless the machine is in trouble.
+                Some(Left::From(at)) => clock_since(start) >= at + LAST_STARTS,
                 Some(Left::Asked(asked)) => is_cut_off(asked),
                 None => false,
             };
@@ -424,7 +429,7 @@ impl Runner<'_> {
 
     /// A runner that is cut off for so long that others have its journeys' data cannot let them go on.
     fn look_at_permit(&mut self, now: std::time::Instant) -> Result<(), RunError> {
-        if self.permit.leave(u64::MAX) != Leave::Expired {
+        if self.permit.leave(u64::MAX, 0) != Leave::Expired {
             self.fenced_since = None;
             return Ok(());
         }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::clock::RunClock;
 use super::join::current;
-use super::keeper::members_key;
+use super::keeper::{members_key, runner_key};
 use super::leader::unix_nanos;
-use super::protocol::{EpochRecord, MembersRecord, PlanRecord, State, unpack};
+use super::protocol::{EpochRecord, MembersRecord, PlanRecord, RunnerRecord, State, unpack};
 use super::{CURRENT, ClusterError, DIRECTORY};
 use crate::bus::{Bus, BusError, Fabric, Register};
 use crate::runner::permit::boot_nanos;
@@ -30,6 +30,8 @@ pub(super) struct Left {
     pub(super) epoch: EpochRecord,
     pub(super) revision: u64,
     pub(super) lists: Vec<MembersRecord>,
+    /// All that were let in, by their numbers.
+    pub(super) runners: Vec<(u32, RunnerRecord)>,
     pub(super) clock: RunClock,
 }
 
@@ -88,9 +90,15 @@ pub(super) async fn look(
             let list = list.ok_or_else(|| failed(BusError::not_found("a list of members is missing")))?;
             lists.push(unpack("a list of members", &list.value).map_err(failed)?);
         }
+        let mut runners = Vec::new();
+        // Numbers are given in order.
+        for rid in 1.. {
+            let Some(entry) = register.get(&runner_key(rid)).await.map_err(failed)? else { break };
+            runners.push((rid, unpack("what is known of a runner", &entry.value).map_err(failed)?));
+        }
         tracing::warn!(run, "taking over a run that has no controller");
         let clock = clock_of(&theirs, plan);
-        return Ok(Some(Left { run, register, epoch, revision: entry.revision, lists, clock }));
+        return Ok(Some(Left { run, register, epoch, revision: entry.revision, lists, runners, clock }));
     }
 }
 

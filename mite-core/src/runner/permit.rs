@@ -15,7 +15,14 @@ pub(crate) struct Permit {
     until: AtomicU64,
     /// The number of the list: a worker that does not know it yet waits.
     epoch: AtomicU64,
+    /// Up to which time of the plan the list is known to hold, in nanoseconds since the start of the run.
+    limit: AtomicU64,
+    /// How often it had expired before it was renewed.
+    lapses: AtomicU64,
 }
+
+/// The list holds as long as no other comes.
+pub(crate) const NO_LIMIT: u64 = u64::MAX;
 
 const ALWAYS: u64 = u64::MAX;
 
@@ -33,29 +40,47 @@ pub(crate) enum Leave {
 impl Permit {
     /// That of a process which is alone.
     pub(crate) fn always() -> Self {
-        Self { until: AtomicU64::new(ALWAYS), epoch: AtomicU64::new(0) }
+        Self::new(ALWAYS)
     }
 
     /// One that has to be renewed before anything is started.
     pub(crate) fn none() -> Self {
-        Self { until: AtomicU64::new(0), epoch: AtomicU64::new(0) }
+        Self::new(0)
     }
 
-    /// Permits starts by this list of members until so many nanoseconds of the boot clock.
-    pub(crate) fn renew(&self, epoch: u64, until: u64) {
-        // In this order: who sees the time sees the list, or a later one, by which it does not start anything yet.
+    fn new(until: u64) -> Self {
+        let [epoch, lapses] = std::array::from_fn(|_| AtomicU64::new(0));
+        Self { until: AtomicU64::new(until), epoch, limit: AtomicU64::new(NO_LIMIT), lapses }
+    }
+
+    /// Permits starts by this list of members until so many nanoseconds of the boot clock, of what is due before `limit`, in
+    /// nanoseconds since the start of the run.
+    pub(crate) fn renew(&self, epoch: u64, until: u64, limit: u64) {
+        let before = self.until.load(Ordering::Acquire);
+        if before > 0 && boot_nanos() >= before {
+            self.lapses.fetch_add(1, Ordering::Release);
+        }
+        // In this order: who sees the time sees the limit and the list, or later ones.
         self.epoch.store(epoch, Ordering::Release);
+        self.limit.store(limit, Ordering::Release);
         self.until.store(until, Ordering::Release);
     }
 
-    /// Whether who knows the list of members with this number may start journeys now. A later list than the permit's is not in
-    /// force before the permit has expired.
+    /// How often it had expired before it was renewed: who stood still meanwhile does not see it expired, and has to know all the
+    /// same.
     #[inline]
-    pub(crate) fn leave(&self, epoch: u64) -> Leave {
+    pub(crate) fn lapses(&self) -> u64 {
+        self.lapses.load(Ordering::Acquire)
+    }
+
+    /// Whether who knows the list of members with this number may start journeys that are due by `now`, in nanoseconds since the
+    /// start of the run. A later list than the permit's is not in force before the permit has expired, or its limit is reached.
+    #[inline]
+    pub(crate) fn leave(&self, epoch: u64, now: u64) -> Leave {
         let until = self.until.load(Ordering::Acquire);
         if until == ALWAYS {
             Leave::Given
-        } else if boot_nanos() >= until {
+        } else if boot_nanos() >= until || now >= self.limit.load(Ordering::Acquire) {
             Leave::Expired
         } else if epoch < self.epoch.load(Ordering::Acquire) {
             Leave::Behind
@@ -83,11 +108,18 @@ mod tests {
     #[test]
     fn a_permit_is_for_a_time_and_for_a_list_of_members() {
         let permit = Permit::none();
-        assert_eq!(permit.leave(0), Leave::Expired);
-        permit.renew(2, boot_nanos() + 60_000_000_000);
-        assert_eq!([1, 2, 3].map(|epoch| permit.leave(epoch)), [Leave::Behind, Leave::Given, Leave::Given]);
-        permit.renew(2, boot_nanos());
-        assert_eq!([1, 2, 3].map(|epoch| permit.leave(epoch)), [Leave::Expired; 3]);
-        assert_eq!(Permit::always().leave(0), Leave::Given);
+        assert_eq!(permit.leave(0, 0), Leave::Expired);
+        let later = boot_nanos() + 60_000_000_000;
+        permit.renew(2, later, NO_LIMIT);
+        assert_eq!([1, 2, 3].map(|epoch| permit.leave(epoch, 7)), [Leave::Behind, Leave::Given, Leave::Given]);
+        permit.renew(2, boot_nanos(), NO_LIMIT);
+        assert_eq!([1, 2, 3].map(|epoch| permit.leave(epoch, 7)), [Leave::Expired; 3]);
+        assert_eq!(Permit::always().leave(0, 7), Leave::Given);
+        // Nobody may have seen that it had expired.
+        assert_eq!(permit.lapses(), 0);
+        permit.renew(2, later, 8);
+        assert_eq!((permit.lapses(), permit.leave(2, 7), permit.leave(2, 8)), (1, Leave::Given, Leave::Expired));
+        permit.renew(3, later, NO_LIMIT);
+        assert_eq!((permit.lapses(), permit.leave(2, 8), permit.leave(3, 8)), (1, Leave::Behind, Leave::Given));
     }
 }

@@ -182,6 +182,11 @@ pub(crate) struct WorkerState {
     epoch: Cell<u64>,
     /// Its permit has expired, and what was due meanwhile is not accounted for yet.
     fenced: Cell<bool>,
+    /// How often the permit had expired when this was last looked at.
+    lapses: Cell<u64>,
+    /// What is due before this is not started any more, in nanoseconds since the start of the run: the permit had expired. A
+    /// closure's plan may be told later than that.
+    fenced_until: Cell<u64>,
     pub(super) events: mpsc::UnboundedSender<Event>,
 }
 
@@ -392,18 +397,30 @@ impl WorkerState {
             exiting: Cell::new(false),
             epoch: Cell::new(0),
             fenced: Cell::new(false),
+            lapses: Cell::new(0),
+            fenced_until: Cell::new(0),
             events: plan.events,
         };
         (Rc::new(state), plan.commands)
+    }
+
+    /// The run is about to begin: what the permit was before does not matter.
+    pub(super) fn begin(&self) {
+        self.lapses.set(self.env.shared.permit.lapses());
     }
 
     /// Starts what is due at `now`.
     pub(super) fn look(self: &Rc<Self>, now: u64) -> Look {
         let mut look = Look { more: false, started: false, next: None };
         self.waiting_for_room.set(false);
-        match self.env.shared.permit.leave(self.epoch.get()) {
-            Leave::Given if self.fenced.get() => self.account_for_fenced(now),
-            Leave::Given => {}
+        let permit = &self.env.shared.permit;
+        match permit.leave(self.epoch.get(), now) {
+            Leave::Given => {
+                let lapses = permit.lapses();
+                if self.lapses.replace(lapses) != lapses || self.fenced.get() {
+                    self.account_for_fenced(now);
+                }
+            }
             Leave::Behind => {
                 look.more = true;
                 return look;
@@ -436,6 +453,10 @@ impl WorkerState {
             return;
         }
         let Plan { schedule, cursor, complete, .. } = &mut *plan;
+        let fenced_until = self.fenced_until.get();
+        if cursor.next(schedule).is_some_and(|(_, due)| due < fenced_until) {
+            self.pass_over(row, cursor, schedule, fenced_until, |stats, fenced| stats.fenced += fenced);
+        }
         let end = complete.then(|| schedule.end());
         let (mut left, mut full) = (BATCH, false);
         let next = loop {
@@ -604,6 +625,7 @@ impl WorkerState {
     /// Counts what was due while nothing could be started.
     fn account_for_fenced(&self, now: u64) {
         self.fenced.set(false);
+        self.fenced_until.set(now + 1);
         for row in &self.rows {
             let Plan { schedule, cursor, unit, ended, .. } = &mut *row.plan.borrow_mut();
             if *unit == Unit::Rate && ended.is_none() {

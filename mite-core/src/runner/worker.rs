@@ -85,6 +85,7 @@ async fn serve(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
             }
             Command::Go(origin) => {
                 state.env().set_origin(origin);
+                state.begin();
                 drive(state, commands, timer).await;
                 // What journeys have sent comes before what teardown sends, on whichever worker.
                 let _ = state.env().outbox.flush().await;

@@ -7,6 +7,7 @@
 
 mod cases;
 mod cluster;
+mod cost;
 mod process;
 mod proxy;
 mod roles;
@@ -22,13 +23,21 @@ use cases::Form;
 use roles::Arguments;
 use table::Findings;
 
-const TESTS: [(&str, &str); 6] = [
+const TESTS: [(&str, &str); 14] = [
     ("T1", "3 runners of 1000/s each, and nothing happens"),
+    ("T3", "all begin at the same time, over slow networks too"),
     ("T4", "kill -9 of one of three runners"),
     ("T5", "one of three runners stands still and goes on"),
     ("T6", "the network of one of three runners is cut"),
+    ("T7", "one more runner comes, and another leaves"),
     ("T8", "kill -9 of the controller, which is started again"),
+    ("T9", "the controller stands still, and one that stands by takes over"),
     ("T10", "kill -9 of nats-server, which is started again at once"),
+    ("T11", "nats-server is away for long"),
+    ("T15", "the merged histogram is that of all samples"),
+    ("T16", "the target stands still, and the bus does"),
+    ("BUS", "messages and bytes of a runner"),
+    ("CPU", "what a request costs, beside one process"),
 ];
 
 fn main() -> ExitCode {
@@ -40,6 +49,7 @@ fn main() -> ExitCode {
         let arguments = Arguments::of(arguments.drain(1..));
         match role.as_str() {
             "controller" => runtime.block_on(roles::controller(&arguments)),
+            "alone" => runtime.block_on(roles::alone(&arguments)),
             _ => runtime.block_on(roles::runner(&arguments)),
         }
         return ExitCode::SUCCESS;
@@ -57,7 +67,8 @@ fn main() -> ExitCode {
         if only.as_ref().is_some_and(|only| only != test) {
             continue;
         }
-        let Some(server) = Server::start() else { return ExitCode::SUCCESS };
+        let server = if test == "BUS" { cost::watched_server() } else { Server::start() };
+        let Some(server) = server else { return ExitCode::SUCCESS };
         let (mut findings, since) = (Findings::default(), Instant::now());
         let outcome = runtime.block_on(carry_out(test, server, Form { is_long }, &mut findings));
         if let Err(why) = outcome {
@@ -82,8 +93,16 @@ async fn carry_out(test: &str, server: Server, form: Form, findings: &mut Findin
         "T4" => cases::t4(server, form, findings).await,
         "T5" => cases::t5(server, form, findings).await,
         "T6" => cases::t6(server, form, findings).await,
+        "T3" => cases::t3(server, form, findings).await,
+        "T7" => cases::t7(server, form, findings).await,
+        "T9" => cases::t9(server, form, findings).await,
+        "T11" => cases::t11(server, form, findings).await,
+        "T15" => cases::t15(server, form, findings).await,
+        "T16" => cases::t16(server, form, findings).await,
         "T8" => cases::t8(server, form, findings).await,
         "T10" => cases::t10(server, form, findings).await,
+        "BUS" => cost::traffic(server, form, findings).await,
+        "CPU" => cost::cpu(server, form, findings).await,
         _ => Err("there is no such test".to_owned()),
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use mite_core::cluster::{Join, Lead, OnRunnerLoss, join};
 use mite_core::volume::{HOUR, SECOND, Stages, constant};
-use mite_core::{Context, NoData, Result, Run, Scenario};
+use mite_core::{Context, NoData, RequestSample, Result, Run, Scenario};
 use mite_nats::{Nats, Options};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -25,6 +25,8 @@ pub(crate) struct Plan {
     /// Starts each second.
     pub(crate) rate: u64,
     pub(crate) seconds: u64,
+    /// How many different names its requests have.
+    pub(crate) series: u64,
 }
 
 impl Plan {
@@ -37,7 +39,8 @@ impl Plan {
     }
 
     pub(crate) fn arguments(&self) -> Vec<String> {
-        vec![format!("rate={}", self.rate), format!("seconds={}", self.seconds)]
+        let Self { rate, seconds, series } = self;
+        vec![format!("rate={rate}"), format!("seconds={seconds}"), format!("series={series}")]
     }
 }
 
@@ -63,7 +66,7 @@ impl Arguments {
     }
 
     fn plan(&self) -> Plan {
-        Plan { rate: self.number("rate"), seconds: self.number("seconds") }
+        Plan { rate: self.number("rate"), seconds: self.number("seconds"), series: self.number("series") }
     }
 }
 
@@ -92,7 +95,18 @@ async fn arrive(ctx: &mut Context) -> Result {
     stream.write_all(&record).await?;
     stream.read_exact(&mut [0]).await?;
     idle.0.borrow_mut().push(stream);
+    let k = ctx.start_index();
+    let name = format!("/{}", k % ctx.config().get::<u64>("series")?);
+    ctx.scope().request(&RequestSample { method: "GET", name: Some(&name), code: 200, total: told_time(k), ..RequestSample::default() });
     Ok(())
+}
+
+/// How long the request of a start is said to have taken, from a microsecond to a minute: who knows which starts were made knows
+/// all of these.
+pub(crate) fn told_time(k: u64) -> Duration {
+    let hash = k.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let exponent = (hash >> 59) % 26;
+    Duration::from_micros((1 << exponent) + (hash & 0xffff_ffff) % (1 << exponent))
 }
 
 fn scenario(plan: &Plan) -> Scenario {
@@ -115,6 +129,7 @@ pub(crate) async fn controller(arguments: &Arguments) {
         .on_runner_loss(OnRunnerLoss::Rebalance);
     let run = Run::new(scenario(&arguments.plan()))
         .config("target", arguments.text("target"))
+        .config("series", arguments.number("series"))
         .max_start_lag(HOUR)
         .graceful_stop(10 * SECOND);
     let handle = match run.lead(lead) {
@@ -148,9 +163,28 @@ pub(crate) async fn runner(arguments: &Arguments) {
         stopper.stop();
     });
     match handle.await {
-        Ok(took_part) => say(&format!("ended {} {}", took_part.started, took_part.has_left)),
+        Ok(took_part) => say(&format!("ended {} {} {}", took_part.started, took_part.has_left, cpu_nanos())),
         Err(error) => say(&format!("failed {error}")),
     }
+}
+
+/// Carries the same out in one process.
+pub(crate) async fn alone(arguments: &Arguments) {
+    let run = Run::new(scenario(&arguments.plan()))
+        .config("target", arguments.text("target"))
+        .config("series", arguments.number("series"))
+        .workers(1)
+        .max_start_lag(HOUR);
+    match run.run().await {
+        Ok(report) => say(&format!("ended {} false {}", report.journeys[0].started, cpu_nanos())),
+        Err(error) => say(&format!("failed {error}")),
+    }
+}
+
+/// What this process has used of the CPU, in nanoseconds.
+fn cpu_nanos() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
 }
 
 fn say(line: &str) {

@@ -2,8 +2,8 @@
 //!
 //! The log has a line of JSON for each request, `{"time": 1700000000.25, "path": "/products/7"}`, which nginx writes by
 //! `log_format replay escape=json '{"time": $msec, "path": "$request_uri"}';`. Its times are the volume, and its paths are a pool, from
-//! which the starts take them in their order; neither needs the log in memory as a whole. Without arguments the example makes a log
-//! and a service for it, and compares what was asked for with what came.
+//! which the starts take them in their order. Without arguments the example makes a log and a service for it, and compares what was
+//! asked for with what came.
 
 mod common;
 

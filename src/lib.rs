@@ -146,6 +146,10 @@ mod guide {
     #[doc = include_str!("../docs/src/extending.md")]
     mod extending {}
 
+    #[cfg(feature = "cli")]
+    #[doc = include_str!("../docs/src/cluster.md")]
+    mod cluster {}
+
     #[cfg(feature = "testing")]
     #[doc = include_str!("../docs/src/from-python.md")]
     mod from_python {}

@@ -17,6 +17,7 @@ export CARGO_TARGET_DIR="$root/target/tmp/outside"
 export CARGO_TERM_QUIET=true CARGO_TERM_COLOR=never PYTHONUNBUFFERED=1
 work=$(mktemp -d)
 server=
+busy=
 clean_up() {
     [ -z "$server" ] || kill "$server" 2>/dev/null || true
     rm -rf "$work"
@@ -27,6 +28,12 @@ fail() {
     printf 'newcomer: %s\n' "$*" >&2
     exit 1
 }
+
+if ! command -v python3 >/dev/null; then
+    [ -z "${CI:-}" ] || [ "$CI" = false ] || fail "python3 is not installed, and is the server of the first chapter"
+    echo "SKIPPED: python3 is not installed, and is the server of the first chapter"
+    exit
+fi
 
 # The steps of a text, in their order: $1/NN.step has the verb and the file, $1/NN.block what the block says.
 take_out() {
@@ -43,9 +50,12 @@ take_out() {
     ' "$2"
 }
 
-# What is compared of a line: no times, and one space for several.
+# What is compared of a line: no times, and one space for several. Of a machine that is too busy no verdict either.
 comparable() {
-    sed -E 's/[0-9]+(\.[0-9]+)? ?(ns|µs|ms|s|min)\>/TIME/g; s/[ \t]+/ /g; s/ $//; s/^ …$/…/'
+    sed -E 's/[0-9]+(\.[0-9]+)? ?(ns|µs|ms|s|min)\>/TIME/g; s/[ \t]+/ /g; s/ $//; s/^ …$/…/' |
+        if [ -z "$busy" ]; then cat; else
+            sed -E 's/^([a-z_]+): (passed|failed|generator limited) in TIME.*/\1: some verdict/; s/^exit code [013]$/some exit code/'
+        fi
 }
 
 # Whether what was printed ($2) is what the text says ($1).
@@ -68,18 +78,22 @@ same() {
 }
 
 # One command, in this shell, since it may be `cd`; $2 is what it should print. A machine that was too busy to start journeys in
-# time is told so by mite, and has another two tries.
+# time is told so by mite, and has another two tries; after that all is compared but the verdict, which is then the machine's.
 run() {
     local status try
     for try in 1 2 3; do
         printf '$ %s\n' "$1"
+        # What an earlier try has recorded is not what the text counts.
+        [ $try = 1 ] || rm -rf recorder-data
         status=0
+        busy=
         eval "$1" >"$work/printed" 2>&1 </dev/null || status=$?
         cat "$work/printed"
         grep -q '^[a-z_]*: generator limited in ' "$work/printed" || break
-        [ $try = 3 ] || printf 'newcomer: this machine was busy: again\n'
+        busy=yes
+        printf 'newcomer: BUSY: this machine did not let mite start journeys in time\n'
     done
-    [ $status = 0 ] || fail "\`$1\` ended with $status"
+    [ $status = 0 ] || { [ $status = 3 ] && [ -n "$busy" ]; } || fail "\`$1\` ended with $status"
     same "$2" "$work/printed" || fail "\`$1\` prints something else than the text says"
     # The versions that the workspace has: nothing else need be downloaded.
     if [ -f Cargo.toml ] && [ ! -f Cargo.lock ]; then cp "$root/Cargo.lock" .; fi

@@ -46,7 +46,7 @@ impl Redis {
         // `cmdstat_get:calls=2000,usec=…,usec_per_call=…,rejected_calls=0,failed_calls=0`
         let counted = told[0].lines().filter_map(|line| {
             let (command, figures) = line.strip_prefix("cmdstat_")?.split_once(':')?;
-            let figure = |name| figures.split(',').find_map(|figure| figure.strip_prefix(name)?.parse().ok());
+            let figure = |name| figures.split(',').find_map(|figure| figure.strip_prefix(name)?.parse::<u64>().ok());
             let failed = figure("failed_calls=")? + figure("rejected_calls=")?;
             Some((command.to_uppercase(), [figure("calls=")? + figure("rejected_calls=")?, failed]))
         });
@@ -101,7 +101,7 @@ async fn a_command_that_redis_refuses_is_a_failed_request_and_the_connection_goe
     assert_eq!(report.journey("refused").completed, 50, "{report}");
     let counted = redis.counted().await?;
     assert_eq!((told(&report, "LPUSH"), counted["LPUSH"]), ([50, 50], [50, 50]), "{counted:?}");
-    assert_eq!(report.failed_exchanges[0].request, "LPUSH list item");
+    assert_eq!(report.failed_exchanges()[0].request, "LPUSH list item");
     Ok(())
 }
 

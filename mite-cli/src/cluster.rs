@@ -63,10 +63,11 @@ pub(crate) async fn controller(scenarios: &Scenarios, arguments: &ArgMatches, bl
     let mut config = config::of(arguments)?;
     let scenario = scenarios.named_in(arguments, &mut config).await?;
     let name = arguments.get_one::<String>("name").map_or("", String::as_str);
+    let binary = own_hash()?;
     let fabric = connect(arguments, "controller").await?;
     let number = |option: &str| arguments.get_one::<u32>(option).copied();
     let duration = |option: &str| arguments.get_one::<Duration>(option).copied();
-    let mut lead = Lead::new(Arc::clone(&fabric), own_hash()?).scenario(name).expect(number("expect").unwrap_or(1));
+    let mut lead = Lead::new(Arc::clone(&fabric), binary).scenario(name).expect(number("expect").unwrap_or(1));
     if let Some(least) = number("min") {
         lead = lead.at_least(least);
     }
@@ -92,13 +93,14 @@ pub(crate) async fn runner(scenarios: &Scenarios, arguments: &ArgMatches, block:
             block.say(what);
         }
     };
+    let binary = own_hash()?;
     let fabric = connect(arguments, "runner").await?;
     let workers = arguments.get_one::<u16>("workers").map_or_else(cores, |workers| usize::from(*workers)) as u32;
     let name = arguments.get_one::<String>("name").cloned().unwrap_or_else(own_name);
     let mut interrupts = Interrupts::listen((!is_quiet).then(|| block.clone()))
         .map_err(|error| format!("failed to listen to Ctrl-C: {error}"))?;
     say(&format!("waiting for a run on {}", fabric.description()));
-    let join = Join { name, binary: own_hash()?, workers };
+    let join = Join { name, binary, workers };
     let joined = tokio::select! {
         joined = cluster::join(Arc::clone(&fabric), join) => joined.map_err(|error| Fault::Failed(error.to_string()))?,
         () = interrupts.first() => {
@@ -110,7 +112,8 @@ pub(crate) async fn runner(scenarios: &Scenarios, arguments: &ArgMatches, block:
     say(&format!("runner {number} of {test}, with {workers} workers"));
     let mut config: Config = joined.config();
     let made = scenarios.make(&test, &mut config).await;
-    let made = made.ok_or_else(|| Fault::Failed(format!("this program has no scenario {test:?}: the controller's has")))?;
+    let made =
+        made.ok_or_else(|| Fault::Failed(format!("this program has no scenario {test:?}: the controller's has")))?;
     let scenario = made.map_err(|error| Fault::Failed(format!("scenario {test}: {error:?}")))?;
     let mut run = Run::new(scenario);
     if let Some(folder) = arguments.get_one::<PathBuf>("collector-dir") {

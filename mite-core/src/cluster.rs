@@ -56,6 +56,9 @@ mod leasing;
 mod members;
 mod pools;
 mod protocol;
+mod recording;
+#[cfg_attr(not(test), expect(dead_code, reason = "controller and runners do not use it yet"))]
+pub(crate) mod records;
 mod reporter;
 mod runner;
 mod status;
@@ -90,12 +93,9 @@ fn random() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
-/// What the logs of a run keep. Figures and orders stay until the run is over, so that a controller that takes over knows all of
+/// What the logs of a run keep, but for that of records. Figures and orders stay until the run is over, so that a controller that takes over knows all of
 /// them.
-fn kept(log: &str) -> Kept {
+fn kept() -> Kept {
     let dedupe = Duration::from_secs(600);
-    match log {
-        "records" => Kept { dedupe, most_bytes: Some(1 << 30), discard: Discard::New, age: None },
-        _ => Kept { dedupe, most_bytes: None, discard: Discard::New, age: None },
-    }
+    Kept { dedupe, most_bytes: None, discard: Discard::New, age: None }
 }

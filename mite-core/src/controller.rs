@@ -167,6 +167,7 @@ async fn carry_out(mut control: Control) -> Result<Report, RunError> {
         gaps: Gaps::default(),
         pace: if remote.is_some() { Pace::OF_CLUSTER } else { Pace::OF_PROCESS },
         remote,
+        records: None,
         pools,
         asked: 0,
     };
@@ -183,13 +184,13 @@ async fn carry_out(mut control: Control) -> Result<Report, RunError> {
     let mut sent = run.outbox.sent();
     drop(run.outbox);
     let (mut results, joined) = run.crew.join(outcome.is_err()).await;
-    let mut warnings = Vec::new();
+    let (mut warnings, mut finished) = (Vec::new(), Ok(()));
     let (mut remote_bugs, mut used) = (Vec::new(), None);
     if let Some(mut remote) = run.remote.take() {
         results.append(&mut remote.results);
         (warnings, remote_bugs) = (std::mem::take(&mut remote.warnings), std::mem::take(&mut remote.bugs));
         used = Some(remote.used);
-        remote.finish().await;
+        finished = remote.finish().await;
     }
     let mut bugs = take_results(results, &mut run.tally, &mut sent);
     bugs.append(&mut remote_bugs);
@@ -206,6 +207,7 @@ async fn carry_out(mut control: Control) -> Result<Report, RunError> {
     let sinks = served?;
     let ended = outcome?;
     joined?;
+    finished?;
     let left = Left {
         rows: run.rows,
         seconds: run.seconds,
@@ -221,7 +223,7 @@ async fn carry_out(mut control: Control) -> Result<Report, RunError> {
         stop_after: run.stop_after,
         used,
     };
-    Ok(make_report(&run.facts, left, ended, control.records, &control.warnings))
+    Ok(make_report(&run.facts, left, ended, control.records.or(run.records), &control.warnings))
 }
 
 struct Controller {
@@ -245,6 +247,8 @@ struct Controller {
     seconds: Seconds,
     gaps: Gaps,
     pace: Pace,
+    /// The account of what the runners of a cluster record.
+    records: Option<Records>,
     /// Those that the runners of a cluster share.
     pools: Vec<SharedPool>,
     /// The second that closures were asked about last.
@@ -284,7 +288,6 @@ fn plan_of(control: &Control, facts: &RunFacts, rows: &[Row]) -> PlanRecord {
         stop_after: control.stop_after,
         max_series_bytes: control.max_series_bytes,
         max_running: facts.max_running,
-        is_recorded: control.records.is_some(),
         ..PlanRecord::default()
     }
 }
@@ -523,16 +526,19 @@ impl Controller {
                 remote.joined(rid);
                 self.seconds.joined(rid, from);
             }
-            News::Told { rid, told: Unpacked::Second(OfSecond { second, figures }) } => {
-                remote.heard(rid);
-                self.seconds.count(second.index, figures.measured.requests(), figures.measured.errors());
-                self.tally.add(second.index, figures);
-                self.seconds.add(rid, vec![second]);
-            }
-            News::Told { rid, told: Unpacked::End { result, differences } } => {
-                remote.ended(rid, result, differences);
-                self.seconds.finished(rid);
-            }
+            News::Told { rid, told } => match *told {
+                Unpacked::Part => {}
+                Unpacked::Second(OfSecond { second, figures }) => {
+                    remote.heard(rid);
+                    self.seconds.count(second.index, figures.measured.requests(), figures.measured.errors());
+                    self.tally.add(second.index, figures);
+                    self.seconds.add(rid, vec![second]);
+                }
+                Unpacked::End { result, differences } => {
+                    remote.ended(rid, result, differences);
+                    self.seconds.finished(rid);
+                }
+            },
             News::Lost { rid, why } => {
                 remote.lost(rid, why);
                 self.seconds.finished(rid);
@@ -551,20 +557,21 @@ impl Controller {
                     self.rows[row].name
                 ));
             }
+            News::Recording { records } => self.records = Some(records),
             News::Accounted { generator } => remote.used = generator,
             News::Failed(error) => return Err(error.into()),
-            News::Ordered(order) => self.recall(order),
+            News::Ordered(order) => self.recall(&order),
             News::Asked { now: false } => self.stop(),
             News::Asked { now: true } => self.abort(),
-            News::Gathered | News::Prepared | News::Resumed { .. } | News::Told { told: Unpacked::Part, .. } => {}
+            News::Gathered | News::Prepared | News::Resumed { .. } => {}
         }
         Ok(())
     }
 
     /// Takes over what the controller before has planned as it went.
-    fn recall(&mut self, order: Order) {
+    fn recall(&mut self, order: &Order) {
         let row = |row: u32| row as usize - 1;
-        match order {
+        match *order {
             Order::Extend { row: number, running, segment } => {
                 let row = &mut self.rows[row(number)];
                 row.unit = if running { Unit::Running } else { Unit::Rate };

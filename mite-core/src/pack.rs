@@ -95,6 +95,14 @@ pub(crate) fn write_nil(out: &mut Vec<u8>) {
     infallible!(rmp_encode::write_nil(out));
 }
 
+pub(crate) fn write_bin(out: &mut Vec<u8>, bytes: &[u8]) {
+    infallible!(rmp_encode::write_bin(out, bytes));
+}
+
+pub(crate) fn write_array_len(out: &mut Vec<u8>, elements: u32) {
+    infallible!(rmp_encode::write_array_len(out, elements));
+}
+
 #[inline]
 pub(crate) fn write_map_len(out: &mut Vec<u8>, entries: u32) {
     if entries < 16 {

@@ -3,30 +3,29 @@
 //! `NAME.msgpack` is the `data` of each `data_created` message, one after another with nothing between them; `purge_data`
 //! deletes the file. [`recorded`](crate::recorded) reads such files.
 
+mod file;
+mod folder;
 mod memory;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::live_figures::LiveFigures;
 use crate::message::{Message, split_text};
 use crate::names::{DATA_CREATED, KindId, PURGE_DATA};
 use crate::recordings::Records;
-use crate::scan::{self, ScanError};
 use crate::sink::{Sink, SinkError, Wants, WhenFull};
 
+pub(crate) use file::{RecordFile, lock};
+pub(crate) use folder::Folder;
 pub(crate) use memory::MemoryRecorder;
 
 /// What errors and threads call a recorder.
-const NAME: &str = "recorder";
+pub(crate) const NAME: &str = "recorder";
 /// What a recorder takes.
-const WANTS: Wants = Wants::Types(&[DATA_CREATED, PURGE_DATA]);
-
-/// Bytes that are gathered for a file before they are written.
-const BUFFER: usize = 128 * 1024;
+pub(crate) const WANTS: Wants = Wants::Types(&[DATA_CREATED, PURGE_DATA]);
 
 /// Why a name cannot be that of a recorder file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -89,6 +88,22 @@ pub enum RecorderError {
         /// The file.
         path: PathBuf,
     },
+    /// The file has lost what was made durable.
+    #[error("{} has {found} bytes, and this run has recorded up to byte {recorded} of it: it was changed", .path.display())]
+    Shorter {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that it has.
+        found: u64,
+        /// Bytes that it should have at the least.
+        recorded: u64,
+    },
+    /// Another process records the same run.
+    #[error("another recorder of this run is at work in {}", .folder.display())]
+    Busy {
+        /// The recorder folder.
+        folder: PathBuf,
+    },
     /// A message that is no record.
     #[error("a message of type {kind:?} has no {field:?}")]
     Incomplete {
@@ -103,7 +118,8 @@ pub enum RecorderError {
 }
 
 /// What a message tells a recorder.
-enum Record<'a> {
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Record<'a> {
     /// The value, as MessagePack.
     Created(&'a [u8]),
     Purged,
@@ -113,7 +129,7 @@ enum Record<'a> {
 ///
 /// # Errors
 /// The message lacks what it should have.
-fn record<'a>(message: &'a Message<'_>) -> Result<(&'a str, Record<'a>), RecorderError> {
+pub(crate) fn record<'a>(message: &'a Message<'_>) -> Result<(&'a str, Record<'a>), RecorderError> {
     let lacks = |field| RecorderError::Incomplete { kind: message.kind().to_string(), field };
     let (mut name, mut data) = (None, None);
     for (key, value) in message.fields() {
@@ -138,29 +154,15 @@ fn record<'a>(message: &'a Message<'_>) -> Result<(&'a str, Record<'a>), Recorde
 /// ends. A value that a power cut tore off is cut from the file's end when it is opened again, with a warning.
 #[derive(Debug)]
 pub struct Recorder {
-    folder: PathBuf,
+    folder: Folder,
     files: BTreeMap<String, RecordFile>,
     records: Records,
-    warnings: Arc<Mutex<Vec<String>>>,
-}
-
-#[derive(Debug)]
-struct RecordFile {
-    path: PathBuf,
-    file: File,
-    /// Bytes of records that were there when it was opened.
-    begun: u64,
-    /// Bytes of whole records in the file.
-    length: u64,
-    buffer: Vec<u8>,
-    buffered: u64,
-    unsynced: bool,
 }
 
 impl Recorder {
     /// A recorder of files in `folder`, which is made with the first record.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), files: BTreeMap::new(), records: Records::default(), warnings: Arc::default() }
+        Self { folder: Folder::new(folder), files: BTreeMap::new(), records: Records::default() }
     }
 
     pub(crate) fn records(&self) -> Records {
@@ -168,35 +170,14 @@ impl Recorder {
     }
 
     pub(crate) fn warnings(&self) -> Arc<Mutex<Vec<String>>> {
-        Arc::clone(&self.warnings)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(format!("{name}.msgpack"))
-    }
-
-    fn open_file(&self, name: &str) -> Result<RecordFile, RecorderError> {
-        check_name(name)?;
-        fs::create_dir_all(&self.folder).map_err(io_error("make the recorder folder", &self.folder))?;
-        let (file, warning) = RecordFile::open(self.path(name))?;
-        if let Some(warning) = warning {
-            tracing::warn!("{warning}");
-            self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
-        }
-        sync_folder(&self.folder)?;
-        Ok(file)
+        self.folder.warnings()
     }
 
     fn purge(&mut self, name: &str) -> Result<(), RecorderError> {
         check_name(name)?;
         self.files.remove(name);
         self.records.forget(name);
-        let path = self.path(name);
-        match fs::remove_file(&path) {
-            Ok(()) => sync_folder(&self.folder),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(io_error("delete", &path)(error)),
-        }
+        self.folder.delete(name)
     }
 
     fn write_out(&mut self) -> Result<(), RecorderError> {
@@ -210,112 +191,9 @@ impl Recorder {
     }
 }
 
-fn io_error<'a>(doing: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> RecorderError + 'a {
+/// Names what was tried, and with which file.
+pub(crate) fn io_error<'a>(doing: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> RecorderError + 'a {
     move |source| RecorderError::Io { doing, path: path.to_owned(), source }
-}
-
-/// Makes the folder's list of files durable, without which a file that was just made may be lost with its content.
-fn sync_folder(folder: &Path) -> Result<(), RecorderError> {
-    if cfg!(unix) {
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error("sync the folder", folder))?;
-    }
-    Ok(())
-}
-
-impl RecordFile {
-    fn open(path: PathBuf) -> Result<(Self, Option<String>), RecorderError> {
-        let file = OpenOptions::new().read(true).append(true).create(true).open(&path);
-        let file = file.map_err(io_error("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => return Err(RecorderError::Locked { path }),
-            // A file system without locks: nothing is lost but this check.
-            Err(fs::TryLockError::Error(error)) => tracing::debug!(%error, path = %path.display(), "no file lock"),
-        }
-        let (length, warning) = cut_torn_tail(&file, &path)?;
-        Ok((Self { path, file, begun: length, length, buffer: Vec::new(), buffered: 0, unsynced: false }, warning))
-    }
-
-    fn append(&mut self, data: &[u8]) -> Result<u64, RecorderError> {
-        self.buffer.extend_from_slice(data);
-        self.buffered += 1;
-        if self.buffer.len() < BUFFER { Ok(0) } else { self.flush() }
-    }
-
-    /// Writes what is buffered, whole records only, and says how many there were.
-    fn flush(&mut self) -> Result<u64, RecorderError> {
-        if self.buffer.is_empty() {
-            return Ok(0);
-        }
-        if let Err(error) = self.file.write_all(&self.buffer) {
-            // Some of it may have been written, and what is whole stays. If the rest cannot be cut off now, it is when the file is
-            // opened again.
-            let written = self.file.metadata().map_or(0, |file| file.len().saturating_sub(self.length));
-            self.length += whole_records(&self.buffer, written);
-            let _ = self.file.set_len(self.length);
-            return Err(io_error("write", &self.path)(error));
-        }
-        self.length += self.buffer.len() as u64;
-        self.buffer.clear();
-        self.unsynced = true;
-        Ok(std::mem::take(&mut self.buffered))
-    }
-
-    fn sync(&mut self) -> Result<(), RecorderError> {
-        if std::mem::take(&mut self.unsynced) {
-            self.file.sync_data().map_err(io_error("sync", &self.path))?;
-            self.check_is_there()?;
-        }
-        Ok(())
-    }
-
-    /// Writing goes on without an error when somebody deletes the file, and all of it is lost.
-    fn check_is_there(&self) -> Result<(), RecorderError> {
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::MetadataExt;
-            let own = self.file.metadata().map_err(io_error("look at", &self.path))?;
-            let found = fs::metadata(&self.path).map(|found| (found.dev(), found.ino()));
-            if found.ok() != Some((own.dev(), own.ino())) {
-                return Err(RecorderError::Gone { path: self.path.clone() });
-            }
-        }
-        Ok(())
-    }
-}
-
-/// How many bytes the records take that are whole in the first `written` bytes of `buffer`.
-fn whole_records(buffer: &[u8], written: u64) -> u64 {
-    let mut whole = 0;
-    while let Ok(len) = scan::value_len(&buffer[whole..])
-        && (whole + len) as u64 <= written
-    {
-        whole += len;
-    }
-    whole as u64
-}
-
-/// Cuts a value that is not whole from the file's end; gives the length that it then has, and a warning.
-fn cut_torn_tail(file: &File, path: &Path) -> Result<(u64, Option<String>), RecorderError> {
-    let length = file.metadata().map_err(io_error("open", path))?.len();
-    // No further than this: a device, which a name may be linked to, has no end.
-    let mut reader = BufReader::with_capacity(BUFFER, io::Read::take(file, length));
-    let (mut whole, mut value) = (0, Vec::new());
-    loop {
-        match scan::read_value(&mut reader, &mut value) {
-            Ok(true) => whole += value.len() as u64,
-            Ok(false) => return Ok((whole, None)),
-            Err(ScanError::Torn) => break,
-            Err(ScanError::Invalid { offset }) => {
-                return Err(RecorderError::Broken { path: path.to_owned(), at: whole + offset });
-            }
-            Err(ScanError::Io(error)) => return Err(io_error("read", path)(error)),
-        }
-    }
-    file.set_len(whole).map_err(io_error("cut the torn end of", path))?;
-    let cut = length - whole;
-    let warning = format!("{}: a record that was not whole was cut off its end ({cut} bytes)", path.display());
-    Ok((whole, Some(warning)))
 }
 
 impl Sink for Recorder {
@@ -337,16 +215,7 @@ impl Sink for Recorder {
 
     /// Finds out whether the folder can be written, without leaving anything behind.
     fn open(&mut self, _: &LiveFigures) -> Result<(), SinkError> {
-        let mut there = self.folder.as_path();
-        // The nearest folder that exists is the one that must let us in: the rest is made with the first record.
-        while !there.as_os_str().is_empty() && !there.try_exists().map_err(io_error("look for", there))? {
-            there = there.parent().unwrap_or(Path::new(""));
-        }
-        let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
-        let probe = there.join(format!(".mite-probe-{}-{:p}", std::process::id(), &raw const *self));
-        File::create(&probe).map_err(io_error("write to the recorder folder", there))?;
-        fs::remove_file(&probe).map_err(io_error("write to the recorder folder", there))?;
-        Ok(())
+        Ok(self.folder.probe()?)
     }
 
     fn message(&mut self, message: &Message<'_>) -> Result<(), SinkError> {
@@ -355,7 +224,7 @@ impl Sink for Recorder {
         let file = if let Some(file) = self.files.get_mut(name) {
             file
         } else {
-            let file = self.open_file(name)?;
+            let file = self.folder.open(name)?;
             self.files.entry(name.to_owned()).or_insert(file)
         };
         let written = file.append(data)?;
@@ -380,6 +249,8 @@ impl Sink for Recorder {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -393,43 +264,6 @@ mod tests {
         for name in ["users", "users 2", "ünïcode", "a.b", &"x".repeat(100)] {
             check_name(name).unwrap();
         }
-    }
-
-    #[test]
-    fn a_torn_tail_is_cut_off_and_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("users.msgpack");
-        fs::write(&path, b"\x81\xa1a\x01\x81\xa1a\x02\x81\xa1").unwrap();
-        let (mut file, warning) = RecordFile::open(path.clone()).unwrap();
-        assert!(warning.unwrap().ends_with("a record that was not whole was cut off its end (2 bytes)"));
-        file.append(b"\x81\xa1a\x03").unwrap();
-        assert_eq!(file.flush().unwrap(), 1);
-        assert_eq!(fs::read(&path).unwrap(), b"\x81\xa1a\x01\x81\xa1a\x02\x81\xa1a\x03");
-    }
-
-    #[test]
-    fn a_file_of_something_else_is_not_touched() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("users.msgpack");
-        fs::write(&path, b"\x81\xa1a\x01\x92\x01\xc1\x02").unwrap();
-        let error = RecordFile::open(path.clone()).unwrap_err();
-        assert!(error.to_string().contains("is broken at byte 6"), "{error}");
-        assert_eq!(fs::metadata(&path).unwrap().len(), 8);
-    }
-
-    #[test]
-    fn of_what_was_not_written_to_its_end_whole_records_are_left() {
-        let buffer = b"\x81\xa1a\x01\x81\xa1a\x02\x07";
-        let left: Vec<u64> = (0..=10).map(|written| whole_records(buffer, written)).collect();
-        assert_eq!(left, [0, 0, 0, 0, 4, 4, 4, 4, 8, 9, 9]);
-    }
-
-    #[test]
-    fn two_runs_do_not_write_one_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("users.msgpack");
-        let _first = RecordFile::open(path.clone()).unwrap();
-        assert!(matches!(RecordFile::open(path), Err(RecorderError::Locked { .. })));
     }
 
     #[test]

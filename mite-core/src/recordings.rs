@@ -62,6 +62,11 @@ impl Records {
         self.by_name().remove(name);
     }
 
+    /// How many records each name has by now.
+    pub(crate) fn counts(&self) -> BTreeMap<String, u64> {
+        counts(&self.by_name())
+    }
+
     /// Hands the account over, when nothing more is recorded.
     pub(crate) fn taken(&self) -> Recordings {
         Recordings { by_name: Some(Arc::new(std::mem::take(&mut *self.by_name()))) }

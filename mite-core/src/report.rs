@@ -376,13 +376,14 @@ impl Report {
     /// Whether the verdict is *passed*.
     ///
     /// ```
-    /// # use mite_core::volume::at_once;
+    /// # use mite_core::volume::{MINUTE, at_once};
     /// # use mite_core::{Context, NoData, Result, Run, Scenario};
     /// # async fn signin(ctx: &mut Context) -> Result {
     /// #     ctx.transaction("Log in", async |_ctx| Ok(())).await
     /// # }
     /// # let scenario = Scenario::new().journey(signin, NoData, at_once(10));
-    /// let report = Run::new(scenario).run_blocking()?;
+    /// // A machine that is busy must not fail this.
+    /// let report = Run::new(scenario).max_start_lag(MINUTE).run_blocking()?;
     /// assert!(report.passed(), "{report}");
     /// # Ok::<(), mite_core::Error>(())
     /// ```

@@ -767,9 +767,20 @@ impl Run {
         if let Some(mistake) = lead.mistake() {
             return Err(ClusterError::refused(mistake).into());
         }
+        if self.record_in_memory {
+            let why =
+                "a cluster's records go to files: give the run `recorder(…)` in the place of `record_in_memory()`";
+            return Err(ClusterError::refused(why).into());
+        }
         self.workers = 1;
-        self.lead = Some(lead);
+        self.lead = Some(lead.record_to(self.recorder.take()));
         self.start()
+    }
+
+    /// Adds a receiver of messages before all others.
+    pub(crate) fn first_sink(mut self, sink: impl Sink) -> Self {
+        self.sinks.insert(0, Box::new(sink));
+        self
     }
 
     /// Names the scenario.

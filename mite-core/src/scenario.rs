@@ -137,11 +137,11 @@ impl Scenario {
     /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
     /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
     /// # async fn visit(_ctx: &mut Context) -> Result { Ok(()) }
-    /// use mite_core::threshold::{ms, p99};
+    /// use mite_core::threshold::{p99, secs};
     ///
     /// let scenario = Scenario::new()
     ///     .journey(visit, NoData, at_once(10))
-    ///     .threshold(p99("visit").under(ms(300)));
+    ///     .threshold(p99("visit").under(secs(10)));
     /// assert!(Run::new(scenario).run_blocking()?.thresholds[0].passed());
     /// # Ok::<(), mite_core::Error>(())
     /// ```

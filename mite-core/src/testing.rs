@@ -45,6 +45,8 @@
 
 mod harness;
 mod journey_run;
+#[doc(hidden)]
+pub mod records;
 mod sent;
 
 pub use harness::{Harness, context, context_blocking, run_journey, run_journey_blocking};

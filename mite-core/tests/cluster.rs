@@ -13,7 +13,8 @@ use mite_core::cluster::{Join, Lead, TookPart, join};
 use mite_core::threshold::{count, error_rate, journey, percent};
 use mite_core::volume::{HOUR, SECOND, constant, ramp};
 use mite_core::{
-    Context, Histogram, Mix, NoData, Report, RequestSample, Result, Row, Run, RunError, RunHandle, Scenario, Volume, ensure,
+    Context, Histogram, Mix, NoData, Report, RequestSample, Result, Row, Run, RunError, RunHandle, Scenario, Volume,
+    ensure,
 };
 
 const BUILD: &str = "this build";
@@ -138,8 +139,14 @@ async fn eventful(ctx: &mut Context) -> Result {
     ctx.transaction("log in", async |ctx| {
         let name = format!("/{}", k % 5);
         let code = if k.is_multiple_of(9) { 503 } else { 200 };
-        let sample =
-            RequestSample { method: "GET", name: Some(&name), code, bytes: k, total: told_time(k), ..RequestSample::default() };
+        let sample = RequestSample {
+            method: "GET",
+            name: Some(&name),
+            code,
+            bytes: k,
+            total: told_time(k),
+            ..RequestSample::default()
+        };
         ctx.scope().request(&sample);
         ensure!(!k.is_multiple_of(7), "every seventh fails");
         Ok(())
@@ -156,10 +163,12 @@ async fn the_report_has_the_figures_of_one_process() {
     let one = ran(Run::new(eventfully()).warm_up(SECOND / 2).workers(2)).await;
     let report = checked(in_cluster(eventfully, |run| run.warm_up(SECOND / 2)).await.unwrap());
     let figures = |report: &Report| {
-        let errors: Vec<_> = report.errors.iter().map(|error| (error.ex_type.clone(), error.message.clone(), error.count)).collect();
+        let errors: Vec<_> =
+            report.errors.iter().map(|error| (error.ex_type.clone(), error.message.clone(), error.count)).collect();
         let transactions: Vec<_> =
             report.transactions.iter().map(|row| (row.transaction.clone(), row.count, row.errors)).collect();
-        let checks: Vec<_> = report.checks.iter().map(|check| (check.name.clone(), check.passed, check.failed)).collect();
+        let checks: Vec<_> =
+            report.checks.iter().map(|check| (check.name.clone(), check.passed, check.failed)).collect();
         // Bucket for bucket.
         let requests: Vec<_> = report
             .requests
@@ -225,7 +234,8 @@ async fn a_run_that_too_few_runners_come_for_says_so() {
     );
     let _ = runner.await;
     // The next run finds nothing in its way, and begins with fewer.
-    let controller = Run::new(scenario()).max_start_lag(HOUR).lead(lead(&fabric, 3).at_least(1).within(SECOND)).unwrap();
+    let controller =
+        Run::new(scenario()).max_start_lag(HOUR).lead(lead(&fabric, 3).at_least(1).within(SECOND)).unwrap();
     let runner = start(&fabric, "one", Run::new(scenario())).await;
     assert_eq!(controller.await.unwrap().journeys[0].completed, 1);
     assert_eq!(runner.await.unwrap().started, 1);
@@ -362,7 +372,8 @@ async fn a_runner_whose_worker_setup_fails_is_named() {
 async fn who_comes_late_has_a_share_and_who_leaves_loses_nothing() {
     let fabric = Arc::new(Local::new());
     let made = Made::default();
-    let scenario = || Scenario::new().row(Row::new(made.journey("all"), NoData, constant(500, 9 * SECOND)).named("all"));
+    let scenario =
+        || Scenario::new().row(Row::new(made.journey("all"), NoData, constant(500, 9 * SECOND)).named("all"));
     let lead = Lead::new(fabric.clone(), BUILD).expect(2).lease(SECOND);
     let controller = Run::new(scenario()).max_start_lag(HOUR).lead(lead).unwrap();
     let first = start(&fabric, "one", Run::new(scenario())).await;

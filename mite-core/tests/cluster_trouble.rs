@@ -208,7 +208,10 @@ impl Made {
 
 const BUILD: &str = "this build";
 
-async fn runners(fabric: &Local, scenario: impl Fn() -> Scenario) -> Vec<mite_core::RunHandle<mite_core::cluster::TookPart>> {
+async fn runners(
+    fabric: &Local,
+    scenario: impl Fn() -> Scenario,
+) -> Vec<mite_core::RunHandle<mite_core::cluster::TookPart>> {
     let mut runners = Vec::new();
     for name in ["one", "two", "three"] {
         let me = Join { name: name.to_owned(), binary: BUILD.to_owned(), workers: 1 };
@@ -257,7 +260,8 @@ async fn a_controller_that_stood_still_ends_when_another_has_taken_over() {
     let mut follow = controller.follow();
     while follow.next().await.expect("the run goes on").started == 0 {}
     connection.send_replace(Connection::Stands);
-    let second = Run::new(made.scenario(8)).max_start_lag(HOUR).lead(lead(Arc::new(fabric.clone())).standby(true)).unwrap();
+    let second =
+        Run::new(made.scenario(8)).max_start_lag(HOUR).lead(lead(Arc::new(fabric.clone())).standby(true)).unwrap();
     let mut follow = second.follow();
     assert!(follow.next().await.is_some(), "it leads");
     connection.send_replace(Connection::Up);

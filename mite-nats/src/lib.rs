@@ -47,6 +47,7 @@ mod link;
 mod log;
 mod nats;
 mod options;
+mod program;
 mod register;
 mod tail;
 #[cfg(feature = "testing")]
@@ -54,3 +55,4 @@ pub mod testing;
 
 pub use nats::Nats;
 pub use options::Options;
+pub use program::program_hash;

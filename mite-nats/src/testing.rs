@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 use std::{env, fs, thread};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use tempfile::TempDir;
 
 /// Longer than a server takes to start, on any machine.
@@ -137,16 +137,31 @@ impl Server {
         assert!(self.spawn(), "nats-server did not start again:\n{}", self.said());
     }
 
-    /// Stops its process where it stands, by SIGSTOP: connections stay, and nothing is answered.
+    /// Stops its process where it stands, by SIGSTOP, and waits until it does: connections stay, and nothing is answered.
+    ///
+    /// # Panics
+    /// It is not running.
+    #[track_caller]
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
+        if let Some(child) = &self.child {
+            // The signal is sent, but other threads of the process may still answer until the last has stopped.
+            let status = waitpid(Some(Pid::from_child(child)), WaitOptions::UNTRACED);
+            let is_stopped = status.is_ok_and(|status| status.is_some_and(|(_, status)| status.stopped()));
+            assert!(is_stopped, "nats-server did not stop, but has ended:\n{}", self.said());
+        }
     }
 
     /// Lets it go on, by SIGCONT.
+    ///
+    /// # Panics
+    /// It has ended by itself.
+    #[track_caller]
     pub fn thaw(&self) {
         self.signal(Signal::CONT);
     }
 
+    #[track_caller]
     fn signal(&self, signal: Signal) {
         if let Some(child) = &self.child {
             kill_process(Pid::from_child(child), signal).expect("a process of one's own takes signals");

@@ -47,21 +47,23 @@ pub async fn all(ours: &dyn Fabric, theirs: &dyn Fabric) {
     a_log_is_what_it_was_made(ours, theirs).await;
 }
 
+/// What comes in time, or a panic.
+async fn in_time<T>(what: &str, later: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LONG, later).await.unwrap_or_else(|_| panic!("{what}: nothing came in {LONG:?}"))
+}
+
 /// What comes, or a panic.
 async fn soon<T>(what: &str, later: impl Future<Output = Result<T, BusError>>) -> T {
-    match tokio::time::timeout(LONG, later).await {
-        Ok(Ok(value)) => value,
-        Ok(Err(error)) => panic!("{what}: {error} ({:?})", std::error::Error::source(&error)),
-        Err(_) => panic!("{what}: nothing came in {LONG:?}"),
-    }
+    in_time(what, later)
+        .await
+        .unwrap_or_else(|error| panic!("{what}: {error} ({:?})", std::error::Error::source(&error)))
 }
 
 /// The error that comes, or a panic.
 async fn fails<T>(what: &str, later: impl Future<Output = Result<T, BusError>>) -> BusError {
-    match tokio::time::timeout(LONG, later).await {
-        Ok(Ok(_)) => panic!("{what}: it did not fail"),
-        Ok(Err(error)) => error,
-        Err(_) => panic!("{what}: nothing came in {LONG:?}"),
+    match in_time(what, later).await {
+        Ok(_) => panic!("{what}: it did not fail"),
+        Err(error) => error,
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::clock::RunClock;
 use super::protocol::{Hello, PlanRecord, VERSION, Welcome, pack, unpack};
+use super::records::sink::RecordSink;
 use super::runner::{self, TookPart, read_clock};
 use super::{CURRENT, ClusterError, DIRECTORY, kept, random};
 use crate::Config;
@@ -146,6 +147,9 @@ impl Joined {
         if let Some(most) = plan.max_running {
             run = run.max_running(most.max(self.workers.into()));
         }
+        if plan.is_recorded {
+            run = run.first_sink(RecordSink::new(Arc::clone(&self.fabric), &self.run, self.rid, self.boot));
+        }
         let rows = run.row_names();
         if rows != plan.rows {
             return Err(RunError::OtherScenario { here: rows.join(", "), there: plan.rows.join(", ") });
@@ -158,7 +162,7 @@ impl Joined {
     }
 
     pub(super) async fn log(&self, of: &str) -> Result<Arc<dyn Log>, BusError> {
-        self.fabric.log(&format!("{}_{of}", self.run), kept(of)).await
+        self.fabric.log(&format!("{}_{of}", self.run), kept()).await
     }
 
     pub(super) async fn register(&self) -> Result<Arc<dyn Register>, BusError> {

@@ -2,6 +2,7 @@
 //!
 //! It is apart from the [`leader`](super::leader), which carries this out.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +54,7 @@ impl Lead {
             on_loss: OnRunnerLoss::default(),
             stands_by: false,
             lost_items: LostItems::default(),
+            record_to: None,
         };
         Self { fabric, binary: binary.into(), options, lease: LEASE, scenario: None }
     }
@@ -108,6 +110,12 @@ impl Lead {
         self
     }
 
+    /// Where what journeys record is written, if anywhere.
+    pub(crate) fn record_to(mut self, folder: Option<PathBuf>) -> Self {
+        self.options.record_to = folder;
+        self
+    }
+
     /// What makes no sense in it, in words.
     pub(crate) fn mistake(&self) -> Option<String> {
         let Options { expect, least, on_loss, .. } = &self.options;
@@ -143,6 +151,7 @@ impl Lead {
             boot_id: boot_id(),
             boot_nanos: boot_nanos(),
             unix_nanos: unix_nanos(),
+            is_recorded: self.options.record_to.is_some(),
             ..plan
         };
         let leader = tokio::spawn(leader::lead(self.fabric, (plan, pools), names, self.options, commanded, news));

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,14 +18,18 @@ use super::keeper::{members_key, runner_key};
 use super::members::{Members, Seen, Times};
 use super::pools::{Ask, LostItems, Noted, PoolKind, Pools};
 use super::protocol::{
-    ClockReading, EpochRecord, Heartbeat, Hello, MembersRecord, Order, Phase, PlanRecord, State, VERSION, Welcome, pack, unpack,
+    ClockReading, EpochRecord, Heartbeat, Hello, MembersRecord, Order, Phase, PlanRecord, State, VERSION, Welcome,
+    pack, unpack,
 };
+use super::recording::{Recording, ended_early};
+use super::records;
 use super::takeover::{self, Left};
 use super::wire::{Unpacked, Unpacker};
 use super::{CURRENT, ClusterError, DIRECTORY, OnRunnerLoss, kept, random};
 use crate::bus::{Bus, BusError, Delivery, Fabric, Item, Log, Reader, Register};
 use crate::clock;
 use crate::names::Names;
+use crate::recordings::Records;
 use crate::runner::permit::boot_nanos;
 use crate::runner::protocol::Command;
 
@@ -39,8 +44,6 @@ const MISSED: u64 = 300_000_000;
 const AWAY: u64 = 1_000_000_000;
 /// What nobody else is called: it tells itself whether messages arrive at all.
 const OWN: u32 = 0;
-/// What the one before says.
-const TAKEN_OVER: &str = "another controller has taken over the run, and this one ends";
 /// For how long writing what holds is tried again before the run is given up.
 const WRITE_WITHIN: Duration = Duration::from_secs(60);
 
@@ -61,7 +64,7 @@ pub(crate) enum News {
     /// A runner has a share from this second on.
     Joined { rid: u32, from: u64 },
     /// One entry of a runner's figures.
-    Told { rid: u32, told: Unpacked },
+    Told { rid: u32, told: Box<Unpacked> },
     /// A runner is not heard any more. It may come back.
     Lost { rid: u32, why: String },
     /// One that was not heard is heard again, and will tell its end.
@@ -70,6 +73,8 @@ pub(crate) enum News {
     Unaccounted { rid: u32, reported: Reported, lists: Vec<MembersRecord> },
     /// Items of a pool, counted from 0, that a runner had and nobody is given any more.
     Burned { pool: usize, rid: u32, range: Range<u64> },
+    /// What is recorded is accounted for here.
+    Recording { records: Records },
     /// All that was asked for was told.
     Accounted { generator: Usage },
     /// The run cannot go on.
@@ -93,6 +98,8 @@ pub(crate) struct Options {
     /// Waits for a run that another one leads.
     pub(crate) stands_by: bool,
     pub(crate) lost_items: LostItems,
+    /// Where what journeys record is written, if anywhere.
+    pub(crate) record_to: Option<PathBuf>,
 }
 
 /// Where the figures of one runner are read.
@@ -168,11 +175,12 @@ async fn carry_out(
     let run = left.as_ref().map_or_else(run_id, |left| left.run.clone());
     let bus = fabric.bus();
     let register = fabric.register(&run).await.map_err(failed("make the run's register"))?;
-    let log = |of: &str| fabric.log(&format!("{run}_{of}"), kept(of));
+    let log = |of: &str| fabric.log(&format!("{run}_{of}"), kept());
     let stats = log("stats").await.map_err(failed("make the log of figures"))?;
     let orders = log("orders").await.map_err(failed("make the log of orders"))?;
     let journal = log("pool").await.map_err(failed("make the log of data pools"))?;
-    log("records").await.map_err(failed("make the log of records"))?;
+    let records = fabric.log(&records::log_name(&run), records::KEPT).await;
+    let records = records.map_err(failed("make the log of records"))?;
     let subscribe = |subject: &str| bus.subscribe(&format!("{run}.{subject}"));
     let mut hellos = subscribe("hello").await.map_err(failed("listen to runners"))?;
     let mut beats = subscribe("hb.*").await.map_err(failed("listen to runners"))?;
@@ -225,26 +233,73 @@ async fn carry_out(
             leader.take_over(left, &mut *figures, last).await?;
         }
     }
+    let mut recording = match leader.options.record_to.clone() {
+        Some(folder) => {
+            let recording = Recording::start(Arc::clone(&fabric), leader.run.clone(), folder).await?;
+            leader.tell(News::Recording { records: recording.records.clone() });
+            Some(recording)
+        }
+        None => None,
+    };
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut own_beats = tokio::time::interval(HEARTBEAT);
     own_beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while !leader.over {
-        let listening = failed("listen to runners");
-        tokio::select! {
-            biased;
-            clock = clocks.next() => leader.clock(clock.map_err(listening)?).await,
-            stop = stops.next() => leader.stop(stop.map_err(listening)?).await,
-            ask = asks.next() => leader.ask(ask.map_err(listening)?).await?,
-            hello = hellos.next() => leader.hello(hello.map_err(listening)?).await?,
-            beat = beats.next() => leader.beat(beat.map_err(listening)?),
-            command = commands.recv() => leader.command(command.unwrap_or(Command::Exit)).await?,
-            item = figures.next() => leader.figures(item.map_err(failed("read the runners' figures"))?)?,
-            _ = own_beats.tick() => leader.own_beat().await?,
-            _ = looks.tick() => leader.look().await?,
+    let led = loop {
+        if leader.over {
+            break Ok(());
         }
+        let listening = failed("listen to runners");
+        let heard = tokio::select! {
+            biased;
+            clock = clocks.next() => match clock {
+                Ok(clock) => {
+                    leader.clock(clock).await;
+                    Ok(())
+                }
+                Err(error) => Err(listening(error)),
+            },
+            stop = stops.next() => match stop {
+                Ok(stop) => {
+                    leader.stop(stop).await;
+                    Ok(())
+                }
+                Err(error) => Err(listening(error)),
+            },
+            ask = asks.next() => match ask {
+                Ok(ask) => leader.ask(ask).await,
+                Err(error) => Err(listening(error)),
+            },
+            hello = hellos.next() => match hello {
+                Ok(hello) => leader.hello(hello).await,
+                Err(error) => Err(listening(error)),
+            },
+            beat = beats.next() => beat.map(|beat| leader.beat(beat)).map_err(listening),
+            command = commands.recv() => leader.command(command.unwrap_or(Command::Exit)).await,
+            item = figures.next() => match item {
+                Ok(item) => leader.figures(&item),
+                Err(error) => Err(failed("read the runners' figures")(error)),
+            },
+            failed = ended_early(&mut recording) => Err(failed),
+            _ = own_beats.tick() => leader.own_beat().await,
+            _ = looks.tick() => leader.look().await,
+        };
+        if let Err(error) = heard {
+            break Err(error);
+        }
+    };
+    if led.as_ref().is_err_and(ClusterError::is_of_takeover) {
+        // The run is another controller's now.
+        return led;
     }
-    leader.clean_up().await
+    // All that was acknowledged is written before the log is taken away.
+    let recorded = match recording {
+        Some(recording) => recording.finish(&*records).await,
+        None => Ok(()),
+    };
+    // Runners are not left waiting, whatever has gone wrong. What was wrong first is told.
+    let cleaned = leader.clean_up().await;
+    led.and(recorded).and(cleaned)
 }
 
 /// A run's name in the cluster: when it was begun, in milliseconds, and a random number, so that names sort by time.
@@ -400,7 +455,7 @@ impl Leader {
             Ok(Err(error)) => error.is_not_found(),
             Err(_) => false,
         };
-        if is_led_by_another { Err(ClusterError::refused(TAKEN_OVER)) } else { Ok(()) }
+        if is_led_by_another { Err(ClusterError::taken_over()) } else { Ok(()) }
     }
 
     fn tell(&self, news: News) {
@@ -415,12 +470,12 @@ impl Leader {
                 self.tell(News::Back { rid });
             }
             Seen::Left { rid, name } => tracing::info!("{name} (runner {rid}) leaves"),
-            Seen::Lost { rid, name } => self.lost(rid, format!("{name} (runner {rid}) is not heard any more")),
-            Seen::Failed { rid, name, why } => self.lost(rid, format!("{name} (runner {rid}) has failed: {why}")),
+            Seen::Lost { rid, name } => self.lost(rid, &format!("{name} (runner {rid}) is not heard any more")),
+            Seen::Failed { rid, name, why } => self.lost(rid, &format!("{name} (runner {rid}) has failed: {why}")),
         }
     }
 
-    fn lost(&mut self, rid: u32, why: String) {
+    fn lost(&mut self, rid: u32, why: &str) {
         tracing::warn!("{why}");
         self.leaving.push(rid);
         if !self.gathered {
@@ -429,7 +484,8 @@ impl Leader {
         if self.epoch.epoch == 0 {
             if self.members.present() < self.options.least as usize {
                 let least = self.options.least;
-                let too_few = format!("{why}, and fewer than the {least} runners that are needed are left to begin with");
+                let too_few =
+                    format!("{why}, and fewer than the {least} runners that are needed are left to begin with");
                 self.tell(News::Failed(ClusterError::refused(too_few)));
             }
             return;
@@ -441,7 +497,7 @@ impl Leader {
             OnRunnerLoss::Fail => true,
             OnRunnerLoss::Tolerate(percent) => gone as f64 * 100.0 > percent * all as f64,
         };
-        self.tell(News::Lost { rid, why: why.clone() });
+        self.tell(News::Lost { rid, why: why.to_owned() });
         if too_many {
             self.tell(News::Failed(ClusterError::refused(format!("{why}, and too few runners are left"))));
         }
@@ -552,7 +608,7 @@ impl Leader {
         loop {
             match self.try_list(key, &value).await {
                 Ok(true) => return Ok(()),
-                Ok(false) => return Err(ClusterError::refused(TAKEN_OVER)),
+                Ok(false) => return Err(ClusterError::taken_over()),
                 Err(error) if error.is_conflict() => tracing::debug!("written again: {error}"),
                 Err(error) if clock::now() - since > WRITE_WITHIN || error.is_not_found() => {
                     return Err(ClusterError::new("write who takes part", error));
@@ -578,7 +634,7 @@ impl Leader {
                     // The answer to an earlier try was lost.
                     Ok(Some(entry)) if entry.value == value => return Ok(entry.revision),
                     Ok(_) => {
-                        return Err(ClusterError::refused(TAKEN_OVER));
+                        return Err(ClusterError::taken_over());
                     }
                     Err(error) => tracing::debug!("read again: {error}"),
                 }
@@ -666,7 +722,7 @@ impl Leader {
     }
 
     /// Takes in what a runner tells of its figures, and tells what is known once that was waited for.
-    fn figures(&mut self, item: Item) -> Result<(), ClusterError> {
+    fn figures(&mut self, item: &Item) -> Result<(), ClusterError> {
         self.read = item.sequence;
         self.take_figures(item)?;
         if self.account_at.take_if(|at| *at <= self.read).is_some() {
@@ -675,7 +731,7 @@ impl Leader {
         Ok(())
     }
 
-    fn take_figures(&mut self, item: Item) -> Result<(), ClusterError> {
+    fn take_figures(&mut self, item: &Item) -> Result<(), ClusterError> {
         let Some(rid) = item.lane.strip_prefix("stats.").and_then(|rid| rid.parse().ok()) else { return Ok(()) };
         let elapsed = Duration::from_nanos(self.now().saturating_sub(self.epoch.origin));
         // Clocks are not apart by so much.
@@ -693,7 +749,7 @@ impl Leader {
             Unpacked::Second(second) => told.reported.add(&second.figures),
             Unpacked::End { .. } => told.has_ended = true,
         }
-        self.tell(News::Told { rid, told: read });
+        self.tell(News::Told { rid, told: Box::new(read) });
         Ok(())
     }
 
@@ -756,7 +812,7 @@ impl Leader {
         while read < last {
             let item = figures.next().await.map_err(|cause| ClusterError::new("read the runners' figures", cause))?;
             read = item.sequence;
-            self.figures(item)?;
+            self.figures(&item)?;
         }
         // Others have their shares by now; who has not told its end is not waited for until it is heard.
         for (rid, name) in self.members.lost() {

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::protocol::{Heartbeat, Hello, MOST_RUNNERS, MemberRecord, MembersRecord, Phase, RunnerRecord, VERSION, Welcome};
+use super::protocol::{
+    Heartbeat, Hello, MOST_RUNNERS, MemberRecord, MembersRecord, Phase, RunnerRecord, VERSION, Welcome,
+};
 
 /// What membership goes by, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,7 +183,6 @@ impl Members {
         let before = std::mem::replace(&mut runner.phase, heartbeat.phase);
         let name = runner.name.clone();
         match heartbeat.phase {
-            Phase::Joined => None,
             Phase::Ready | Phase::Running if runner.is_lost => {
                 runner.is_lost = false;
                 runner.is_wanted = true;
@@ -194,9 +195,9 @@ impl Members {
                 self.changed(now, false);
                 None
             }
-            Phase::Ready | Phase::Running => None,
             // Others have its share, and it has still to tell how it ended.
             Phase::Leaving if std::mem::take(&mut runner.is_lost) => Some(Seen::Back { rid, name }),
+            Phase::Joined | Phase::Ready | Phase::Running => None,
             Phase::Leaving | Phase::Done | Phase::Failed => {
                 if !std::mem::take(&mut runner.is_wanted) {
                     return None;

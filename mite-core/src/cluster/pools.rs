@@ -95,7 +95,7 @@ pub enum LostItems {
 #[derive(Debug)]
 pub(crate) struct Pools {
     policy: LostItems,
-    pools: Vec<Pool>,
+    all: Vec<Pool>,
     /// The last answer to each runner.
     answers: BTreeMap<u32, Grant>,
 }
@@ -169,7 +169,7 @@ impl Pools {
             quarantined: Vec::new(),
             burned: Vec::new(),
         };
-        Self { policy, pools: kinds.into_iter().map(pool).collect(), answers: BTreeMap::new() }
+        Self { policy, all: kinds.into_iter().map(pool).collect(), answers: BTreeMap::new() }
     }
 
     /// Answers a runner; `share` is its part of all that take part, from 0 to 1, and `now` on the run's clock. The second value says
@@ -180,7 +180,7 @@ impl Pools {
         }
         let mut grant = Grant { v: ask.v, seq: ask.seq, pools: Vec::new() };
         for of in &ask.pools {
-            if let Some(pool) = self.pools.get_mut(of.pool as usize) {
+            if let Some(pool) = self.all.get_mut(of.pool as usize) {
                 pool.take_in(ask.rid, of);
                 grant.pools.push(pool.grant(ask.rid, of, share, now));
             }
@@ -191,7 +191,7 @@ impl Pools {
 
     /// A runner is lost: what it had goes to others, or to nobody.
     pub(crate) fn lost(&mut self, rid: u32, now: u64) {
-        for pool in &mut self.pools {
+        for pool in &mut self.all {
             pool.lost(rid, now, self.policy);
         }
         // It has another generation from now on.
@@ -204,7 +204,7 @@ impl Pools {
             Noted::Lost { rid, at } => self.lost(*rid, *at),
             Noted::Answered { rid, ask, grant } => {
                 for (of, granted) in ask.iter().zip(&grant.pools) {
-                    if let Some(pool) = self.pools.get_mut(granted.pool as usize) {
+                    if let Some(pool) = self.all.get_mut(granted.pool as usize) {
                         pool.take_in(*rid, of);
                         pool.recall(*rid, granted);
                     }
@@ -216,7 +216,7 @@ impl Pools {
 
     /// What was granted to runners that were lost and goes to nobody, by pool and runner.
     pub(crate) fn burned(&self) -> impl Iterator<Item = (usize, u32, &Range<u64>)> {
-        self.pools
+        self.all
             .iter()
             .enumerate()
             .flat_map(|(number, pool)| pool.burned.iter().map(move |(rid, range)| (number, *rid, range)))
@@ -414,7 +414,7 @@ mod tests {
                     prop_assert!(item < 2000);
                     prop_assert_eq!(holders.insert(item, rid), None, "item {}", item);
                 }
-                prop_assert_eq!(pools.pools[0].next, other.pools[0].next);
+                prop_assert_eq!(pools.all[0].next, other.all[0].next);
                 prop_assert_eq!(pools.burned().collect::<Vec<_>>(), other.burned().collect::<Vec<_>>());
             }
         }

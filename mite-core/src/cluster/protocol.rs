@@ -215,8 +215,6 @@ mod tests {
 
     #[test]
     fn what_is_packed_is_read_again_and_what_is_not_known_is_passed_over() {
-        let epoch = EpochRecord { v: VERSION, epoch: 3, term: 2, state: State::Draining, origin: 17, pending: Some(4) };
-        assert_eq!(unpack::<EpochRecord>("an epoch", &pack(&epoch)).unwrap(), epoch);
         #[derive(Serialize)]
         struct Later {
             v: u32,
@@ -224,6 +222,8 @@ mod tests {
             members: Vec<MemberRecord>,
             colour: &'static str,
         }
+        let epoch = EpochRecord { v: VERSION, epoch: 3, term: 2, state: State::Draining, origin: 17, pending: Some(4) };
+        assert_eq!(unpack::<EpochRecord>("an epoch", &pack(&epoch)).unwrap(), epoch);
         let later = Later { v: 2, at: 5, members: vec![MemberRecord { rid: 7, weight: 4 }], colour: "red" };
         assert_eq!(unpack::<MembersRecord>("members", &pack(&later)).unwrap().members[0].rid, 7);
         let error = unpack::<EpochRecord>("the run's epoch", b"\xc1").unwrap_err();

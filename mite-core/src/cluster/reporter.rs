@@ -23,7 +23,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub(super) struct Lane {
     pub(super) log: Arc<dyn Log>,
-    pub(super) lane: String,
+    pub(super) subject: String,
     /// The runner and its boot, which no other has.
     pub(super) producer: String,
 }
@@ -37,7 +37,7 @@ impl Lane {
         let id = format!("{}.{number}", self.producer);
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.log.append(&self.lane, &id, payload.clone()).await {
+            match self.log.append(&self.subject, &id, payload.clone()).await {
                 Ok(sequence) => return Ok(sequence),
                 Err(error) if error.is_not_found() || error.is_invalid() => return Err(error),
                 Err(error) => tracing::debug!("an item is tried again: {error}"),

@@ -155,7 +155,7 @@ async fn carry_out(
     };
     let (entries, reported) = mpsc::unbounded_channel();
     let producer = format!("{}.{:x}", joined.rid, joined.boot);
-    let lane = Lane { log: stats, lane: format!("stats.{}", joined.rid), producer };
+    let lane = Lane { log: stats, subject: format!("stats.{}", joined.rid), producer };
     let reporter = tokio::spawn(reporter::report(reported, Packer::new(Arc::clone(&facts.names)), lane));
     let (changes, changed) = mpsc::unbounded_channel();
     let keeper = tokio::spawn(keeper::keep(register, Arc::clone(permit), joined.plan.lease, changes));
@@ -467,7 +467,6 @@ impl Runner<'_> {
                 self.left_at = Some(Left::Asked(clock::now()));
                 self.status.send_modify(|status| status.phase = Some(Phase::Leaving));
             }
-            Event::Stop => {}
             Event::Abort => self.abort(),
             Event::Died(message) => return Err(RunError::Panicked { message }),
             Event::SinkFailed => return Err(sink_failed()),
@@ -475,7 +474,7 @@ impl Runner<'_> {
                 // Who asks for the figures of a run asks its controller.
                 let _ = answer.send(Arc::new(Snapshot::default()));
             }
-            Event::Told(..) | Event::Ready(_) | Event::HookDone(..) => {}
+            Event::Stop | Event::Told(..) | Event::Ready(_) | Event::HookDone(..) => {}
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::cluster::{News, Usage};
+use crate::cluster::{ClusterError, News, Usage};
 use crate::runner::protocol::{Command, WorkerResult};
 
 /// How a runner stands.
@@ -90,10 +90,21 @@ impl Remote {
     }
 
     /// Lets the runners go, and takes away what the run has left in the cluster.
-    pub(crate) async fn finish(self) {
+    ///
+    /// # Errors
+    /// What is recorded could not be written, or the cluster cannot be used any more.
+    pub(crate) async fn finish(mut self) -> Result<(), ClusterError> {
         self.tell(Command::Exit);
-        if let Err(error) = self.leader.await {
-            tracing::warn!("the task that leads the runners has ended: {error}");
+        if let Err(error) = (&mut self.leader).await {
+            return Err(ClusterError::refused(format!(
+                "what leads the runners has ended, which is a bug of mite: {error}"
+            )));
         }
+        while let Ok(news) = self.news.try_recv() {
+            if let News::Failed(error) = news {
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 }

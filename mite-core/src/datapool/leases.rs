@@ -192,6 +192,7 @@ impl State {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "one range is granted where others may be several")]
 mod tests {
     use super::*;
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::{Histogram, LONGEST, SLOTS, slot_of};
 
 /// What a V2 encoding begins with.
-const COOKIE: u32 = 0x1c84_9303;
+const COOKIE: u32 = 0x1c84_9313;
 /// Cookie, length of the payload, normalizing index offset, digits, lowest and highest value, ratio of integers to doubles.
 const HEADER: usize = 40;
 const DIGITS: u32 = 3;
@@ -49,11 +49,11 @@ impl Histogram {
         bytes.extend_from_slice(&1f64.to_be_bytes());
         let mut next = 0;
         for (slot, count) in self.slots() {
-            match (slot - next) as i64 {
+            match slot - next {
                 0 => {}
                 // One zero is a count, more are a run.
                 1 => write(&mut bytes, 0),
-                zeros => write(&mut bytes, -zeros),
+                zeros => write(&mut bytes, -(zeros.cast_signed() as i64)),
             }
             write(&mut bytes, i64::try_from(count).unwrap_or(i64::MAX));
             next = slot + 1;
@@ -77,7 +77,7 @@ impl Histogram {
         let length = (payload.len() as u32).to_be_bytes();
         let [ratio, highest, lowest] = [1f64.to_be_bytes(), LONGEST.to_be_bytes(), LOWEST.to_be_bytes()];
         let fields: [(usize, &[u8], &str); 7] = [
-            (0, &COOKIE.to_be_bytes(), "it is not HdrHistogram's V2 encoding, which begins with 1c849303"),
+            (0, &COOKIE.to_be_bytes(), "it is not HdrHistogram's V2 encoding, which begins with 1c849313"),
             (4, &length, "the payload is not as long as the header says"),
             (8, &[0; 4], "its indices are shifted, and ours are not"),
             (12, &DIGITS.to_be_bytes(), "it has not three significant digits"),
@@ -122,7 +122,7 @@ impl Histogram {
     }
 }
 
-/// Writes a number in ZigZag, seven bits to a byte and the lowest first, in nine bytes at the most (LEB128-64b9B).
+/// Writes a number as `ZigZag`, seven bits to a byte and the lowest first, in nine bytes at the most (LEB128-64b9B).
 fn write(bytes: &mut Vec<u8>, number: i64) {
     let mut left = ((number << 1) ^ (number >> 63)).cast_unsigned();
     for _ in 0..SEVENS {

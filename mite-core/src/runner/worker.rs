@@ -94,8 +94,13 @@ async fn serve(state: &Rc<WorkerState>, commands: &mut mpsc::UnboundedReceiver<C
             Command::Exit => return,
             Command::Tell => tell_figures(state),
             // Before the start there is nothing to stop, and after the end nothing more.
-            Command::Stop | Command::Abort | Command::Exhausted(_) => {}
-            Command::Slew(_) | Command::Prepare | Command::Account | Command::Asked(_) => {}
+            Command::Stop
+            | Command::Abort
+            | Command::Exhausted(_)
+            | Command::Slew(_)
+            | Command::Prepare
+            | Command::Account
+            | Command::Asked(_) => {}
             Command::Share(epoch, time, stripe) => state.share(epoch, time, &stripe),
             Command::Extend(row, unit, segment) => state.extend(row, unit, segment),
             Command::Complete(row) => state.complete(row),
@@ -228,7 +233,6 @@ fn tell_figures(state: &WorkerState) {
     let _ = state.events.send(Event::Told(state.number, Box::new(state.env().tell_figures())));
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "a command is carried out once")]
 fn obey(state: &Rc<WorkerState>, command: Command, cancel_at: &mut Option<Moment>) {
     match command {
         Command::Share(epoch, time, stripe) => state.share(epoch, time, &stripe),

@@ -10,13 +10,17 @@ struct Holder(#[serde(with = "super")] Histogram);
 
 fn of_values(values: &[(u64, u64)]) -> Histogram {
     let mut histogram = Histogram::new();
-    values.iter().for_each(|(micros, times)| histogram.record_micros(*micros, *times));
+    for (micros, times) in values {
+        histogram.record_micros(*micros, *times);
+    }
     histogram
 }
 
 fn reference(values: &[(u64, u64)]) -> hdrhistogram::Histogram<u64> {
     let mut reference = hdrhistogram::Histogram::new_with_bounds(LOWEST, LONGEST, 3).unwrap();
-    values.iter().for_each(|(micros, times)| reference.record_n(*micros, *times).unwrap());
+    for (micros, times) in values {
+        reference.record_n(*micros, *times).unwrap();
+    }
     reference
 }
 
@@ -75,21 +79,24 @@ fn what_is_wrong_is_told_with_its_byte() {
         bytes
     };
     let cut = good[..good.len() - 1].to_vec();
+    let mut zeros_and_a_count = Vec::new();
+    write(&mut zeros_and_a_count, -(SLOTS.cast_signed() as i64));
+    write(&mut zeros_and_a_count, 1);
     let cases = [
         (Vec::new(), 0, "within the header"),
         (good[..39].to_vec(), 39, "within the header"),
-        (with(3, 4), 0, "1c849303"),
+        (with(3, 4), 0, "1c849313"),
         (cut, 4, "not as long"),
         (with(11, 1), 8, "shifted"),
         (with(15, 2), 12, "three significant digits"),
         (with(23, 2), 16, "lowest"),
-        (with(31, 0), 24, "an hour"),
+        (with(30, 0), 24, "an hour"),
         (with(32, 0), 32, "no whole numbers"),
         (with_payload(&[0x02, 0x80]), 41, "cut off"),
         // A run of 2²⁰ zeros.
         (with_payload(&[0x02, 0xff, 0xff, 0x7f]), 41, "beyond the highest"),
         // As many zeros as there are values, then a count.
-        (with_payload(&[0xff, 0xef, 0x02, 0x02]), 43, "beyond the highest"),
+        (with_payload(&zeros_and_a_count), 43, "beyond the highest"),
         (with_payload(&[0xff; 9]), 40, "beyond the highest"),
         (with_payload(&[0x02, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), 41, "nine years"),
     ];

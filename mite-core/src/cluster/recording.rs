@@ -1,0 +1,78 @@
+//! The recorder of a run that this process leads: on a thread of its own, since it waits for the disk.
+//!
+//! It is apart from the recorder itself, which knows of no thread, and from the leader, which never waits for it but at the end.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::ClusterError;
+use super::records::log_recorder::{Finished, LogRecorder, LogRecorderError};
+use crate::bus::{Fabric, Log};
+use crate::recordings::Records;
+
+/// A recorder at work.
+pub(super) struct Recording {
+    /// The account of what it has written.
+    pub(super) records: Records,
+    /// Tells it which item of the log is the last.
+    last: Option<oneshot::Sender<u64>>,
+    ended: oneshot::Receiver<Result<Finished, LogRecorderError>>,
+}
+
+impl Recording {
+    /// Starts it, where another one may have left off.
+    pub(super) async fn start(fabric: Arc<dyn Fabric>, run: String, folder: PathBuf) -> Result<Self, ClusterError> {
+        let recorder = LogRecorder::open(&*fabric, &run, folder).await;
+        let recorder = recorder.map_err(|error| failed(&error))?;
+        let records = recorder.records();
+        let (last, told) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| failed(&error))?;
+        let work = move || {
+            let last = async {
+                match told.await {
+                    Ok(last) => last,
+                    // Who leads is gone: another recorder goes on.
+                    Err(_) => std::future::pending().await,
+                }
+            };
+            let recorded = runtime.block_on(recorder.run(last));
+            // Who leads is gone, and nobody asks.
+            let _ = end.send(recorded);
+        };
+        std::thread::Builder::new().name("mite-recorder".to_owned()).spawn(work).map_err(|error| failed(&error))?;
+        Ok(Self { records, last: Some(last), ended })
+    }
+
+    /// Waits until all that is in the log is in files.
+    pub(super) async fn finish(mut self, log: &dyn Log) -> Result<(), ClusterError> {
+        let last = log.last().await.map_err(|cause| ClusterError::new("read the log of records", cause))?;
+        if let Some(told) = self.last.take() {
+            // One that has failed says so below.
+            let _ = told.send(last);
+        }
+        match self.ended.await {
+            Ok(Ok(finished)) => finished.close().map_err(|error| failed(&error)),
+            Ok(Err(error)) => Err(failed(&error)),
+            Err(_) => Err(ClusterError::refused("the recorder's thread has ended, which is a bug of mite")),
+        }
+    }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> ClusterError {
+    ClusterError::refused(format!("the recorder failed: {error}"))
+}
+
+/// Waits until a recorder fails, which ends the run; where there is none that never happens.
+pub(super) async fn ended_early(recording: &mut Option<Recording>) -> ClusterError {
+    match recording {
+        Some(recording) => match (&mut recording.ended).await {
+            Ok(Err(error)) => failed(&error),
+            _ => ClusterError::refused("the recorder has ended before the run, which is a bug of mite"),
+        },
+        None => std::future::pending().await,
+    }
+}

@@ -525,6 +525,11 @@ impl Controller {
             News::Joined { rid, from } => {
                 remote.joined(rid);
                 self.seconds.joined(rid, from);
+                // Those of this process have no journeys, and nothing to tell of any second: until a runner has a share, seconds
+                // wait for it.
+                for worker in &self.crew.workers {
+                    self.seconds.finished(worker.number);
+                }
             }
             News::Told { rid, told } => match *told {
                 Unpacked::Part => {}
@@ -644,14 +649,18 @@ impl Controller {
         match event {
             Event::Finished(number) => {
                 self.crew.workers[number as usize].finished = true;
-                self.seconds.finished(number);
+                if self.remote.is_none() {
+                    self.seconds.finished(number);
+                }
             }
             Event::Seconds(worker, seconds, told) => {
                 if let Some(Second { index, .. }) = seconds.last() {
                     self.seconds.count(*index, told.measured.requests(), told.measured.errors());
                     self.tally.add(*index, *told);
                 }
-                self.seconds.add(worker, seconds);
+                if self.remote.is_none() {
+                    self.seconds.add(worker, seconds);
+                }
             }
             Event::Told(worker, told) => {
                 let now = crate::clock::nanos_since(self.origin, clock::now());

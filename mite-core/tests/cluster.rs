@@ -92,8 +92,9 @@ async fn the_starts_are_those_of_one_process() {
         }
     };
     let (alone, together) = (Made::default(), Made::default());
-    let one = ran(Run::new(of(&alone)()).workers(2)).await;
-    let report = checked(in_cluster(of(&together), |run| run).await.unwrap());
+    let end = |run: Run| run.stop_after(HOUR);
+    let one = ran(end(Run::new(of(&alone)()).workers(2))).await;
+    let report = checked(in_cluster(of(&together), end).await.unwrap());
     assert_eq!(together.sorted(), alone.sorted());
     let rows = |report: &Report| -> Vec<_> {
         let row = |row: &mite_core::JourneyReport| (row.planned, row.started, row.completed, row.fenced, row.lost);

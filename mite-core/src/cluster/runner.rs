@@ -262,15 +262,17 @@ impl Runner<'_> {
             hook.map_or_else(Vec::new, |hook| (0..workers).map(|worker| (worker, hook())).collect())
         };
         let workers = self.crew.facts.workers;
-        if !self.is_over && self.crew.stopped.is_none() {
-            let hooked = on_each(hooks.worker_setup, workers);
-            let failed = self.crew.call(HookKind::WorkerSetup, hooked, &Snapshot::default).await?;
-            if let Some((worker, message)) = failed.into_iter().next() {
-                return Err(RunError::WorkerSetup { worker, message });
-            }
-            self.status.send_modify(|status| status.phase = Some(Phase::Ready));
-            self.wait_for(State::Running).await?;
+        if self.is_over || self.crew.stopped.is_some() {
+            // The run has ended before it began: what was not set up is not torn down.
+            return Ok(());
         }
+        let hooked = on_each(hooks.worker_setup, workers);
+        let failed = self.crew.call(HookKind::WorkerSetup, hooked, &Snapshot::default).await?;
+        if let Some((worker, message)) = failed.into_iter().next() {
+            return Err(RunError::WorkerSetup { worker, message });
+        }
+        self.status.send_modify(|status| status.phase = Some(Phase::Ready));
+        self.wait_for(State::Running).await?;
         let ran = self.go(joined, orders).await;
         if ran.is_ok() || self.crew.cut_off().await {
             let hooked = on_each(hooks.worker_teardown, workers);

@@ -38,7 +38,7 @@ pub(crate) fn checked(report: Report) -> Report {
     let warm_up = report.warm_up.clone().unwrap_or_default();
     assert_eq!(warm_up.planned, warm_up.started + warm_up.dropped + warm_up.starved + warm_up.unstarted, "{warm_up:?}");
     assert_eq!(warm_up.started, warm_up.completed + warm_up.failed + warm_up.cancelled, "{warm_up:?}");
-    assert_eq!(sum(|second| second.started), all(|row| row.started) + warm_up.started);
+    assert_eq!(sum(|second| second.started), all(|row| row.started) + warm_up.started, "{:#?}", report.per_second);
     assert_eq!(sum(|second| second.completed), all(|row| row.completed) + warm_up.completed);
     assert_eq!(sum(|second| second.failed), all(|row| row.failed) + warm_up.failed);
     for second in &report.per_second {

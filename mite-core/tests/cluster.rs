@@ -64,7 +64,9 @@ impl Made {
     /// In rising order.
     fn sorted(self) -> BTreeMap<&'static str, Vec<u64>> {
         let mut made = self.0.lock().unwrap().clone();
-        made.values_mut().for_each(|starts| starts.sort_unstable());
+        for starts in made.values_mut() {
+            starts.sort_unstable();
+        }
         made
     }
 }
@@ -216,7 +218,7 @@ async fn another_scenario_is_refused_by_the_runner() {
     let named = |name| Scenario::new().row(Row::new(noop, NoData, constant(10, TENTH)).named(name));
     let controller = Run::new(named("browse")).lead(lead(&fabric, 1)).unwrap();
     let joined = join(fabric.clone(), me("one")).await.unwrap();
-    let error = joined.start(Run::new(named("buy"))).err().expect("it is another scenario");
+    let error = joined.start(Run::new(named("buy"))).expect_err("it is another scenario");
     assert!(matches!(error, RunError::OtherScenario { .. }), "{error}");
     controller.stop();
     let _ = controller.await;

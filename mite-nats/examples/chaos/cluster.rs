@@ -62,6 +62,7 @@ pub(crate) struct Cluster {
 
 /// What holds of the run, as far as tests look at it.
 #[derive(Debug, Clone, Copy, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "as the register has it")]
 pub(crate) struct Epoch {
     pub(crate) epoch: u64,
     pub(crate) term: u64,
@@ -197,13 +198,6 @@ impl Cluster {
         }
         let counted = count(&arrivals, self.setting.plan.planned());
         Arrived { arrivals, counted, schedule: self.schedule(), rate: self.setting.plan.rate }
-    }
-
-    /// What all processes have logged, for who looks for a mistake.
-    pub(crate) fn print_logs(&self) {
-        for process in std::iter::once(&self.controller).chain(self.runners.values()) {
-            eprintln!("--- {} has logged:\n{}", process.name, process.log());
-        }
     }
 }
 

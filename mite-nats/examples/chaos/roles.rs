@@ -80,14 +80,13 @@ struct Idle(RefCell<Vec<TcpStream>>);
 async fn arrive(ctx: &mut Context) -> Result {
     let idle = ctx.worker_extension(Idle::default);
     let unused = idle.0.borrow_mut().pop();
-    let mut stream = match unused {
-        Some(stream) => stream,
-        None => {
-            let target: String = ctx.config().get("target")?;
-            let stream = TcpStream::connect(target).await?;
-            stream.set_nodelay(true)?;
-            stream
-        }
+    let mut stream = if let Some(stream) = unused {
+        stream
+    } else {
+        let target: String = ctx.config().get("target")?;
+        let stream = TcpStream::connect(target).await?;
+        stream.set_nodelay(true)?;
+        stream
     };
     let mut record = [0; BYTES];
     record[..8].copy_from_slice(&ctx.start_index().to_le_bytes());
@@ -144,7 +143,7 @@ pub(crate) async fn controller(arguments: &Arguments) {
     };
     match handle.await {
         Ok(report) => {
-            say(&format!("report {}", serde_json::to_string(&report).expect("a report has only text as keys")))
+            say(&format!("report {}", serde_json::to_string(&report).expect("a report has only text as keys")));
         }
         Err(error) => say(&format!("failed {error}")),
     }

@@ -495,10 +495,13 @@ impl Controller {
 
     /// Tells the workers of this process, and the runners of a cluster.
     fn tell_all(&self, command: impl Fn() -> Command) {
-        self.crew.tell_all(&command);
-        if let Some(remote) = &self.remote {
-            remote.tell(command());
+        let Some(remote) = &self.remote else { return self.crew.tell_all(command) };
+        let told = command();
+        // Workers of this process have no rows then.
+        if !matches!(told, Command::Extend(..) | Command::Complete(_) | Command::Exhausted(_)) {
+            self.crew.tell_all(command);
         }
+        remote.tell(told);
     }
 
     /// Waits until the runners are so far, where there are any.

@@ -110,6 +110,8 @@ impl RowStats {
             ("dropped", self.dropped),
             ("starved", self.starved),
             ("unstarted", self.unstarted),
+            ("fenced", self.fenced),
+            ("lost", self.lost),
             ("too_late", self.too_late),
             ("not_planned", self.not_planned),
         ];

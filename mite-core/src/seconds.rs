@@ -193,6 +193,9 @@ impl Seconds {
     /// Adds the seconds that a worker tells; each tells all of them, in order. What is told of a second that was settled without
     /// this worker, which was taken to be gone, is in the sums alone.
     pub(crate) fn add(&mut self, worker: u32, seconds: Vec<Second>) {
+        if self.told.len() <= worker as usize {
+            self.told.resize(worker as usize + 1, u64::MAX);
+        }
         for second in seconds {
             let index = second.index as usize;
             self.make(index + 1);

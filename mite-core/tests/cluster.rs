@@ -173,11 +173,12 @@ async fn the_report_has_the_figures_of_one_process() {
         let checks: Vec<_> =
             report.checks.iter().map(|check| (check.name.clone(), check.passed, check.failed)).collect();
         // Bucket for bucket.
-        let requests: Vec<_> = report
+        let mut requests: Vec<_> = report
             .requests
             .iter()
             .map(|row| (row.name.clone(), row.code, row.count, row.bytes, row.time.durations().collect::<Vec<_>>()))
             .collect();
+        requests.sort();
         let warm_up = report.warm_up.clone().map(|part| (part.planned, part.completed, part.failed, part.errors));
         (errors, transactions, checks, requests, warm_up, serde_json::to_value(&report.metrics).unwrap())
     };
@@ -252,7 +253,7 @@ async fn thresholds_are_held_against_what_all_did() {
     let scenario = || eventfully().threshold(error_rate().under(percent(20.0)));
     let report = checked(in_cluster(scenario, |run| run).await.unwrap());
     assert!(report.thresholds[0].passed(), "{report}");
-    assert!(count(journey("eventful")).at_least(1400).check(&report).passed(), "{report}");
+    assert!(count(journey("eventful")).at_least(1200).check(&report).passed(), "{report}");
 }
 
 #[tokio::test]

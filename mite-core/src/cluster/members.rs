@@ -31,6 +31,9 @@ impl Times {
     }
 }
 
+/// How long a runner may take from being let in to its first heartbeat, in nanoseconds.
+const BEGINNING: u64 = 30_000_000_000;
+
 /// One runner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Runner {
@@ -163,7 +166,8 @@ impl Members {
             name: hello.name,
             boot: hello.boot,
             weight: hello.weight.max(1),
-            heard: now,
+            // It has to find out what the clock says and to make its scenario before it tells anything.
+            heard: now + BEGINNING,
             phase: Phase::Joined,
             is_wanted: true,
             is_lost: false,
@@ -183,7 +187,7 @@ impl Members {
         let before = std::mem::replace(&mut runner.phase, heartbeat.phase);
         let name = runner.name.clone();
         match heartbeat.phase {
-            Phase::Ready | Phase::Running if runner.is_lost => {
+            Phase::Joined | Phase::Ready | Phase::Running if runner.is_lost => {
                 runner.is_lost = false;
                 runner.is_wanted = true;
                 self.changed(now, false);

@@ -176,6 +176,8 @@ async fn carry_out(
         permit,
         may_hold: quarantine.map(Duration::from_nanos),
         fenced_since: None,
+        reached: 0,
+        has_share: false,
     };
     let started = runner.crew.start(&rows, &row_plans, &making);
     let (at_end, end) = oneshot::channel();
@@ -244,6 +246,10 @@ struct Runner<'a> {
     may_hold: Option<Duration>,
     /// Since when it has had no permit.
     fenced_since: Option<std::time::Instant>,
+    /// The rank of the run's state.
+    reached: u8,
+    /// It has been in a list of members.
+    has_share: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -257,7 +263,7 @@ impl Runner<'_> {
     /// From the workers being ready to the end of teardown.
     async fn conduct(&mut self, hooks: Hooks, joined: &Joined, orders: &dyn Log) -> Result<(), RunError> {
         self.crew.wait_ready(&Snapshot::default).await?;
-        self.wait_for(State::Preparing).await?;
+        self.wait_until(|runner| runner.reached >= rank(State::Preparing)).await?;
         let on_each = |hook: Option<WorkerHook>, workers: u32| -> Vec<(u32, Hook)> {
             hook.map_or_else(Vec::new, |hook| (0..workers).map(|worker| (worker, hook())).collect())
         };
@@ -272,7 +278,8 @@ impl Runner<'_> {
             return Err(RunError::WorkerSetup { worker, message });
         }
         self.status.send_modify(|status| status.phase = Some(Phase::Ready));
-        self.wait_for(State::Running).await?;
+        // One that comes late has to be in a list first.
+        self.wait_until(|runner| runner.reached >= rank(State::Running) && runner.has_share).await?;
         let ran = self.go(joined, orders).await;
         if ran.is_ok() || self.crew.cut_off().await {
             let hooked = on_each(hooks.worker_teardown, workers);
@@ -286,17 +293,11 @@ impl Runner<'_> {
         ran
     }
 
-    /// Waits until the run is so far, or over, or this runner was stopped.
-    async fn wait_for(&mut self, state: State) -> Result<(), RunError> {
-        let mut reached = None;
-        while reached.is_none_or(|reached| reached < rank(state)) && !self.is_over && self.crew.stopped.is_none() {
+    /// Waits until it is so, or the run is over, or this runner was stopped.
+    async fn wait_until(&mut self, is_so: impl Fn(&Self) -> bool) -> Result<(), RunError> {
+        while !is_so(&*self) && !self.is_over && self.crew.stopped.is_none() {
             tokio::select! {
-                change = self.changed.recv() => {
-                    if let Some(Change::Epoch(epoch)) = &change {
-                        reached = Some(rank(epoch.state));
-                    }
-                    self.take(change);
-                }
+                change = self.changed.recv() => self.take(change),
                 event = self.crew.event() => self.before(event)?,
             }
         }
@@ -320,9 +321,9 @@ impl Runner<'_> {
         match change {
             Some(Change::List(number, list)) => {
                 let stripe = list.stripe(self.rid);
-                if matches!(self.left_at, Some(Left::Asked(_)))
-                    && list.members.iter().all(|member| member.rid != self.rid)
-                {
+                let is_member = list.members.iter().any(|member| member.rid == self.rid);
+                self.has_share |= is_member;
+                if matches!(self.left_at, Some(Left::Asked(_))) && !is_member {
                     self.left_at = Some(Left::From(list.at));
                 }
                 self.crew.tell_all(|| Command::Share(number, list.at, stripe.clone()));
@@ -332,6 +333,7 @@ impl Runner<'_> {
                 if origin > 0 {
                     self.origin = Some(origin);
                 }
+                self.reached = rank(state);
                 match state {
                     State::Gathering | State::Preparing | State::Running => {}
                     State::Draining => self.stop(),

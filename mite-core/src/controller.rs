@@ -421,7 +421,7 @@ impl Controller {
 
     /// From the run's start, or from when it was taken over, until all workers have finished.
     async fn drive(&mut self) -> Result<(), RunError> {
-        let origin = self.origin;
+        let (origin, began) = (self.origin, clock::now());
         let mut told = 0;
         // On a virtual clock nothing is disturbed by what the machine does.
         let mut next_look = if clock::is_virtual() { None } else { Some(origin) };
@@ -467,7 +467,8 @@ impl Controller {
             if give_up.is_none()
                 && let Some(end) = self.last_end(now)
             {
-                let ends = origin + Duration::from_nanos(end) + BLOCKED_AFTER;
+                // A run that is taken over may be long past its end.
+                let ends = (origin + Duration::from_nanos(end)).max(began) + BLOCKED_AFTER;
                 // A graceful stop of centuries never runs out.
                 give_up = ends.checked_add(self.facts.graceful_stop);
             }

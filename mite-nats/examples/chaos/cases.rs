@@ -315,8 +315,7 @@ pub(crate) async fn t8(server: Server, form: Form, findings: &mut Findings) -> O
     cluster.controller.kill9();
     sleep(Duration::from_secs(away)).await;
     let mut second = cluster.start_controller(false);
-    let report = Cluster::report(&mut second, &cluster.setting).await;
-    let report = report.map_err(|error| format!("{error}\n{}", second.log()))?;
+    let report = Cluster::report(&mut second, &cluster.setting).await?;
     let arrived = cluster.arrived();
     arrived.hold(findings, &report);
     findings.equal("missing starts", arrived.counted.missing.len(), 0);
@@ -374,8 +373,7 @@ pub(crate) async fn t9(server: Server, form: Form, findings: &mut Findings) -> O
     let at_last = cluster.epoch().await?;
     findings.equal("term once it was taken over", taken_over.term, 2);
     findings.equal("term after the first one went on", at_last.term, 2);
-    let report = Cluster::report(&mut standby, &cluster.setting).await;
-    let report = report.map_err(|error| format!("{error}\n{}", standby.log()))?;
+    let report = Cluster::report(&mut standby, &cluster.setting).await?;
     let arrived = cluster.arrived();
     arrived.hold(findings, &report);
     findings.equal("missing starts", arrived.counted.missing.len(), 0);

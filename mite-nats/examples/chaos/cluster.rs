@@ -25,7 +25,7 @@ pub(crate) const SECOND: u64 = 1_000_000_000;
 const LONG: Duration = Duration::from_secs(60);
 
 /// How late a start may arrive that counts for the second in which it was due.
-const IN_TIME: u64 = SECOND / 10;
+const IN_TIME: u64 = SECOND / 2;
 
 /// How a run is set up.
 #[derive(Debug, Clone)]
@@ -174,9 +174,10 @@ impl Cluster {
     /// Waits for the report of a controller.
     pub(crate) async fn report(controller: &mut Process, setting: &Setting) -> Outcome<Report> {
         let within = Duration::from_secs(setting.plan.seconds) + LONG;
-        match controller.says(&["report", "failed"], within).await? {
-            (word, report) if word == "report" => serde_json::from_str(&report).map_err(told),
-            (_, why) => Err(format!("the controller has failed: {why}")),
+        let told = controller.says(&["report", "failed"], within).await;
+        match told.map_err(|error| format!("{error}\n{}", controller.log()))? {
+            (word, report) if word == "report" => serde_json::from_str(&report).map_err(|error| error.to_string()),
+            (_, why) => Err(format!("the controller has failed: {why}\n{}", controller.log())),
         }
     }
 

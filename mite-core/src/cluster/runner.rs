@@ -49,7 +49,7 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 /// How long after its share has gone to others a runner that leaves still starts what was due before, in nanoseconds.
 const LAST_STARTS: u64 = 250_000_000;
 
-/// What a runner was until it ended: see [`Joined::run`].
+/// What a runner was until it ended: see [`Joined::start`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TookPart {

@@ -793,7 +793,8 @@ impl Leader {
             self.tell(News::Burned { pool, rid, range: range.clone() });
         }
         let workers = self.members.runners().map(|(_, runner)| runner.weight()).sum();
-        let cpu_percent = self.beats.values().map(|beat| beat.cpu_percent).sum();
+        // Tenths, as each of them is told.
+        let cpu_percent = (self.beats.values().map(|beat| beat.cpu_percent).sum::<f64>() * 10.0).round() / 10.0;
         self.tell(News::Accounted { generator: Usage { workers, cpu_percent } });
     }
 

@@ -224,9 +224,11 @@ impl Seconds {
         }
     }
 
-    /// A worker has no more seconds to tell.
+    /// A worker has no more seconds to tell. Nobody waits for one that is not known: a runner may be lost before it has a share.
     pub(crate) fn finished(&mut self, worker: u32) {
-        self.told[worker as usize] = u64::MAX;
+        if let Some(told) = self.told.get_mut(worker as usize) {
+            *told = u64::MAX;
+        }
         self.settle();
     }
 
@@ -349,6 +351,18 @@ mod tests {
         assert_eq!(closed, [(0, [0, 2, 0, 0, 2]), (1, [0, 0, 0, 0, 2]), (2, [0, 0, 0, 0, 2])]);
         let rest = seconds.take_all(3 * SECOND);
         assert_eq!((rest.len(), rest[0].index, counts(&rest[0].rows[1])), (1, 3, [0, 0, 0, 1, 1]));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_worker_that_is_gone_before_it_is_known() {
+        let mut seconds = Seconds::new(1, 1);
+        seconds.finished(2);
+        seconds.joined(1, 0);
+        for worker in [0, 1] {
+            assert_eq!(seconds.settled.len(), 0, "worker {worker} has not told it");
+            seconds.add(worker, WorkerSeconds::new(2).take_all(0));
+        }
+        assert_eq!(seconds.settled.len(), 1);
     }
 
     /// Three workers, of which one is late, over two rows: the quantiles are those of all samples.

@@ -372,6 +372,25 @@ async fn a_runner_whose_worker_setup_fails_is_named() {
     assert!(called.counts().iter().all(|(what, _)| *what != "journey"), "{:?}", called.counts());
 }
 
+/// Whichever of the three fails: it tells its end before anybody has a share.
+#[tokio::test]
+async fn who_fails_before_the_start_is_left_out_where_enough_are_left() {
+    let fabric = Arc::new(Local::new());
+    let made = Made::default();
+    let scenario = || Scenario::new().row(Row::new(made.journey("all"), NoData, constant(300, SECOND)).named("all"));
+    let controller = Run::new(scenario()).max_start_lag(HOUR).lead(lead(&fabric, 3).at_least(2)).unwrap();
+    let first = start(&fabric, "one", Run::new(scenario())).await;
+    let failing = scenario().worker_setup(async |_| -> Result { mite_core::bail!("no disk") });
+    let second = start(&fabric, "two", Run::new(failing)).await;
+    let third = start(&fabric, "three", Run::new(scenario())).await;
+    let report = checked(controller.await.unwrap());
+    let row = &report.journeys[0];
+    assert_eq!((row.planned, row.completed, row.lost), (300, 300, 0), "{report}");
+    assert_eq!(made.sorted()["all"], (0..300).collect::<Vec<_>>());
+    assert!(second.await.unwrap_err().to_string().contains("no disk"));
+    assert_eq!(first.await.unwrap().started + third.await.unwrap().started, 300);
+}
+
 #[tokio::test]
 async fn who_comes_late_has_a_share_and_who_leaves_loses_nothing() {
     let fabric = Arc::new(Local::new());

@@ -83,7 +83,10 @@ impl Remote {
     }
 
     pub(crate) fn ended(&mut self, rid: u32, result: WorkerResult, differences: Vec<String>) {
-        self.runners.insert(rid, Standing::Ended);
+        // One that never had a share is none that the run's end waits for.
+        if let Some(standing) = self.runners.get_mut(&rid) {
+            *standing = Standing::Ended;
+        }
         self.results.push(result);
         self.bugs.extend(differences.into_iter().map(|difference| format!("runner {rid}: {difference}")));
     }

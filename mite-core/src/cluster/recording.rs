@@ -34,14 +34,8 @@ impl Recording {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| failed(&error))?;
         let work = move || {
-            let last = async {
-                match told.await {
-                    Ok(last) => last,
-                    // Who leads is gone: another recorder goes on.
-                    Err(_) => std::future::pending().await,
-                }
-            };
-            let recorded = runtime.block_on(recorder.run(last));
+            // Where who leads is gone it ends, so that another recorder can go on, also in this process.
+            let recorded = runtime.block_on(recorder.run(async { told.await.ok() }));
             // Who leads is gone, and nobody asks.
             let _ = end.send(recorded);
         };

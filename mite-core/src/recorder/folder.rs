@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{RecordFile, RecorderError, check_name, io_error};
 
 /// A folder of recorder files, made with the first of them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Folder {
     path: PathBuf,
     warnings: Arc<Mutex<Vec<String>>>,

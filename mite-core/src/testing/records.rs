@@ -70,7 +70,7 @@ pub async fn record_from_log(
     last: impl Future<Output = u64>,
 ) -> Result<BTreeMap<String, u64>, SinkError> {
     let recorder = LogRecorder::open(&*fabric, run, folder).await?;
-    let finished = recorder.run(last).await?;
+    let finished = recorder.run(async { Some(last.await) }).await?;
     let counts = finished.counts();
     finished.close()?;
     Ok(counts)

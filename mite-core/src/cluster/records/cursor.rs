@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -91,7 +91,7 @@ pub(super) struct CursorFile {
     /// What the next cursor is written to, and then renamed.
     next: PathBuf,
     lock_path: PathBuf,
-    /// Held while it is open; `None` until something is written.
+    /// Held while it is open; `None` until it is read.
     lock: Option<File>,
 }
 
@@ -101,15 +101,11 @@ impl CursorFile {
         Self { path: of("cursor"), next: of("cursor-next"), lock_path: of("lock"), lock: None }
     }
 
-    /// Reads what another recorder has left; `None` where there was none.
+    /// Reads what another recorder has left, and keeps others away from then on; `None` where there was none.
     ///
     /// # Errors
     /// It cannot be read, or another recorder of the run is at work.
     pub(super) fn read(&mut self, folder: &Folder) -> Result<Option<Cursor>, RecorderError> {
-        let exists = |path: &Path| path.try_exists().map_err(io_error("look for", path));
-        if !exists(&self.path)? && !exists(&self.lock_path)? {
-            return Ok(None);
-        }
         self.lock(folder)?;
         let bytes = match fs::read(&self.path) {
             Ok(bytes) => bytes,
@@ -196,7 +192,9 @@ mod tests {
         // A second recorder of the run finds out; one of another run does not mind.
         let error = CursorFile::new(&folder, "run7").read(&folder).unwrap_err();
         assert!(error.to_string().contains("another recorder of this run"), "{error}");
-        assert_eq!(CursorFile::new(&folder, "run8").read(&folder).unwrap(), None);
+        let mut other = CursorFile::new(&folder, "run8");
+        assert_eq!(other.read(&folder).unwrap(), None);
+        other.delete(&folder).unwrap();
         drop(file);
         let mut file = CursorFile::new(&folder, "run7");
         assert_eq!(file.read(&folder).unwrap(), Some(written));

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -43,6 +43,9 @@ pub(crate) enum LogRecorderError {
     /// A batch is not in the log, and its runner has gone on as if it were.
     #[error("batch {batch} of runner {runner}'s records is not in the log, and later ones are")]
     BatchLost { runner: u32, batch: u64 },
+    /// Nobody says any more when the run is over.
+    #[error("whoever leads the run is gone: another recorder goes on where this one was")]
+    Abandoned,
     /// An item that no runner of this version has written.
     #[error("item {sequence} of the log of the run's records cannot be read: {why}")]
     Unreadable { sequence: u64, why: String },
@@ -52,7 +55,11 @@ pub(crate) enum LogRecorderError {
 #[derive(Debug)]
 pub(crate) struct LogRecorder {
     log: Arc<dyn Log>,
-    store: RecordStore,
+    run: String,
+    folder: Folder,
+    records: Records,
+    /// None while another process still holds the folder.
+    store: Option<RecordStore>,
 }
 
 impl LogRecorder {
@@ -72,50 +79,99 @@ impl LogRecorder {
                 Err(source) => return Err(LogRecorderError::Log { doing: "open", source }),
             }
         };
-        let store = RecordStore::open(Folder::new(folder), run)?;
-        Ok(Self { log, store })
+        let mut recorder =
+            Self { log, run: run.to_owned(), folder: Folder::new(folder), records: Records::default(), store: None };
+        // What can be known to be wrong by now is told now.
+        recorder.store = recorder.open_store()?;
+        Ok(recorder)
+    }
+
+    /// The files; none where another recorder of this run is at work. That may be one whose controller was stopped, and which ends
+    /// as soon as it finds that another one leads: what comes meanwhile waits in the log.
+    fn open_store(&self) -> Result<Option<RecordStore>, RecorderError> {
+        match RecordStore::open(self.folder.clone(), &self.run, self.records.clone()) {
+            Ok(store) => Ok(Some(store)),
+            Err(RecorderError::Busy { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The account of what is recorded, while it is.
     pub(crate) fn records(&self) -> Records {
-        self.store.records().clone()
+        self.records.clone()
     }
 
     /// What people should know of the files.
     pub(crate) fn warnings(&self) -> Arc<Mutex<Vec<String>>> {
-        self.store.folder().warnings()
+        self.folder.warnings()
     }
 
-    /// Records until `last` says which item of the log is the last, when all runners are done, and that one was taken.
+    /// Records until `last` says which item of the log is the last, when all runners are done, and that one was taken; or that nobody
+    /// will say so any more.
     ///
     /// It blocks while it writes to the disk, and so has a thread of its own. A future that is dropped leaves all as if the process
     /// had died: another recorder goes on.
     ///
     /// # Errors
     /// A file cannot be written, or the log was deleted or has lost something. The log keeps what is not durable.
-    pub(crate) async fn run(mut self, last: impl Future<Output = u64>) -> Result<Finished, LogRecorderError> {
+    pub(crate) async fn run(mut self, last: impl Future<Output = Option<u64>>) -> Result<Finished, LogRecorderError> {
         let mut last = pin!(last);
         let mut until = None;
+        let mut store = self.store.take();
+        if store.is_none() {
+            let folder = self.folder.path().display();
+            tracing::warn!("another recorder of this run is at work in {folder}: waiting for its end");
+        }
+        let store = loop {
+            if let Some(store) = store {
+                break store;
+            }
+            tokio::select! {
+                told = &mut last, if until.is_none() => until = Some(told.ok_or(LogRecorderError::Abandoned)?),
+                () = sleep(RETRY_AFTER) => {}
+            }
+            store = self.open_store()?;
+        };
+        Taking { log: self.log, store, purged: 0 }.run(last, until).await
+    }
+}
+
+/// A recorder that has its folder.
+struct Taking {
+    log: Arc<dyn Log>,
+    store: RecordStore,
+    /// Up to which item the log has forgotten what is durable.
+    purged: u64,
+}
+
+impl Taking {
+    async fn run(
+        mut self,
+        mut last: Pin<&mut impl Future<Output = Option<u64>>>,
+        mut until: Option<u64>,
+    ) -> Result<Finished, LogRecorderError> {
         let mut reader = self.read().await?;
-        let mut purged = 0;
         let mut commit = tokio::time::interval(COMMIT_EVERY);
         commit.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while until.is_none_or(|until| self.store.taken() < until) {
-            let is_behind = self.store.is_dirty() || purged < self.store.durable();
+            let is_behind = self.store.is_dirty() || self.purged < self.store.durable();
             tokio::select! {
                 biased;
                 _ = commit.tick(), if is_behind => {
                     if self.store.is_dirty() {
                         self.store.commit()?;
                     }
-                    purged = self.purge(purged).await?;
+                    self.purge().await?;
                 }
-                told = &mut last, if until.is_none() => until = Some(told),
-                item = reader.next() => self.store.take(item.map_err(|source| LogRecorderError::Log { doing: "read", source })?)?,
+                told = &mut last, if until.is_none() => until = Some(told.ok_or(LogRecorderError::Abandoned)?),
+                item = reader.next() => {
+                    let item = item.map_err(|source| LogRecorderError::Log { doing: "read", source })?;
+                    self.store.take(item)?;
+                }
             }
         }
         self.store.finish()?;
-        self.purge(purged).await?;
+        self.purge().await?;
         Ok(Finished { store: self.store })
     }
 
@@ -142,21 +198,21 @@ impl LogRecorder {
         }
     }
 
-    /// Lets the log forget what is durable, and says up to where it has; what it does not do now it does the next time.
-    async fn purge(&self, purged: u64) -> Result<u64, LogRecorderError> {
+    /// Lets the log forget what is durable; what it does not do now it does the next time.
+    async fn purge(&mut self) -> Result<(), LogRecorderError> {
         let durable = self.store.durable();
-        if purged == durable {
-            return Ok(purged);
+        if self.purged == durable {
+            return Ok(());
         }
         // The last one stays: a server that is killed finds the log's numbers again by its items.
         match self.log.purge_to(durable).await {
-            Ok(()) => Ok(durable),
+            Ok(()) => self.purged = durable,
             Err(error) if is_transient(&error) => {
                 tracing::debug!("the log of the run's records keeps what is recorded for now: {error}");
-                Ok(purged)
             }
-            Err(source) => Err(LogRecorderError::Log { doing: "purge", source }),
+            Err(source) => return Err(LogRecorderError::Log { doing: "purge", source }),
         }
+        Ok(())
     }
 }
 

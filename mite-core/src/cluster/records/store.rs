@@ -49,15 +49,15 @@ struct StoredFile {
 }
 
 impl RecordStore {
-    /// Goes on where the recorder before this one was, if there was one: what it had not made durable is cut off.
+    /// Goes on where the recorder before this one was, if there was one: what it had not made durable is cut off. `records` is the
+    /// account to keep.
     ///
     /// # Errors
     /// The folder or what is in it cannot be read or written, or was changed meanwhile.
-    pub(super) fn open(folder: Folder, run: &str) -> Result<Self, RecorderError> {
+    pub(super) fn open(folder: Folder, run: &str, records: Records) -> Result<Self, RecorderError> {
         folder.probe()?;
         let mut cursor_file = CursorFile::new(&folder, run);
         let durable = cursor_file.read(&folder)?.unwrap_or_default();
-        let records = Records::default();
         let mut files = BTreeMap::new();
         for (name, state) in &durable.files {
             check_name(name)?;

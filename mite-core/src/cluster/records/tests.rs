@@ -168,12 +168,12 @@ fn all_is_recorded_once_and_in_order_though_requests_are_lost_and_the_recorder_d
             }
             let last = local.log(&log_name(RUN), KEPT).await.unwrap().last().await.unwrap();
             let recorder = LogRecorder::open(&*fabric, RUN, dir.path()).await.unwrap();
-            let finished = recorder.run(std::future::ready(last)).await.unwrap();
+            let finished = recorder.run(std::future::ready(Some(last))).await.unwrap();
             assert_eq!(finished.records().taken().counts(), BTreeMap::from([("users".to_owned(), 9000)]));
             // One that is started again finds that nothing is left to do, and the same account.
             drop(finished);
             let recorder = LogRecorder::open(&*fabric, RUN, dir.path()).await.unwrap();
-            let finished = recorder.run(std::future::ready(last)).await.unwrap();
+            let finished = recorder.run(std::future::ready(Some(last))).await.unwrap();
             let recorded: Vec<Row> = finished.records().taken().read("users").unwrap();
             assert_eq!(recorded, rows(dir.path(), "users"));
             assert_eq!(*finished.warnings().lock().unwrap(), Vec::<String>::new());
@@ -199,7 +199,7 @@ fn what_is_durable_is_purged_from_the_log_but_for_the_last() {
         let log = fabric.log(&log_name(RUN), KEPT).await.unwrap();
         let last = log.last().await.unwrap();
         let recorder = LogRecorder::open(&*fabric, RUN, dir.path()).await.unwrap();
-        let _finished = recorder.run(std::future::ready(last)).await.unwrap();
+        let _finished = recorder.run(std::future::ready(Some(last))).await.unwrap();
         assert_eq!(log.read(">", 1).await.unwrap().next().await.unwrap().sequence, last);
     });
 }
@@ -214,35 +214,61 @@ fn a_recorder_without_the_folder_of_the_one_before_it_says_so() {
         let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let last = fabric.log(&log_name(RUN), KEPT).await.unwrap().last().await.unwrap();
         let recorder = LogRecorder::open(&*fabric, RUN, first.path()).await.unwrap();
-        recorder.run(std::future::ready(last)).await.unwrap();
+        recorder.run(std::future::ready(Some(last))).await.unwrap();
         // All is purged: without its own mark it would wait for ever.
         let recorder = LogRecorder::open(&*fabric, RUN, second.path()).await.unwrap();
-        let error = recorder.run(std::future::ready(last)).await.unwrap_err();
+        let error = recorder.run(std::future::ready(Some(last))).await.unwrap_err();
         assert!(matches!(error, LogRecorderError::Lost { from: 1, .. }), "{error}");
     });
 }
 
 #[test]
-fn two_recorders_of_a_run_do_not_write_one_folder() {
+fn of_two_recorders_of_a_run_the_second_waits_for_the_end_of_the_first() {
     runtime().block_on(async {
         let fabric: Arc<dyn Fabric> = Arc::new(Local::new());
         let dir = tempfile::tempdir().unwrap();
         for thread in record(&fabric, 1, 10) {
             thread.join().unwrap();
         }
+        let last = fabric.log(&log_name(RUN), KEPT).await.unwrap().last().await.unwrap();
         let first = LogRecorder::open(&*fabric, RUN, dir.path()).await.unwrap();
-        let (finish, finished) = oneshot::channel();
         let account = first.records();
-        let run = first.run(async { finished.await.unwrap() });
-        let (first, ()) = tokio::join!(run, async {
+        let mut first = Box::pin(first.run(std::future::pending()));
+        tokio::select! {
+            ended = &mut first => panic!("{ended:?}"),
+            () = async { while account.counts().is_empty() { tokio::time::sleep(Duration::from_millis(1)).await } } => {}
+        }
+        let second = LogRecorder::open(&*fabric, RUN, dir.path()).await.unwrap();
+        let mut second = Box::pin(second.run(std::future::ready(Some(last))));
+        // The first is there, and does nothing, as if it was stopped.
+        assert!(tokio::time::timeout(Duration::from_millis(600), &mut second).await.is_err());
+        drop(first);
+        second.await.unwrap().close().unwrap();
+        assert_eq!(check_order(&rows(dir.path(), "users")), BTreeMap::from([(0, 10)]));
+    });
+}
+
+#[test]
+fn a_recorder_that_nobody_will_tell_of_the_end_makes_room_for_another() {
+    runtime().block_on(async {
+        let fabric: Arc<dyn Fabric> = Arc::new(Local::new());
+        let dir = tempfile::tempdir().unwrap();
+        for thread in record(&fabric, 1, 10) {
+            thread.join().unwrap();
+        }
+        let recorder = LogRecorder::open(&*fabric, RUN, dir.path()).await.unwrap();
+        let (leads, told) = oneshot::channel::<u64>();
+        let account = recorder.records();
+        let (recorded, ()) = tokio::join!(recorder.run(async { told.await.ok() }), async {
             while account.counts().is_empty() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            let error = LogRecorder::open(&*fabric, RUN, dir.path()).await.unwrap_err();
-            assert!(error.to_string().contains("another recorder of this run"), "{error}");
-            finish.send(1).unwrap();
+            drop(leads);
         });
-        first.unwrap().close().unwrap();
+        assert!(matches!(recorded, Err(LogRecorderError::Abandoned)), "{recorded:?}");
+        let last = fabric.log(&log_name(RUN), KEPT).await.unwrap().last().await.unwrap();
+        let recorder = LogRecorder::open(&*fabric, RUN, dir.path()).await.unwrap();
+        recorder.run(std::future::ready(Some(last))).await.unwrap().close().unwrap();
         assert_eq!(check_order(&rows(dir.path(), "users")), BTreeMap::from([(0, 10)]));
     });
 }
@@ -313,7 +339,7 @@ fn what_never_came_is_told_at_the_end_and_what_came_after_it_is_recorded() {
         }
         assert_eq!(account.counts()["users"], 1);
         let recorder = LogRecorder::open(&*fabric, RUN, dir.path()).await.unwrap();
-        let finished = recorder.run(std::future::ready(2)).await.unwrap();
+        let finished = recorder.run(std::future::ready(Some(2))).await.unwrap();
         assert_eq!(
             *finished.warnings().lock().unwrap(),
             ["runner 7 ended before its batch 2 of records was in the log"]

@@ -108,7 +108,7 @@ fn expected(runners: &[Vec<Records>], items: &[Item]) -> BTreeMap<&'static str, 
 }
 
 fn open(folder: &Path) -> RecordStore {
-    RecordStore::open(Folder::new(folder), RUN).unwrap()
+    RecordStore::open(Folder::new(folder), RUN, crate::recordings::Records::default()).unwrap()
 }
 
 /// Makes the disk what it may be after the machine has lost its power.
@@ -237,13 +237,13 @@ fn a_file_that_was_changed_meanwhile_is_refused() {
     drop(store);
     let path = dir.path().join("users.msgpack");
     fs::write(&path, b"\x01").unwrap();
-    let error = RecordStore::open(Folder::new(dir.path()), RUN).unwrap_err();
+    let error = RecordStore::open(Folder::new(dir.path()), RUN, crate::recordings::Records::default()).unwrap_err();
     assert!(
         error.to_string().ends_with("has 1 bytes, and this run has recorded up to byte 4 of it: it was changed"),
         "{error}"
     );
     fs::remove_file(&path).unwrap();
-    let error = RecordStore::open(Folder::new(dir.path()), RUN).unwrap_err();
+    let error = RecordStore::open(Folder::new(dir.path()), RUN, crate::recordings::Records::default()).unwrap_err();
     assert!(error.to_string().contains("was deleted or moved away"), "{error}");
 }
 

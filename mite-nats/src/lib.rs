@@ -52,6 +52,7 @@ mod register;
 mod tail;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod tls;
 
 pub use nats::Nats;
 pub use options::Options;

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use crate::options::{Login, Options};
+use crate::tls;
 
 /// The oldest server that is known to do what is asked of it.
 const OLDEST: (i64, i64, i64) = (2, 9, 10);
@@ -78,19 +79,14 @@ impl Link {
             .name(&options.name)
             .ping_interval(PING)
             .connection_timeout(options.connect_timeout)
+            .tls_client_config(tls::config(options)?)
             .reconnect_delay_callback(|attempts| delay(attempts, RandomState::new().build_hasher().finish()))
             .event_callback(move |event| {
                 noting.note(&event);
                 std::future::ready(())
             });
-        for file in &options.tls_roots {
-            readable(file, "certificates")?;
-            with = with.add_root_certificates(file.clone()).require_tls(true);
-        }
-        if let Some((certificate, key)) = &options.client_certificate {
-            readable(certificate, "certificate")?;
-            readable(key, "key")?;
-            with = with.add_client_certificate(certificate.clone(), key.clone()).require_tls(true);
+        if !options.tls_roots.is_empty() || options.client_certificate.is_some() {
+            with = with.require_tls(true);
         }
         let client = with.connect(options.urls.clone()).await.map_err(|error| cannot_connect(&places, error))?;
         let (prefix, within) = (options.prefix.clone(), options.request_timeout);
@@ -392,10 +388,6 @@ fn with_login_of_urls(with: ConnectOptions, options: &Options) -> Result<Connect
 
 fn no_url(places: &str, error: impl StdError + Send + Sync + 'static) -> BusError {
     BusError::invalid(format_args!("{places} is no URL of a NATS server: `nats://HOST:4222`")).with_source(error)
-}
-
-fn readable(file: &Path, what: &str) -> Result<(), BusError> {
-    std::fs::File::open(file).map(|_| ()).map_err(|error| unreadable(file, what, error))
 }
 
 fn unreadable(file: &Path, what: &str, error: io::Error) -> BusError {

@@ -93,7 +93,7 @@ impl Options {
         self
     }
 
-    /// A file of certificates in PEM that sign the server's, beside those of the system. TLS is then required.
+    /// A file of certificates in PEM that sign the server's, in the place of those of the system. TLS is then required.
     pub fn tls_roots(mut self, file: impl AsRef<Path>) -> Self {
         self.tls_roots.push(file.as_ref().to_owned());
         self

@@ -130,6 +130,9 @@ async fn files_that_are_not_there_are_told() {
         assert_eq!(error.to_string(), what);
         assert!(error.is_invalid());
     }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let error = refused(options.tls_roots(file.path())).await;
+    assert_eq!(error.to_string(), format!("{} has no certificate in PEM", file.path().display()));
 }
 
 #[tokio::test]

@@ -396,7 +396,8 @@ fn unreadable(file: &Path, what: &str, error: io::Error) -> BusError {
 
 /// What a failed attempt to connect means, and the mend.
 fn cannot_connect(places: &str, error: ConnectError) -> BusError {
-    let text = match error.kind() {
+    let kind = if is_of_tls(&error) { ConnectErrorKind::Tls } else { error.kind() };
+    let text = match kind {
         ConnectErrorKind::ServerParse => return no_url(places, error),
         ConnectErrorKind::Authentication => {
             return BusError::invalid(format_args!("the credentials for {places} cannot be used")).with_source(error);
@@ -420,6 +421,12 @@ fn cannot_connect(places: &str, error: ConnectError) -> BusError {
         }
     };
     BusError::disconnected(text).with_source(error)
+}
+
+/// What the client takes to be an error of the connection, though it is one of what was said over it.
+fn is_of_tls(error: &ConnectError) -> bool {
+    let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>()).and_then(io::Error::get_ref);
+    cause.is_some_and(|cause| cause.is::<async_nats::rustls::Error>())
 }
 
 #[cfg(test)]

@@ -19,10 +19,10 @@ use super::leasing::{self, Leased};
 use super::protocol::{ClockReading, EpochRecord, Heartbeat, MOST_RUNNERS, Order, Phase, State, VERSION, pack, unpack};
 use super::reporter::{self, Lane};
 use super::wire::Packer;
-use crate::bus::{Bus, BusError, Log};
+use crate::bus::{Bus, BusError, Item, Log, Reader};
 use crate::clock::{Gaps, Moment};
 use crate::controller::crew::{BLOCKED_AFTER, Crew, Making, sink_failed};
-use crate::controller::rows::{planned, shared_pools};
+use crate::controller::rows::{Row, planned, shared_pools};
 use crate::controller::sinks::{finish_sinks, start_sinks};
 use crate::controller::{Control, facts};
 use crate::datapool::leases::Leases;
@@ -129,12 +129,16 @@ async fn carry_out(
 ) -> Result<TookPart, RunError> {
     let failed = |doing: &'static str| move |cause| RunError::from(ClusterError::new(doing, cause));
     let stats = joined.log("stats").await.map_err(failed("open the log of figures"))?;
-    let orders = joined.log("orders").await.map_err(failed("open the log of orders"))?;
     let register = joined.register().await.map_err(failed("open the run's register"))?;
     let mut control = control;
     let facts = facts(&mut control, Arc::clone(permit), (joined.rid, MOST_RUNNERS));
     let sinks = start_sinks(control.sinks, &facts.names, control.strands, &control.span, &control.events)?;
     let (row_plans, rows) = planned(control.rows, control.stop_after);
+    // Nothing is ordered where all is planned, and asking for what does not come is most of what a runner would say.
+    let orders = match rows.iter().any(Row::asks) {
+        true => Some(joined.log("orders").await.map_err(failed("open the log of orders"))?),
+        false => None,
+    };
     let pools = shared_pools(&rows, &row_plans, facts.graceful_stop);
     let low = Arc::new(Notify::new());
     let leased = pools.iter().map(|pool| {
@@ -191,7 +195,7 @@ async fn carry_out(
     );
     let leasing = tokio::spawn(leasing);
     let outcome = match started {
-        Ok(()) => runner.conduct(control.hooks, joined, &*orders).await,
+        Ok(()) => runner.conduct(control.hooks, joined, orders.as_deref()).await,
         Err(error) => Err(error),
     };
     let (results, ended) = runner.crew.join(outcome.is_err()).await;
@@ -261,7 +265,7 @@ enum Left {
 
 impl Runner<'_> {
     /// From the workers being ready to the end of teardown.
-    async fn conduct(&mut self, hooks: Hooks, joined: &Joined, orders: &dyn Log) -> Result<(), RunError> {
+    async fn conduct(&mut self, hooks: Hooks, joined: &Joined, orders: Option<&dyn Log>) -> Result<(), RunError> {
         self.crew.wait_ready(&Snapshot::default).await?;
         self.wait_until(|runner| runner.reached >= rank(State::Preparing)).await?;
         let on_each = |hook: Option<WorkerHook>, workers: u32| -> Vec<(u32, Hook)> {
@@ -369,7 +373,7 @@ impl Runner<'_> {
     }
 
     /// The run proper: until all workers have finished.
-    async fn go(&mut self, joined: &Joined, orders: &dyn Log) -> Result<(), RunError> {
+    async fn go(&mut self, joined: &Joined, orders: Option<&dyn Log>) -> Result<(), RunError> {
         let Some(origin) = self.origin.filter(|_| !self.is_over && self.crew.stopped.is_none()) else { return Ok(()) };
         let start = self.moment(origin);
         self.gathered.begin_at(clock_since(start));
@@ -377,7 +381,10 @@ impl Runner<'_> {
         self.crew.driving = true;
         self.status.send_modify(|status| status.phase = Some(Phase::Running));
         let failed = |cause| RunError::from(ClusterError::new("read the run's orders", cause));
-        let mut orders = orders.read("orders", 0).await.map_err(failed)?;
+        let mut orders = match orders {
+            Some(orders) => Some(orders.read("orders", 0).await.map_err(failed)?),
+            None => None,
+        };
         let mut looks = tokio::time::interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (clocks, mut readings) = mpsc::unbounded_channel();
@@ -389,7 +396,7 @@ impl Runner<'_> {
                 biased;
                 change = self.changed.recv(), if !self.is_over => self.take(change),
                 event = self.crew.event() => self.handle(event)?,
-                order = orders.next(), if !self.is_over => match order {
+                order = next_order(&mut orders), if !self.is_over => match order {
                     Ok(order) => self.obey(&order.payload)?,
                     // It tells itself that the run is over.
                     Err(error) if error.is_not_found() => self.gone(),
@@ -507,6 +514,14 @@ impl Runner<'_> {
         }
         let error = self.clock.error();
         self.status.send_modify(|status| status.clock_error = error);
+    }
+}
+
+/// The next order of the run's controller, where it gives any.
+async fn next_order(orders: &mut Option<Box<dyn Reader>>) -> Result<Item, BusError> {
+    match orders {
+        Some(orders) => orders.next().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -56,6 +56,7 @@ mod leasing;
 mod members;
 mod pools;
 mod protocol;
+mod readings;
 mod recording;
 #[cfg_attr(not(test), expect(dead_code, reason = "controller and runners do not use it yet"))]
 pub(crate) mod records;
@@ -86,6 +87,11 @@ use crate::bus::{Discard, Kept};
 /// The register that says which run is under way, and its key for that.
 const DIRECTORY: &str = "mite";
 const CURRENT: &str = "run";
+
+/// How often it is looked for what was not there, and tried again what could not be done.
+const LOOK: Duration = Duration::from_millis(50);
+/// For how long that is done before the run is given up.
+const WRITE_WITHIN: Duration = Duration::from_secs(60);
 
 /// A number that no other process has drawn: what the system seeds the standard library's maps with.
 fn random() -> u64 {

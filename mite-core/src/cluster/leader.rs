@@ -21,11 +21,12 @@ use super::protocol::{
     ClockReading, EpochRecord, Heartbeat, Hello, MembersRecord, Order, Phase, PlanRecord, State, VERSION, Welcome,
     pack, unpack,
 };
+use super::readings::Readings;
 use super::recording::{Recording, ended_early};
 use super::records;
 use super::takeover::{self, Left};
-use super::wire::{Unpacked, Unpacker};
-use super::{CURRENT, ClusterError, DIRECTORY, OnRunnerLoss, kept, random};
+use super::wire::Unpacked;
+use super::{CURRENT, ClusterError, DIRECTORY, LOOK, OnRunnerLoss, WRITE_WITHIN, kept, random};
 use crate::bus::{Bus, BusError, Delivery, Fabric, Item, Log, Reader, Register, Subscription};
 use crate::clock;
 use crate::names::Names;
@@ -33,8 +34,6 @@ use crate::recordings::Records;
 use crate::runner::permit::boot_nanos;
 use crate::runner::protocol::Command;
 
-/// How often it looks who is not heard any more.
-const LOOK: Duration = Duration::from_millis(50);
 /// How often it tells itself that the bus works.
 const HEARTBEAT: Duration = Duration::from_millis(200);
 /// It has not heard itself for longer than heartbeats are apart: it is the bus, or this process, that was silent.
@@ -44,8 +43,6 @@ const MISSED: u64 = 300_000_000;
 const AWAY: u64 = 1_000_000_000;
 /// What nobody else is called: it tells itself whether messages arrive at all.
 const OWN: u32 = 0;
-/// For how long writing what holds is tried again before the run is given up.
-const WRITE_WITHIN: Duration = Duration::from_secs(60);
 
 /// What the controller's loop is told of its runners. A runner's number is that of its worker.
 #[derive(Debug)]
@@ -102,14 +99,6 @@ pub(crate) struct Options {
     pub(crate) record_to: Option<PathBuf>,
 }
 
-/// Where the figures of one runner are read.
-struct Told {
-    unpacker: Unpacker,
-    reported: Reported,
-    /// It has told its end.
-    has_ended: bool,
-}
-
 pub(super) struct Leader {
     bus: Arc<dyn Bus>,
     fabric: Arc<dyn Fabric>,
@@ -123,19 +112,14 @@ pub(super) struct Leader {
     leaving: Vec<u32>,
     gone: BTreeSet<u32>,
     run: String,
-    names: Arc<Names>,
     options: Options,
     members: Members,
     epoch: EpochRecord,
     revision: u64,
-    told: BTreeMap<u32, Told>,
-    stats: Arc<dyn Log>,
-    /// The last item of the log of figures that was taken in, and up to which one they are before what is known is told.
-    read: u64,
-    account_at: Option<u64>,
+    readings: Readings,
     beats: BTreeMap<u32, Heartbeat>,
     /// Who has been told to the controller's loop as having a share.
-    joined: BTreeMap<u32, bool>,
+    joined: BTreeSet<u32>,
     order: u64,
     news: mpsc::UnboundedSender<News>,
     /// When it last heard itself.
@@ -189,7 +173,7 @@ async fn carry_out(
         fabric: Arc::clone(&fabric),
         register,
         orders,
-        names,
+        readings: Readings::new(names, Arc::clone(&stats)),
         members: Members::new(plan.binary.clone(), Times::with_lease(plan.lease)),
         pools: Pools::new(kinds, options.lost_items),
         journal,
@@ -199,12 +183,8 @@ async fn carry_out(
         options,
         epoch: EpochRecord { v: VERSION, epoch: 0, term: 1, state: State::Gathering, origin: 0, pending: None },
         revision: 0,
-        told: BTreeMap::new(),
-        stats: Arc::clone(&stats),
-        read: 0,
-        account_at: None,
         beats: BTreeMap::new(),
-        joined: BTreeMap::new(),
+        joined: BTreeSet::new(),
         order: 0,
         news,
         heard_itself: now,
@@ -602,7 +582,7 @@ impl Leader {
         self.set_list(&members_key(epoch), pack(&list)).await?;
         self.write_epoch(EpochRecord { epoch, pending: None, ..self.epoch }).await?;
         for member in &list.members {
-            if !std::mem::replace(self.joined.entry(member.rid).or_default(), true) {
+            if self.joined.insert(member.rid) {
                 self.tell(News::Joined { rid: member.rid, from: list.at / 1_000_000_000 });
             }
         }
@@ -696,12 +676,8 @@ impl Leader {
             Command::Abort => self.write_epoch(EpochRecord { state: State::Aborted, ..self.epoch }).await,
             Command::Account => {
                 // Who is gone may have told more than was read by now.
-                let last = self.last_figures().await?;
-                if self.read >= last {
-                    self.account();
-                } else {
-                    self.account_at = Some(last);
-                }
+                self.readings.await_all().await?;
+                self.account_if_all_is_there();
                 Ok(())
             }
             Command::Exit => {
@@ -733,61 +709,26 @@ impl Leader {
         }
     }
 
-    /// The number of the last item in the log of figures.
-    async fn last_figures(&self) -> Result<u64, ClusterError> {
-        let since = clock::now();
-        loop {
-            match self.stats.last().await {
-                Ok(last) => return Ok(last),
-                Err(error) if clock::now() - since > WRITE_WITHIN || error.is_not_found() => {
-                    return Err(ClusterError::new("read the runners' figures", error));
-                }
-                Err(error) => tracing::debug!("read again: {error}"),
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
     /// Takes in what a runner tells of its figures, and tells what is known once that was waited for.
     fn figures(&mut self, item: &Item) -> Result<(), ClusterError> {
-        self.read = item.sequence;
-        self.take_figures(item)?;
-        if self.account_at.take_if(|at| *at <= self.read).is_some() {
-            self.account();
+        let elapsed = Duration::from_nanos(self.now().saturating_sub(self.epoch.origin));
+        if let Some(told) = self.readings.take(item, elapsed)? {
+            self.tell(told);
         }
+        self.account_if_all_is_there();
         Ok(())
     }
 
-    fn take_figures(&mut self, item: &Item) -> Result<(), ClusterError> {
-        let Some(rid) = item.lane.strip_prefix("stats.").and_then(|rid| rid.parse().ok()) else { return Ok(()) };
-        let elapsed = Duration::from_nanos(self.now().saturating_sub(self.epoch.origin));
-        // Clocks are not apart by so much.
-        let until = elapsed.as_secs() + 60;
-        let names = &self.names;
-        let told = self.told.entry(rid).or_insert_with(|| Told {
-            unpacker: Unpacker::new(Arc::clone(names)),
-            reported: Reported::default(),
-            has_ended: false,
-        });
-        let read = told.unpacker.unpack(&item.payload, until);
-        let read = read.map_err(|error| ClusterError::refused(format!("runner {rid}: {error}")))?;
-        match &read {
-            Unpacked::Part => return Ok(()),
-            Unpacked::Second(second) => told.reported.add(&second.figures),
-            Unpacked::End { .. } => told.has_ended = true,
+    fn account_if_all_is_there(&mut self) {
+        if self.readings.are_all_there() {
+            self.account();
         }
-        self.tell(News::Told { rid, told: Box::new(read) });
-        Ok(())
     }
 
     /// Tells what is known of the runners that have not told their ends, and what all have used.
     fn account(&mut self) {
-        for (rid, _) in self.joined.iter().filter(|(_, has_share)| **has_share) {
-            let told = self.told.get(rid);
-            if told.is_none_or(|told| !told.has_ended) {
-                let reported = told.map(|told| told.reported.clone()).unwrap_or_default();
-                self.tell(News::Unaccounted { rid: *rid, reported, lists: self.members.lists().to_vec() });
-            }
+        for known in self.readings.unaccounted(&self.joined, self.members.lists()) {
+            self.tell(known);
         }
         for (pool, rid, range) in self.pools.burned() {
             self.tell(News::Burned { pool, rid, range: range.clone() });
@@ -831,20 +772,17 @@ impl Leader {
             at = item.sequence;
             self.pools.recall(&unpack("who has which data", &item.payload).map_err(failed)?);
         }
-        let rids: Vec<(u32, u64)> = self.first_shares();
-        for (rid, from) in rids {
-            self.joined.insert(rid, true);
+        for (rid, from) in first_shares(self.members.lists()) {
+            self.joined.insert(rid);
             self.tell(News::Joined { rid, from });
         }
-        let mut read = 0;
-        while read < last {
+        while self.readings.read() < last {
             let item = figures.next().await.map_err(|cause| ClusterError::new("read the runners' figures", cause))?;
-            read = item.sequence;
             self.figures(&item)?;
         }
         // Others have their shares by now; who has not told its end is not waited for until it is heard.
         for (rid, name) in self.members.lost() {
-            if self.told.get(&rid).is_none_or(|told| !told.has_ended) {
+            if !self.readings.has_ended(rid) {
                 self.tell(News::Lost { rid, why: format!("{name} (runner {rid}) was not heard any more") });
             }
         }
@@ -853,15 +791,15 @@ impl Leader {
         self.tell(News::Resumed { since_start, is_stopped: state != State::Running });
         Ok(())
     }
+}
 
-    /// From which second on each runner has had a share.
-    fn first_shares(&self) -> Vec<(u32, u64)> {
-        let mut first = BTreeMap::new();
-        for list in self.members.lists() {
-            for member in &list.members {
-                first.entry(member.rid).or_insert(list.at / 1_000_000_000);
-            }
+/// From which second on each runner has had a share.
+fn first_shares(lists: &[MembersRecord]) -> BTreeMap<u32, u64> {
+    let mut first = BTreeMap::new();
+    for list in lists {
+        for member in &list.members {
+            first.entry(member.rid).or_insert(list.at / 1_000_000_000);
         }
-        first.into_iter().collect()
     }
+    first
 }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use super::account::Reported;
+use super::attendance::{Attendant, COLLECTOR, RECORDER, attendant, attendants};
 use super::clock::RunClock;
 use super::keeper::{members_key, runner_key};
 use super::members::{Members, Seen, Times};
@@ -32,7 +33,7 @@ use crate::clock;
 use crate::names::Names;
 use crate::recordings::Records;
 use crate::runner::permit::boot_nanos;
-use crate::runner::protocol::Command;
+use crate::runner::protocol::{Command, WorkerResult};
 
 /// How often it tells itself that the bus works.
 const HEARTBEAT: Duration = Duration::from_millis(200);
@@ -41,6 +42,8 @@ const MISSED: u64 = 300_000_000;
 /// How long runners take to be heard again after the bus was away for so long that they are taken to be lost otherwise: until they
 /// try to connect again, and the next heartbeat.
 const AWAY: u64 = 1_000_000_000;
+/// How long somebody who attends a run, but for its recorder, may take after its end.
+const ATTENDED_WITHIN: Duration = Duration::from_secs(10);
 /// What nobody else is called: it tells itself whether messages arrive at all.
 const OWN: u32 = 0;
 
@@ -72,6 +75,10 @@ pub(crate) enum News {
     Burned { pool: usize, rid: u32, range: Range<u64> },
     /// What is recorded is accounted for here.
     Recording { records: Records, warnings: Arc<Mutex<Vec<String>>> },
+    /// What people should know.
+    Warned(String),
+    /// How many messages were handed to each sink of this process, where it follows a run.
+    Relayed(WorkerResult),
     /// All that was asked for was told.
     Accounted { generator: Usage },
     /// The run cannot go on.
@@ -97,6 +104,10 @@ pub(crate) struct Options {
     pub(crate) lost_items: LostItems,
     /// Where what journeys record is written, if anywhere.
     pub(crate) record_to: Option<PathBuf>,
+    /// It is written by a recorder of its own.
+    pub(crate) with_recorder: bool,
+    /// All messages are collected elsewhere.
+    pub(crate) with_collector: bool,
 }
 
 pub(super) struct Leader {
@@ -208,6 +219,10 @@ async fn carry_out(
             leader.take_over(left, &mut *figures, last).await?;
         }
     }
+    let apart = leader.options.with_recorder.then(Records::default);
+    if let Some(records) = &apart {
+        leader.tell(News::Recording { records: records.clone(), warnings: Arc::default() });
+    }
     let mut recording = match leader.options.record_to.clone() {
         Some(folder) => {
             let recording = Recording::start(Arc::clone(&fabric), leader.run.clone(), folder).await?;
@@ -219,19 +234,29 @@ async fn carry_out(
         }
         None => None,
     };
-    let led = leader.serve(ears, &mut *figures, &mut commands, &mut recording).await;
+    let mut ears = ears;
+    let led = leader.serve(&mut ears, &mut *figures, &mut commands, &mut recording).await;
     if led.as_ref().is_err_and(ClusterError::is_of_takeover) {
         // The run is another controller's now.
         return led;
     }
     // All that was acknowledged is written before the log is taken away.
     let recorded = match recording {
-        Some(recording) => recording.finish(&*records).await,
+        Some(recording) => recording.finish(&*records).await.map(drop),
         None => Ok(()),
     };
     // Runners are not left waiting, whatever has gone wrong. What was wrong first is told.
-    let cleaned = leader.clean_up().await;
-    led.and(recorded).and(cleaned)
+    let ended = leader.write_epoch(EpochRecord { state: State::Over, ..leader.epoch }).await;
+    let attended = match &ended {
+        Ok(()) => leader.await_attendants(&mut ears, &mut commands, apart).await,
+        Err(_) => Ok(()),
+    };
+    let cleaned = match &attended {
+        // What is not written yet is left where it is.
+        Err(_) => Ok(()),
+        Ok(()) => leader.clean_up().await,
+    };
+    led.and(recorded).and(ended).and(attended).and(cleaned)
 }
 
 /// A run's name in the cluster: when it was begun, in milliseconds, and a random number, so that names sort by time.
@@ -287,7 +312,7 @@ impl Leader {
     /// Does what runners, the controller's loop and time ask for, until it is told that all is over.
     async fn serve(
         &mut self,
-        mut ears: Ears,
+        ears: &mut Ears,
         figures: &mut dyn Reader,
         commands: &mut mpsc::UnboundedReceiver<Command>,
         recording: &mut Option<Recording>,
@@ -525,8 +550,19 @@ impl Leader {
             let present = self.members.present();
             let is_late = clock::now().saturating_duration_since(self.since) >= self.options.within;
             if present >= self.options.expect as usize || (is_late && present >= self.options.least as usize) {
-                self.gathered = true;
-                self.tell(News::Gathered);
+                match self.missing_attendant().await? {
+                    None => {
+                        self.gathered = true;
+                        self.tell(News::Gathered);
+                    }
+                    Some(who) if is_late => {
+                        return Err(ClusterError::refused(format!(
+                            "no {who} came within {:?}: start one with `{who}`, or leave out `--with-{who}`",
+                            self.options.within
+                        )));
+                    }
+                    Some(_) => {}
+                }
             } else if is_late {
                 let Options { expect, least, within, .. } = &self.options;
                 return Err(ClusterError::refused(format!(
@@ -739,9 +775,96 @@ impl Leader {
         self.tell(News::Accounted { generator: Usage { workers, cpu_percent } });
     }
 
-    /// Says that the run is over, and takes away what it has left in the cluster.
-    async fn clean_up(&mut self) -> Result<(), ClusterError> {
-        self.write_epoch(EpochRecord { state: State::Over, ..self.epoch }).await?;
+    /// Who has to be there before the run begins, and is not.
+    async fn missing_attendant(&self) -> Result<Option<&'static str>, ClusterError> {
+        let Options { with_recorder, with_collector, .. } = self.options;
+        for (who, is_wanted) in [(RECORDER, with_recorder), (COLLECTOR, with_collector)] {
+            match attendant(&*self.register, who).await {
+                Ok(found) if found.is_none() && is_wanted => return Ok(Some(who)),
+                Ok(_) => {}
+                Err(error) if !is_wanted || !error.is_not_found() => tracing::debug!("looked again: {error}"),
+                Err(error) => return Err(ClusterError::new("see who attends the run", error)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits, once the run is over, until all who attend it are done: a recorder for as long as it takes, others for a while.
+    async fn await_attendants(
+        &self,
+        ears: &mut Ears,
+        commands: &mut mpsc::UnboundedReceiver<Command>,
+        records: Option<Records>,
+    ) -> Result<(), ClusterError> {
+        let since = clock::now();
+        let mut told = since;
+        loop {
+            let waited = clock::now() - since;
+            match attendants(&*self.register).await {
+                Ok(all) => {
+                    let late =
+                        |(who, of): &&(String, Attendant)| !of.is_done && (who == RECORDER || waited < ATTENDED_WITHIN);
+                    match all.iter().find(late) {
+                        Some((who, of)) if clock::now() - told >= ATTENDED_WITHIN => {
+                            told = clock::now();
+                            tracing::warn!("waiting for the {who} {}: start it again if it is gone", of.name);
+                        }
+                        Some(_) => {}
+                        None => {
+                            self.attended(&all, records);
+                            return Ok(());
+                        }
+                    }
+                }
+                Err(error) if waited > WRITE_WITHIN => return Err(ClusterError::new("see who attends the run", error)),
+                Err(error) => tracing::debug!("looked again: {error}"),
+            }
+            let given_up = tokio::select! {
+                clock = ears.clocks.next() => {
+                    self.clock(clock.unwrap_or_default()).await;
+                    false
+                }
+                stop = ears.stops.next() => {
+                    let stop = stop.unwrap_or_default();
+                    let is_now = stop.as_ref().is_some_and(|asked| asked.payload() == [1]);
+                    if let Some(asked) = stop {
+                        let _ = asked.respond(Vec::new()).await;
+                    }
+                    is_now
+                }
+                command = commands.recv() => matches!(command, Some(Command::Abort) | None),
+                () = tokio::time::sleep(LOOK) => false,
+            };
+            if given_up {
+                let why = "the recorder has not written all that was recorded: what is in no file is in the cluster still, where a recorder \
+                           that is started again finds it, and `cluster stop` takes it away";
+                return Err(ClusterError::refused(why));
+            }
+        }
+    }
+
+    /// Takes over what those who attended have told at their ends.
+    fn attended(&self, all: &[(String, Attendant)], records: Option<Records>) {
+        for (who, of) in all {
+            if !of.is_done {
+                self.tell(News::Warned(format!(
+                    "the {who} {} was not waited for: what it has may not be complete",
+                    of.name
+                )));
+            }
+            for warning in &of.warnings {
+                self.tell(News::Warned(warning.clone()));
+            }
+            if let Some(records) = &records
+                && who == RECORDER
+            {
+                records.written_by(&of.name, &of.records);
+            }
+        }
+    }
+
+    /// Takes away what the run has left in the cluster.
+    async fn clean_up(&self) -> Result<(), ClusterError> {
         let forgotten = takeover::forget(&*self.fabric, &self.run).await;
         forgotten.map_err(|cause| ClusterError::new("clean up after the run", cause))
     }
@@ -757,16 +880,11 @@ impl Leader {
         let failed = |cause| ClusterError::new("read the run's orders", cause);
         let end = self.orders.last().await.map_err(failed)?;
         let mut orders = self.orders.read("orders", 0).await.map_err(failed)?;
-        let mut at = 0;
-        while at < end {
-            let item = orders.next().await.map_err(failed)?;
-            at = item.sequence;
-            self.tell(News::Ordered(unpack("an order", &item.payload).map_err(failed)?));
-        }
+        recall_orders(&mut *orders, end, |order| self.tell(News::Ordered(order))).await.map_err(failed)?;
         let failed = |cause| ClusterError::new("read who has which data", cause);
         let end = self.journal.last().await.map_err(failed)?;
         let mut journal = self.journal.read("pool", 0).await.map_err(failed)?;
-        at = 0;
+        let mut at = 0;
         while at < end {
             let item = journal.next().await.map_err(failed)?;
             at = item.sequence;
@@ -793,8 +911,26 @@ impl Leader {
     }
 }
 
+/// Reads the orders up to this item of their log.
+///
+/// # Errors
+/// They cannot be read.
+pub(super) async fn recall_orders(
+    orders: &mut dyn Reader,
+    end: u64,
+    mut recall: impl FnMut(Order),
+) -> Result<(), BusError> {
+    let mut at = 0;
+    while at < end {
+        let item = orders.next().await?;
+        at = item.sequence;
+        recall(unpack("an order", &item.payload)?);
+    }
+    Ok(())
+}
+
 /// From which second on each runner has had a share.
-fn first_shares(lists: &[MembersRecord]) -> BTreeMap<u32, u64> {
+pub(super) fn first_shares(lists: &[MembersRecord]) -> BTreeMap<u32, u64> {
     let mut first = BTreeMap::new();
     for list in lists {
         for member in &list.members {

@@ -27,7 +27,7 @@ use crate::controller::sinks::{finish_sinks, start_sinks};
 use crate::controller::{Control, facts};
 use crate::datapool::leases::Leases;
 use crate::hooks::{Hook, HookKind, Hooks, WorkerHook};
-use crate::report::Stopped;
+use crate::report::{SinkReport, Stopped};
 use crate::run::error::RunError;
 use crate::runner::permit::{Leave, Permit, boot_nanos};
 use crate::runner::protocol::{Command, Event, RowId};
@@ -57,6 +57,8 @@ pub struct TookPart {
     pub runner: u32,
     /// Journeys that it started.
     pub started: u64,
+    /// Whether it had a share of the run: one that the run ended for before its start, or before it had a share, may join the next.
+    pub has_begun: bool,
     /// Whether it went before the run's end, since it was told to.
     pub has_left: bool,
 }
@@ -131,7 +133,14 @@ async fn carry_out(
     let stats = joined.log("stats").await.map_err(failed("open the log of figures"))?;
     let register = joined.register().await.map_err(failed("open the run's register"))?;
     let mut control = control;
-    let facts = facts(&mut control, Arc::clone(permit), (joined.rid, MOST_RUNNERS));
+    let unknown = || {
+        ClusterError::refused(format!(
+            "a run has at most {MOST_RUNNERS} runners, and this one is number {}",
+            joined.rid
+        ))
+    };
+    let runner = u16::try_from(joined.rid).map_err(|_| unknown())?;
+    let facts = facts(&mut control, Arc::clone(permit), (runner, MOST_RUNNERS));
     let sinks = start_sinks(control.sinks, &facts.names, control.strands, &control.span, &control.events)?;
     let (row_plans, rows) = planned(control.rows, control.stop_after);
     // Nothing is ordered where all is planned, and asking for what does not come is most of what a runner would say.
@@ -209,12 +218,16 @@ async fn carry_out(
     let _ = leasing.await;
     // Records come before the runner's last word.
     let served = finish_sinks(sinks, sent).await;
+    let warnings = served.as_ref().map_or_else(|_| Vec::new(), |sinks| sinks.iter().filter_map(lacking).collect());
+    let has_begun = runner.crew.driving;
     let Runner { gathered, entries, started, .. } = runner;
-    for entry in gathered.end(results) {
+    for entry in gathered.end(results, warnings) {
         let _ = entries.send(entry);
     }
     drop(entries);
     let reported = match reporter.await {
+        // The run is not there any more, and there was nothing to tell.
+        Ok(Err(error)) if error.is_not_found() && !has_begun => Ok(()),
         Ok(reported) => reported.map_err(failed("tell the figures")),
         Err(_) => Err(RunError::Panicked { message: "the task that tells figures has ended".to_owned() }),
     };
@@ -223,7 +236,15 @@ async fn carry_out(
     outcome?;
     ended?;
     reported?;
-    Ok(TookPart { runner: joined.rid, started, has_left: false })
+    Ok(TookPart { runner: joined.rid, started, has_begun, has_left: false })
+}
+
+/// What people should know of one of its sinks, which the controller's report has no part for.
+fn lacking(sink: &SinkReport) -> Option<String> {
+    let SinkReport { sink, dropped, failure, .. } = sink;
+    let failed = failure.as_ref().map(|why| format!(", which failed: {why}"));
+    (*dropped > 0 || failed.is_some())
+        .then(|| format!("{dropped} messages were not taken by the {sink}{}", failed.unwrap_or_default()))
 }
 
 struct Runner<'a> {

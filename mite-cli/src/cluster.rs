@@ -158,7 +158,9 @@ impl<'a> Attending<'a> {
         let handle = following.start(add(Run::new(scenario))).map_err(failed)?;
         match interrupts.watch(handle).await {
             Ok((report, _)) => {
-                for SinkReport { sink, taken, dropped, failure, .. } in &report.sinks {
+                // One that wants figures alone has no messages to tell of.
+                let told = report.sinks.iter().filter(|sink| sink.taken + sink.dropped > 0 || sink.failure.is_some());
+                for SinkReport { sink, taken, dropped, failure, .. } in told {
                     let failure = failure.as_ref().map(|why| format!(", and failed: {why}"));
                     self.say(&format!(
                         "the {sink} has taken {taken} messages and dropped {dropped}{}",

@@ -130,7 +130,9 @@ async fn who_follows_has_the_figures_of_the_controller_and_the_messages_of_all_r
     assert_eq!(ids("runner_id"), BTreeSet::from([1, 2]));
     assert_eq!(ids("scenario_id"), BTreeSet::from([1, 2]));
     assert_eq!(messages.of("data_created").len(), 801, "setup's is there too");
-    assert_eq!(messages.of("controller_report").len(), 2, "one for each whole second");
+    let told = messages.of("controller_report");
+    assert_eq!(told.len(), 2, "one for each whole second");
+    assert!(told.iter().all(|of| of["num_runners"] == 2.into()), "{told:?}");
 }
 
 /// The figures that were told last.

@@ -27,14 +27,14 @@ impl Form {
     }
 }
 
-const MS: u64 = 1_000_000;
+pub(crate) const MS: u64 = 1_000_000;
 
-fn millis(nanos: u64) -> f64 {
+pub(crate) fn millis(nanos: u64) -> f64 {
     nanos as f64 / 1e6
 }
 
 /// A number of some range that nobody can foresee.
-fn random(range: std::ops::Range<u64>) -> u64 {
+pub(crate) fn random(range: std::ops::Range<u64>) -> u64 {
     use std::hash::{BuildHasher as _, RandomState};
     range.start + RandomState::new().hash_one(0) % (range.end - range.start)
 }

@@ -349,7 +349,7 @@ impl Controller {
         };
         let ended =
             Ended { duration: clock::now().saturating_duration_since(self.origin), usage: Usage::now().since(&usage) };
-        if ran.is_ok() || self.crew.cut_off().await {
+        if ran.is_ok() || self.crew.cut_off(|_| {}).await {
             // A stop that comes now has nothing left to stop.
             let stopped = self.crew.stopped;
             let worker_hooks = on_each(hooks.worker_teardown, &workers);

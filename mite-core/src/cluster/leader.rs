@@ -23,6 +23,7 @@ use super::protocol::{
 };
 use super::recording::{Recording, ended_early};
 use super::records;
+use super::runner::LAST_STARTS;
 use super::takeover::{self, Left};
 use super::wire::{Unpacked, Unpacker};
 use super::{CURRENT, ClusterError, DIRECTORY, OnRunnerLoss, kept, random};
@@ -426,7 +427,8 @@ impl Leader {
         };
         let now = self.now();
         self.gone.remove(&ask.rid);
-        let (grant, is_new) = self.pools.answer(&ask, self.members.share(ask.rid), now);
+        let share = self.members.is_here(ask.rid).then(|| self.members.share(ask.rid));
+        let (grant, is_new) = self.pools.answer(&ask, share, now);
         if is_new {
             self.note(&Noted::Answered { rid: ask.rid, ask: ask.pools, grant: grant.clone() }).await?;
         }
@@ -442,16 +444,28 @@ impl Leader {
         self.append(&self.journal, "pool", &id, pack(noted)).await
     }
 
-    /// What runners had that are gone goes to others.
+    /// What runners had that are gone goes to others: of those that are lost with their shares, which they have until then.
     async fn pass_on_items(&mut self) -> Result<(), ClusterError> {
         for rid in std::mem::take(&mut self.leaving) {
-            if self.gone.insert(rid) {
-                let at = self.now();
-                self.pools.lost(rid, at);
-                self.note(&Noted::Lost { rid, at }).await?;
+            let has_share = self.epoch.state == State::Running && self.members.has_share(rid);
+            if has_share && !self.members.has_ended(rid) {
+                // Nobody is missed who is heard again before others have its share.
+                if !self.members.is_here(rid) {
+                    self.leaving.push(rid);
+                }
+            } else if self.gone.insert(rid) {
+                self.pass_on_items_of(rid).await?;
             }
         }
         Ok(())
+    }
+
+    async fn pass_on_items_of(&mut self, rid: u32) -> Result<(), ClusterError> {
+        // Nobody starts anything any more, or the last list is none of its own. It may take so long to start what was due before.
+        let last_start = self.members.lists().last().map_or(0, |list| self.epoch.origin + list.at + LAST_STARTS);
+        let at = if self.members.has_ended(rid) { self.now() } else { last_start.max(self.now()) };
+        self.pools.lost(rid, at);
+        self.note(&Noted::Lost { rid, at }).await
     }
 
     /// What the run's clock says: this machine's boot clock where the run was begun here.
@@ -569,6 +583,7 @@ impl Leader {
             && let Some(list) = self.members.next(now, self.now().saturating_sub(self.epoch.origin))
         {
             self.write_list(list).await?;
+            self.pass_on_items().await?;
         }
         Ok(())
     }
@@ -697,6 +712,7 @@ impl Leader {
             Command::Account => {
                 // Who is gone may have told more than was read by now.
                 let last = self.last_figures().await?;
+                self.pass_on_items().await?;
                 if self.read >= last {
                     self.account();
                 } else {
@@ -831,6 +847,8 @@ impl Leader {
             at = item.sequence;
             self.pools.recall(&unpack("who has which data", &item.payload).map_err(failed)?);
         }
+        // Others have their shares, and may not have their items yet.
+        self.leaving = self.members.lost().map(|(rid, _)| rid).filter(|rid| self.pools.has_any(*rid)).collect();
         let rids: Vec<(u32, u64)> = self.first_shares();
         for (rid, from) in rids {
             self.joined.insert(rid, true);

@@ -566,6 +566,11 @@ impl Controller {
                     self.rows[row].name
                 ));
             }
+            News::NotUsed { pool, items } => {
+                for row in self.pools.get(pool).map_or(&[][..], |pool| &pool.rows) {
+                    self.rows[*row].not_used = Some(items);
+                }
+            }
             News::Recording { records, warnings } => {
                 self.records = Some(records);
                 remote.recorder_warnings = Some(warnings);

@@ -82,6 +82,16 @@ async fn items_that_come_once_are_used_once_and_all_of_them() -> Result {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_of_items_that_come_once_is_told_and_nobody_is_taken_to_be_lost() -> Result {
+    let log = Log::default();
+    let pool = || IterableDataPool::new((0..9000u64).map(|n| (n,)));
+    let report = on_runners(2, || scenario(pool(), 500, SECOND, &log)).await?;
+    assert_eq!((report.journeys[0].completed, report.journeys[0].unused_items), (500, Some(8500)), "{report}");
+    assert!(report.warnings.iter().all(|warning| !warning.contains("of its data pool")), "{report}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn items_that_come_back_have_one_holder_at_a_time() -> Result {
     let log = Log::default();
     let pool = || RecyclableIterableDataPool::new((0..60u64).map(|n| (n,)));

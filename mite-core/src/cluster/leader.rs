@@ -74,6 +74,8 @@ pub(crate) enum News {
     Unaccounted { rid: u32, reported: Reported, lists: Vec<MembersRecord> },
     /// Items of a pool, counted from 0, that a runner had and nobody is given any more.
     Burned { pool: usize, rid: u32, range: Range<u64> },
+    /// So many items of a pool were given to nobody.
+    NotUsed { pool: usize, items: u64 },
     /// What is recorded is accounted for here.
     Recording { records: Records, warnings: Arc<Mutex<Vec<String>>> },
     /// All that was asked for was told.
@@ -807,6 +809,9 @@ impl Leader {
         }
         for (pool, rid, range) in self.pools.burned() {
             self.tell(News::Burned { pool, rid, range: range.clone() });
+        }
+        for (pool, items) in self.pools.left() {
+            self.tell(News::NotUsed { pool, items });
         }
         let workers = self.members.runners().map(|(_, runner)| runner.weight()).sum();
         // Tenths, as each of them is told.

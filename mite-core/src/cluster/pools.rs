@@ -113,6 +113,8 @@ struct Pool {
     /// What lost runners had, and from when on others may have it.
     quarantined: Vec<(u64, Range<u64>)>,
     burned: Vec<(u32, Range<u64>)>,
+    /// What came back of a pool that only goes on: nobody can have it any more.
+    left_behind: Vec<Range<u64>>,
 }
 
 /// What a runner has.
@@ -178,6 +180,7 @@ impl Pools {
             held: BTreeMap::new(),
             quarantined: Vec::new(),
             burned: Vec::new(),
+            left_behind: Vec::new(),
         };
         Self { policy, all: kinds.into_iter().map(pool).collect(), answers: BTreeMap::new() }
     }
@@ -233,6 +236,11 @@ impl Pools {
         }
     }
 
+    /// How many items of each pool that hands them out once were given to nobody, by pool.
+    pub(crate) fn left(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.all.iter().enumerate().filter_map(|(number, pool)| Some((number, pool.left()?)))
+    }
+
     /// What was granted to runners that were lost and goes to nobody, by pool and runner.
     pub(crate) fn burned(&self) -> impl Iterator<Item = (usize, u32, &Range<u64>)> {
         self.all
@@ -243,6 +251,14 @@ impl Pools {
 }
 
 impl Pool {
+    /// How many of its items no journey was given and no lost runner had, where that is known.
+    fn left(&self) -> Option<u64> {
+        let never = self.kind.items?.saturating_sub(self.next);
+        let waiting = self.quarantined.iter().map(|(_, range)| range);
+        let back = self.returned.iter().chain(&self.left_behind).chain(waiting);
+        self.kind.ends.then(|| never + back.map(len).sum::<u64>())
+    }
+
     /// What a runner tells with its question.
     fn take_in(&mut self, rid: u32, of: &AskOfPool) {
         if let Some(end) = of.end {
@@ -263,7 +279,7 @@ impl Pool {
         let returned = without(&held.ranges, &kept);
         held.ranges = kept;
         if self.kind.is_in_order {
-            self.burned.extend(returned.into_iter().map(|range| (rid, range)));
+            self.left_behind.extend(returned);
         } else {
             self.returned.extend(returned);
         }

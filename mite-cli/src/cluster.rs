@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 use mite_core::bus::Fabric;
-use mite_core::cluster::{self, Join, Lead, OnRunnerLoss};
+use mite_core::cluster::{self, Join, Lead, LostItems, OnRunnerLoss};
 use mite_core::{Config, Run, RunError};
 use mite_nats::{Nats, Options, program_hash};
 
@@ -79,6 +79,9 @@ pub(crate) async fn controller(scenarios: &Scenarios, arguments: &ArgMatches, bl
     }
     if let Some(policy) = arguments.get_one::<OnRunnerLoss>("on-runner-loss") {
         lead = lead.on_runner_loss(*policy);
+    }
+    if let Some(policy) = arguments.get_one::<LostItems>("lost-items") {
+        lead = lead.lost_items(*policy);
     }
     lead = lead.standby(arguments.get_flag("standby"));
     let title = format!("{name} on {}", fabric.description());

@@ -33,7 +33,7 @@ fn connection() -> [Arg; 7] {
 }
 
 /// How a run is led.
-fn leading() -> [Arg; 6] {
+fn leading() -> [Arg; 7] {
     let expect = Arg::new("expect")
         .long("expect")
         .value_name("N")
@@ -57,6 +57,15 @@ fn leading() -> [Arg; 6] {
         .value_parser(values::on_runner_loss)
         .default_value("rebalance")
         .help("What happens when a runner is lost: `rebalance` its share, `fail`, or `tolerate:PERCENT` of them");
+    let items = Arg::new("lost-items")
+        .long("lost-items")
+        .value_name("POLICY")
+        .value_parser(values::lost_items)
+        .default_value("burn")
+        .help(
+            "What becomes of items that a lost runner had, of data that is handed out once: `burn` gives them to nobody, so that none \
+             is used twice, and `again` to others, so that each is used at least once",
+        );
     let lease = Arg::new("lease")
         .long("lease")
         .value_name("TIME")
@@ -67,7 +76,7 @@ fn leading() -> [Arg; 6] {
         .long("standby")
         .action(ArgAction::SetTrue)
         .help("Waits while another controller leads a run of the scenario, and takes over when that is gone");
-    [expect, least, timeout, loss, lease, standby].map(|arg| arg.help_heading("Cluster"))
+    [expect, least, timeout, loss, items, lease, standby].map(|arg| arg.help_heading("Cluster"))
 }
 
 pub(super) fn commands(scenarios: &[&str]) -> [Command; 3] {

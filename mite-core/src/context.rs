@@ -798,7 +798,8 @@ impl Scope {
         let VisitIds { row, context_id, data_id, part, .. } = self.visit.ids;
         let time = self.visit.env.shared.wall.seconds_at(Moment::now());
         let transaction_id = transaction_id.into();
-        let place = Some(Place { row, context_id, data_id, path: Some(path), transaction_id, part });
+        let runner = self.visit.env.shared.names.runner;
+        let place = Some(Place { runner, row, context_id, data_id, path: Some(path), transaction_id, part });
         Head { kind, time, place, own, end: 0 }
     }
 

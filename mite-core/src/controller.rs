@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::Span;
 
 use crate::clock::{Gaps, Moment, WallClock};
-use crate::cluster::{ClusterError, Lead, News, OfSecond, Order, PlanRecord, Unpacked, unaccounted};
+use crate::cluster::{ClusterError, News, OfSecond, Order, Part, PlanRecord, Unpacked, unaccounted};
 use crate::exchange::OnExchange;
 use crate::figures::{FiguresTold, PartFigures};
 use crate::hooks::{Hook, HookKind, Hooks, WorkerHook};
@@ -86,12 +86,12 @@ pub(crate) struct Control {
     pub(crate) strands: StrandKind,
     pub(crate) span: Span,
     /// Where the journeys are started by the runners of a cluster.
-    pub(crate) lead: Option<Lead>,
+    pub(crate) part: Option<Part>,
 }
 
 /// The facts of a run, taken out of what it is made of; `runner` is this process's number in it, and how many such numbers there may
 /// be.
-pub(crate) fn facts(control: &mut Control, permit: Arc<Permit>, (runner, most_runners): (u32, u32)) -> Arc<RunFacts> {
+pub(crate) fn facts(control: &mut Control, permit: Arc<Permit>, (runner, most_runners): (u16, u16)) -> Arc<RunFacts> {
     let mut journeys = vec![HOOKS.to_owned()];
     journeys.extend(control.rows.iter().map(|row| row.name.clone()));
     Arc::new(RunFacts {
@@ -132,11 +132,11 @@ async fn carry_out(mut control: Control) -> Result<Report, RunError> {
         start_sinks(std::mem::take(&mut control.sinks), &names, control.strands, &control.span, &control.events)?;
     let (row_plans, rows) = planned(std::mem::take(&mut control.rows), control.stop_after);
     let mut pools = Vec::new();
-    let remote = control.lead.take().map(|lead| {
+    let remote = control.part.take().map(|part| {
         pools = shared_pools(&rows, &row_plans, control.graceful_stop);
         let kinds = pools.iter().map(|pool| pool.kind).collect();
-        let (commands, news, leader) = lead.begin(plan_of(&control, &facts, &rows), Arc::clone(&names), kinds);
-        Remote::new(commands, news, leader)
+        let plan = plan_of(&control, &facts, &rows);
+        Remote::new(part.begin(plan, Arc::clone(&names), kinds, &sinks.queues))
     });
     let seconds = Seconds::new(control.workers, rows.len());
     let tally = Tally::new(rows.len() + 1, control.max_series_bytes / 2, &facts.metrics);
@@ -188,9 +188,9 @@ async fn carry_out(mut control: Control) -> Result<Report, RunError> {
     let (mut remote_bugs, mut used) = (Vec::new(), None);
     if let Some(mut remote) = run.remote.take() {
         results.append(&mut remote.results);
+        finished = remote.finish(async || run.crew.aborted().await).await;
         (warnings, remote_bugs) = (remote.take_warnings(), std::mem::take(&mut remote.bugs));
         used = Some(remote.used);
-        finished = remote.finish().await;
     }
     let mut bugs = take_results(results, &mut run.tally, &mut sent);
     bugs.append(&mut remote_bugs);
@@ -543,8 +543,8 @@ impl Controller {
                     self.tally.add(second.index, figures);
                     self.seconds.add(rid, vec![second]);
                 }
-                Unpacked::End { result, differences } => {
-                    remote.ended(rid, result, differences);
+                Unpacked::End { result, differences, warnings } => {
+                    remote.ended(rid, result, differences, warnings);
                     self.seconds.finished(rid);
                 }
             },
@@ -575,6 +575,8 @@ impl Controller {
                 self.records = Some(records);
                 remote.recorder_warnings = Some(warnings);
             }
+            News::Warned(warning) => remote.warnings.push(warning),
+            News::Relayed(result) => remote.results.push(result),
             News::Accounted { generator } => remote.used = generator,
             News::Failed(error) => return Err(error.into()),
             News::Ordered(order) => self.recall(&order),
@@ -673,6 +675,7 @@ impl Controller {
             }
             Event::Told(worker, told) => {
                 let now = crate::clock::nanos_since(self.origin, clock::now());
+                self.seconds.count(now / SECOND, told.measured.requests(), told.measured.errors());
                 self.tally.add(now / SECOND, *told);
                 self.inquiry.workers.retain(|asked| *asked != worker);
                 self.answer_asked();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use crate::names::{KindId, Names, PathId};
+use crate::names::{JOINT, KindId, NameCache, Names, PathId};
 use crate::part::Part;
 use crate::{pack, plain, recorded, scan};
 
@@ -43,6 +43,8 @@ pub(crate) struct Head {
 /// The place in a journey.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place {
+    /// The number of its process among those of the run, from 1; there are never so many.
+    pub(crate) runner: u16,
     pub(crate) row: u32,
     pub(crate) context_id: u64,
     pub(crate) data_id: Option<u64>,
@@ -256,7 +258,7 @@ impl Message<'_> {
             ("time", _) => Reserved::Float(self.head.time),
             ("test", _) => Reserved::Text(&self.names.test),
             (_, None) => Reserved::Absent,
-            ("runner_id", _) => Reserved::Integer(self.names.runner.into()),
+            ("runner_id", Some(place)) => Reserved::Integer(place.runner.into()),
             ("journey", Some(place)) => Reserved::Text(self.names.journey(place.row)),
             ("context_id", Some(place)) => Reserved::Integer(place.context_id),
             ("scenario_id", Some(place)) => Reserved::Integer(place.row.into()),
@@ -293,7 +295,7 @@ impl Message<'_> {
                 None => pack::write_nil(out),
             }
         };
-        optional(out, "runner_id", Some(self.names.runner.into()));
+        optional(out, "runner_id", Some(place.runner.into()));
         pack::write_str(out, "journey");
         pack::write_str(out, self.names.journey(place.row));
         optional(out, "context_id", Some(place.context_id));
@@ -306,6 +308,55 @@ impl Message<'_> {
         }
         optional(out, "transaction_id", place.path.map(|_| place.transaction_id));
     }
+}
+
+/// Reads a message that another process of the run has packed: its head, and its own fields. `None` where it is none.
+pub(crate) fn unpack<'a>(packed: &'a [u8], names: &mut NameCache) -> Option<(Head, &'a [u8])> {
+    let mut rest = packed;
+    let mut fields = rmp::decode::read_map_len(&mut rest).ok()?;
+    let own_fields = rest;
+    let mut own = 0;
+    // Those that mite adds come after all others, and `type` first.
+    while let (key, value) = split_text(rest)?
+        && key != b"type"
+    {
+        rest = value.get(scan::value_len(value).ok()?..)?;
+        own += 1;
+    }
+    let own_bytes = &own_fields[..own_fields.len() - rest.len()];
+    fields = fields.checked_sub(own)?;
+    let mut kind = None;
+    let mut time = None;
+    let mut place =
+        Place { runner: 0, row: 0, context_id: 0, data_id: None, path: None, transaction_id: 0, part: Part::Measured };
+    let mut transaction = None;
+    for _ in 0..fields {
+        let (key, value) = split_text(rest)?;
+        let (value, after) = value.split_at_checked(scan::value_len(value).ok()?)?;
+        rest = after;
+        let number = |mut value: &[u8]| rmp::decode::read_int::<u64, _>(&mut value).ok();
+        let text = |value: &'a [u8]| std::str::from_utf8(split_text(value)?.0).ok();
+        match key {
+            b"type" => kind = Some(names.kind(text(value)?)),
+            b"time" => time = Some(plain::number(value)?),
+            b"runner_id" => place.runner = number(value)?.try_into().ok()?,
+            b"context_id" => place.context_id = number(value)?,
+            b"scenario_id" => place.row = number(value)?.try_into().ok()?,
+            b"scenario_data_id" => place.data_id = number(value),
+            b"transaction" => transaction = text(value),
+            b"transaction_id" => place.transaction_id = number(value).unwrap_or_default(),
+            // What all messages of the run have, or all of the row.
+            b"test" | b"journey" => {}
+            _ => return None,
+        }
+    }
+    let has_place = place.runner > 0;
+    if has_place && let Some(full) = transaction {
+        let root = names.root(place.row)?;
+        place.path = Some(full.split(JOINT).skip(1).fold(root, |within, name| names.child(within, name)));
+    }
+    let place = has_place.then_some(place);
+    Some((Head { kind: kind?, time: time?, place, own, end: 0 }, own_bytes))
 }
 
 /// The value of a field that mite has added.
@@ -455,6 +506,7 @@ mod tests {
             kind: cache.kind("data_created"),
             time: 1.5,
             place: Some(Place {
+                runner: 1,
                 row: 1,
                 context_id: 3,
                 data_id: None,
@@ -484,6 +536,40 @@ mod tests {
         messages[1].pack(&mut packed);
         let value = rmpv::decode::read_value(&mut &packed[..]).unwrap();
         assert_eq!(value.to_string(), "{\"type\": \"controller_report\", \"time\": 1.5, \"test\": \"my_scenario\"}");
+    }
+
+    #[test]
+    fn what_another_process_has_packed_is_read_as_it_was() {
+        let names = || Arc::new(Names::new("my_scenario".into(), vec!["setup".into(), "signup:signin".into()]));
+        let (there, here) = (names(), names());
+        let mut cache = NameCache::new(there.clone());
+        let outer = cache.child(Names::root(1), "Log in");
+        let path = cache.child(outer, "inner");
+        let mut own = Vec::new();
+        let (count, start) = own_fields("note", &json!({"a": [1, {"type": 2}], "b": "type"}), &mut own).unwrap();
+        let kind = cache.kind("note");
+        let place = |path: Option<PathId>| {
+            let data_id = path.map(|_| 9);
+            Some(Place { runner: 7, row: 1, context_id: 3, data_id, path, transaction_id: 2, part: Part::Measured })
+        };
+        let mut reading = NameCache::new(here.clone());
+        // So that numbers differ.
+        reading.child(Names::root(1), "Log out");
+        for place in [place(Some(path)), place(Some(Names::root(1))), place(None), None] {
+            for own in [(count, &own[start..]), (0, &[][..])] {
+                let head = Head { kind, time: 1.5, place, own: own.0, end: 0 };
+                let mut packed = Vec::new();
+                Message::new(&head, own.1, &there).pack(&mut packed);
+                let (head, fields) = unpack(&packed, &mut reading).unwrap();
+                let mut again = Vec::new();
+                Message::new(&head, fields, &here).pack(&mut again);
+                assert_eq!(again, packed);
+                for end in 0..packed.len() {
+                    assert!(unpack(&packed[..end], &mut reading).is_none(), "{end}");
+                }
+            }
+        }
+        assert!(unpack(b"\xc1", &mut reading).is_none());
     }
 
     #[test]

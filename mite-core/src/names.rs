@@ -80,7 +80,7 @@ pub(crate) struct Names {
     /// Journeys by row.
     pub(crate) journeys: Vec<String>,
     /// The number of this process among those of the run, from 1: `runner_id` in messages.
-    pub(crate) runner: u32,
+    pub(crate) runner: u16,
     tables: Mutex<Tables>,
 }
 
@@ -110,7 +110,7 @@ impl Names {
     }
 
     /// The names of a process of a cluster.
-    pub(crate) fn of_runner(self, runner: u32) -> Self {
+    pub(crate) fn of_runner(self, runner: u16) -> Self {
         Self { runner, ..self }
     }
 
@@ -240,6 +240,15 @@ impl NameCache {
         }
         self.children[parent.index()].remember(name, id);
         id
+    }
+
+    pub(crate) fn kind_name(&self, kind: KindId) -> Arc<str> {
+        self.names.kind(kind)
+    }
+
+    /// The outermost transaction of a row, if there is such a row.
+    pub(crate) fn root(&self, row: u32) -> Option<PathId> {
+        ((row as usize) < self.names.journeys.len()).then(|| Names::root(row))
     }
 
     pub(crate) fn kind(&mut self, kind: &str) -> KindId {

@@ -24,6 +24,14 @@ pub enum RecordedError {
         /// The system's reason.
         source: io::Error,
     },
+    /// Another process of a cluster has written the records, which are in its folder.
+    #[error("the records of {name:?} were written by the recorder {by}: read its file")]
+    Elsewhere {
+        /// The name.
+        name: String,
+        /// What the recorder is called.
+        by: String,
+    },
     /// The file ends within a record: a power cut, or it is still being written.
     #[error("{}: record {row}, which begins at byte {at}, is cut off by the end of the file", .path.display())]
     Torn {

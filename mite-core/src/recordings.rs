@@ -26,6 +26,8 @@ enum Kept {
     File { path: PathBuf, bytes: Range<u64> },
     /// The records, one after another.
     Memory(Vec<u8>),
+    /// By another process, in its own folder.
+    Elsewhere { by: String },
 }
 
 type ByName = BTreeMap<String, Recording>;
@@ -56,6 +58,12 @@ impl Records {
         } else {
             by_name.insert(name.to_owned(), Recording { records: 1, kept: Kept::Memory(data.to_owned()) });
         }
+    }
+
+    /// Counts what another process has written.
+    pub(crate) fn written_by(&self, by: &str, counts: &BTreeMap<String, u64>) {
+        let recording = |records| Recording { records, kept: Kept::Elsewhere { by: by.to_owned() } };
+        self.by_name().extend(counts.iter().map(|(name, records)| (name.clone(), recording(*records))));
     }
 
     pub(crate) fn forget(&self, name: &str) {
@@ -105,6 +113,7 @@ impl Recordings {
             return Err(RecordedError::NotRecorded { name: name.to_owned(), hint });
         };
         match &recording.kept {
+            Kept::Elsewhere { by } => Err(RecordedError::Elsewhere { name: name.to_owned(), by: by.clone() }),
             Kept::Memory(bytes) => recorded::read(PathBuf::from(name), 0, bytes.as_slice()),
             Kept::File { path, bytes } => {
                 let io_error = |source: io::Error| match source.kind() {

@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::cluster::{ClusterError, Lead};
+use crate::cluster::{ClusterError, Following, Lead, Part};
 use crate::controller::{self, Control};
 use crate::exchange::{Exchange, OnExchange};
 use crate::limits;
@@ -123,7 +123,7 @@ pub struct Run {
     planned_as: Option<Planned>,
     chosen_stats: Chosen,
     strands: StrandKind,
-    lead: Option<Lead>,
+    part: Option<Part>,
 }
 
 impl Run {
@@ -150,7 +150,7 @@ impl Run {
             planned_as: None,
             chosen_stats: Chosen::default(),
             strands: StrandKind::Thread,
-            lead: None,
+            part: None,
         }
     }
 
@@ -773,7 +773,7 @@ impl Run {
             return Err(ClusterError::refused(why).into());
         }
         self.workers = 1;
-        self.lead = Some(lead.record_to(self.recorder.take()));
+        self.part = Some(Part::Leads(lead.record_to(self.recorder.take())));
         self.start()
     }
 
@@ -781,6 +781,19 @@ impl Run {
     pub(crate) fn first_sink(mut self, sink: impl Sink) -> Self {
         self.sinks.insert(0, Box::new(sink));
         self
+    }
+
+    /// Starts following a run, of which only the sinks' part is done here.
+    pub(crate) fn follow(mut self, following: Following) -> Result<RunHandle, RunError> {
+        if self.record_in_memory || self.recorder.is_some() {
+            let why =
+                "what a run of a cluster records is written by its controller or its recorder, not by who follows it";
+            return Err(ClusterError::refused(why).into());
+        }
+        self.workers = 1;
+        (self.scenario.hooks, self.scenario.asked) = Default::default();
+        self.part = Some(Part::Follows(following));
+        self.start()
     }
 
     /// Names the scenario.
@@ -830,7 +843,7 @@ impl Run {
             return Err(RunError::Threshold { threshold, why });
         }
         let rows = checked_rows(rows, self.workers, endless_ok, self.spawn_rate)?;
-        if self.lead.is_some()
+        if self.part.is_some()
             && let Some(row) = rows.iter().find(|row| row.counts_slots())
         {
             return Err(ClusterError::refused(format!(
@@ -903,7 +916,7 @@ impl Run {
             progress,
             asked,
             strands: self.strands,
-            lead: self.lead,
+            part: self.part,
         };
         let at_end = SetDone::new(&done);
         let carry_out = traced(control.span.clone(), move || {

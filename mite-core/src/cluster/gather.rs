@@ -28,6 +28,8 @@ pub(crate) struct OfSecond {
 pub(crate) struct OfEnd {
     pub(crate) result: WorkerResult,
     pub(crate) totals: ToldTotals,
+    /// What people should know.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl OfSecond {
@@ -133,8 +135,8 @@ impl Gathered {
     }
 
     /// What is left when the workers have ended: seconds that some of them did not tell, then the end with what each has handed
-    /// over.
-    pub(crate) fn end(mut self, results: Vec<WorkerResult>) -> Vec<Entry> {
+    /// over, and what people should know.
+    pub(crate) fn end(mut self, results: Vec<WorkerResult>, warnings: Vec<String>) -> Vec<Entry> {
         self.told.fill(u64::MAX);
         let mut figures = Figures::new(self.rows);
         let (mut sent_messages, mut miscounted) = (Vec::new(), Vec::new());
@@ -154,7 +156,7 @@ impl Gathered {
             entries.push(Entry::Second(second));
         }
         let result = WorkerResult { figures: figures.tell_added(), sent_messages, miscounted };
-        entries.push(Entry::End(OfEnd { result, totals: self.totals.told() }));
+        entries.push(Entry::End(OfEnd { result, totals: self.totals.told(), warnings }));
         entries
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::clock::RunClock;
 use super::protocol::{Hello, PlanRecord, VERSION, Welcome, pack, unpack};
+use super::records::messages::MessageSink;
 use super::records::sink::RecordSink;
 use super::runner::{self, TookPart, read_clock};
 use super::{CURRENT, ClusterError, DIRECTORY, kept, random};
@@ -60,8 +61,8 @@ pub async fn join(fabric: Arc<dyn Fabric>, join: Join) -> Result<Joined, Cluster
     let boot = random() | 1;
     let mut told = None;
     loop {
-        if let Some(run) = current(&*fabric).await? {
-            match let_in(&fabric, &run, &join, boot).await {
+        match current(&*fabric).await {
+            Ok(Some(run)) => match let_in(&fabric, &run, &join, boot).await {
                 Ok(joined) => return Ok(joined),
                 // It has gone, or its controller has, or it has only just begun.
                 Err(Refusal::Later(why)) => {
@@ -71,7 +72,10 @@ pub async fn join(fabric: Arc<dyn Fabric>, join: Join) -> Result<Joined, Cluster
                     }
                 }
                 Err(Refusal::Never(error)) => return Err(error),
-            }
+            },
+            Ok(None) => {}
+            Err(error) if error.is_passing() => tracing::debug!("looked for a run again: {error}"),
+            Err(error) => return Err(error),
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -131,28 +135,15 @@ impl Joined {
     /// As [`Run::start`], and [`RunError::Cluster`] where it is not the scenario that the controller has.
     pub fn start(self, run: Run) -> Result<RunHandle<TookPart>, RunError> {
         let plan = &self.plan;
-        let nanos = Duration::from_nanos;
-        let mut run = run
-            .named(&plan.test)
-            .with_config(Config::from_values(plan.config.clone()))
-            .workers(self.workers as usize)
-            .seed(plan.seed)
-            .warm_up(nanos(plan.warm_up))
-            .graceful_stop(nanos(plan.graceful_stop))
-            .max_series_bytes(plan.max_series_bytes)
-            .until_stopped();
-        if let Some(end) = plan.stop_after {
-            run = run.stop_after(nanos(end));
-        }
+        let mut run = planned(run, plan)?.workers(self.workers as usize);
         if let Some(most) = plan.max_running {
             run = run.max_running(most.max(self.workers.into()));
         }
         if plan.is_recorded {
             run = run.first_sink(RecordSink::new(Arc::clone(&self.fabric), &self.run, self.rid, self.boot));
         }
-        let rows = run.row_names();
-        if rows != plan.rows {
-            return Err(RunError::OtherScenario { here: rows.join(", "), there: plan.rows.join(", ") });
+        if plan.with_collector {
+            run = run.sink(MessageSink::new(Arc::clone(&self.fabric), &self.run, self.rid, self.boot));
         }
         run.start_with(move |control| runner::run(control, self))
     }
@@ -168,4 +159,28 @@ impl Joined {
     pub(super) async fn register(&self) -> Result<Arc<dyn Register>, BusError> {
         self.fabric.register(&self.run).await
     }
+}
+
+/// A run with the options of the controller's.
+///
+/// # Errors
+/// It is not of the scenario that the controller has.
+pub(super) fn planned(run: Run, plan: &PlanRecord) -> Result<Run, RunError> {
+    let nanos = Duration::from_nanos;
+    let mut run = run
+        .named(&plan.test)
+        .with_config(Config::from_values(plan.config.clone()))
+        .seed(plan.seed)
+        .warm_up(nanos(plan.warm_up))
+        .graceful_stop(nanos(plan.graceful_stop))
+        .max_series_bytes(plan.max_series_bytes)
+        .until_stopped();
+    if let Some(end) = plan.stop_after {
+        run = run.stop_after(nanos(end));
+    }
+    let rows = run.row_names();
+    if rows != plan.rows {
+        return Err(RunError::OtherScenario { here: rows.join(", "), there: plan.rows.join(", ") });
+    }
+    Ok(run)
 }

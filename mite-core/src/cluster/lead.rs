@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::leader::{self, News, Options, unix_nanos};
+use super::Begun;
+use super::leader::{self, Options, unix_nanos};
 use super::pools::{LostItems, PoolKind};
 use super::protocol::{PlanRecord, VERSION};
 use crate::bus::Fabric;
 use crate::names::Names;
 use crate::runner::permit::boot_nanos;
-use crate::runner::protocol::Command;
 
 /// How long a permit lasts unless told otherwise.
 const LEASE: Duration = Duration::from_millis(800);
@@ -55,6 +55,8 @@ impl Lead {
             stands_by: false,
             lost_items: LostItems::default(),
             record_to: None,
+            with_recorder: false,
+            with_collector: false,
         };
         Self { fabric, binary: binary.into(), options, lease: LEASE, scenario: None }
     }
@@ -103,6 +105,21 @@ impl Lead {
         self
     }
 
+    /// Whether what journeys record is written by a recorder that is a process of its own, see [`record`](super::record), which is
+    /// waited for as runners are. Without, the controller writes it where [`Run::recorder`](crate::Run::recorder) says.
+    pub fn with_recorder(mut self, is_recorded: bool) -> Self {
+        self.options.with_recorder = is_recorded;
+        self
+    }
+
+    /// Whether runners hand on all messages to a collector that is a process of its own, see [`follow`](super::follow), which is
+    /// waited for as runners are. The load does not wait for it: messages that it does not take in time are dropped, and the report
+    /// tells how many.
+    pub fn with_collector(mut self, is_collected: bool) -> Self {
+        self.options.with_collector = is_collected;
+        self
+    }
+
     /// For how long a runner goes on that cannot reach the cluster: 800 ms unless told otherwise. The share of one that is lost goes
     /// to others so much later.
     pub fn lease(mut self, lease: Duration) -> Self {
@@ -112,7 +129,7 @@ impl Lead {
 
     /// Where what journeys record is written, if anywhere.
     pub(crate) fn record_to(mut self, folder: Option<PathBuf>) -> Self {
-        self.options.record_to = folder;
+        self.options.record_to = folder.filter(|_| !self.options.with_recorder);
         self
     }
 
@@ -134,12 +151,7 @@ impl Lead {
     }
 
     /// Begins a run; its plan is this one but for what only the cluster knows.
-    pub(crate) fn begin(
-        self,
-        plan: PlanRecord,
-        names: Arc<Names>,
-        pools: Vec<PoolKind>,
-    ) -> (mpsc::UnboundedSender<Command>, mpsc::UnboundedReceiver<News>, tokio::task::JoinHandle<()>) {
+    pub(crate) fn begin(self, plan: PlanRecord, names: Arc<Names>, pools: Vec<PoolKind>) -> Begun {
         let (commands, commanded) = mpsc::unbounded_channel();
         let (news, told) = mpsc::unbounded_channel();
         let plan = PlanRecord {
@@ -151,7 +163,9 @@ impl Lead {
             boot_id: boot_id(),
             boot_nanos: boot_nanos(),
             unix_nanos: unix_nanos(),
-            is_recorded: self.options.record_to.is_some(),
+            is_recorded: self.options.record_to.is_some() || self.options.with_recorder,
+            with_recorder: self.options.with_recorder,
+            with_collector: self.options.with_collector,
             ..plan
         };
         let leader = tokio::spawn(leader::lead(self.fabric, (plan, pools), names, self.options, commanded, news));

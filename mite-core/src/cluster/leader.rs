@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use super::account::Reported;
+use super::attendance::{Attendant, COLLECTOR, RECORDER, attendant, attendants};
 use super::clock::RunClock;
 use super::keeper::{members_key, runner_key};
 use super::members::{Members, Seen, Times};
@@ -21,21 +22,20 @@ use super::protocol::{
     ClockReading, EpochRecord, Heartbeat, Hello, MembersRecord, Order, Phase, PlanRecord, State, VERSION, Welcome,
     pack, unpack,
 };
+use super::readings::Readings;
 use super::recording::{Recording, ended_early};
 use super::records;
 use super::runner::LAST_STARTS;
 use super::takeover::{self, Left};
-use super::wire::{Unpacked, Unpacker};
-use super::{CURRENT, ClusterError, DIRECTORY, OnRunnerLoss, kept, random};
+use super::wire::Unpacked;
+use super::{CURRENT, ClusterError, DIRECTORY, LOOK, OnRunnerLoss, WRITE_WITHIN, kept, random};
 use crate::bus::{Bus, BusError, Delivery, Fabric, Item, Log, Reader, Register, Subscription};
 use crate::clock;
 use crate::names::Names;
 use crate::recordings::Records;
 use crate::runner::permit::boot_nanos;
-use crate::runner::protocol::Command;
+use crate::runner::protocol::{Command, WorkerResult};
 
-/// How often it looks who is not heard any more.
-const LOOK: Duration = Duration::from_millis(50);
 /// How often it tells itself that the bus works.
 const HEARTBEAT: Duration = Duration::from_millis(200);
 /// It has not heard itself for longer than heartbeats are apart: it is the bus, or this process, that was silent.
@@ -43,10 +43,10 @@ const MISSED: u64 = 300_000_000;
 /// How long runners take to be heard again after the bus was away for so long that they are taken to be lost otherwise: until they
 /// try to connect again, and the next heartbeat.
 const AWAY: u64 = 1_000_000_000;
+/// How long somebody who attends a run, but for its recorder, may take after its end.
+const ATTENDED_WITHIN: Duration = Duration::from_secs(10);
 /// What nobody else is called: it tells itself whether messages arrive at all.
 const OWN: u32 = 0;
-/// For how long writing what holds is tried again before the run is given up.
-const WRITE_WITHIN: Duration = Duration::from_secs(60);
 
 /// What the controller's loop is told of its runners. A runner's number is that of its worker.
 #[derive(Debug)]
@@ -78,6 +78,10 @@ pub(crate) enum News {
     NotUsed { pool: usize, items: u64 },
     /// What is recorded is accounted for here.
     Recording { records: Records, warnings: Arc<Mutex<Vec<String>>> },
+    /// What people should know.
+    Warned(String),
+    /// How many messages were handed to each sink of this process, where it follows a run.
+    Relayed(WorkerResult),
     /// All that was asked for was told.
     Accounted { generator: Usage },
     /// The run cannot go on.
@@ -103,14 +107,10 @@ pub(crate) struct Options {
     pub(crate) lost_items: LostItems,
     /// Where what journeys record is written, if anywhere.
     pub(crate) record_to: Option<PathBuf>,
-}
-
-/// Where the figures of one runner are read.
-struct Told {
-    unpacker: Unpacker,
-    reported: Reported,
-    /// It has told its end.
-    has_ended: bool,
+    /// It is written by a recorder of its own.
+    pub(crate) with_recorder: bool,
+    /// All messages are collected elsewhere.
+    pub(crate) with_collector: bool,
 }
 
 pub(super) struct Leader {
@@ -126,19 +126,14 @@ pub(super) struct Leader {
     leaving: Vec<u32>,
     gone: BTreeSet<u32>,
     run: String,
-    names: Arc<Names>,
     options: Options,
     members: Members,
     epoch: EpochRecord,
     revision: u64,
-    told: BTreeMap<u32, Told>,
-    stats: Arc<dyn Log>,
-    /// The last item of the log of figures that was taken in, and up to which one they are before what is known is told.
-    read: u64,
-    account_at: Option<u64>,
+    readings: Readings,
     beats: BTreeMap<u32, Heartbeat>,
     /// Who has been told to the controller's loop as having a share.
-    joined: BTreeMap<u32, bool>,
+    joined: BTreeSet<u32>,
     order: u64,
     news: mpsc::UnboundedSender<News>,
     /// When it last heard itself.
@@ -192,7 +187,7 @@ async fn carry_out(
         fabric: Arc::clone(&fabric),
         register,
         orders,
-        names,
+        readings: Readings::new(names, Arc::clone(&stats)),
         members: Members::new(plan.binary.clone(), Times::with_lease(plan.lease)),
         pools: Pools::new(kinds, options.lost_items),
         journal,
@@ -202,12 +197,8 @@ async fn carry_out(
         options,
         epoch: EpochRecord { v: VERSION, epoch: 0, term: 1, state: State::Gathering, origin: 0, pending: None },
         revision: 0,
-        told: BTreeMap::new(),
-        stats: Arc::clone(&stats),
-        read: 0,
-        account_at: None,
         beats: BTreeMap::new(),
-        joined: BTreeMap::new(),
+        joined: BTreeSet::new(),
         order: 0,
         news,
         heard_itself: now,
@@ -231,6 +222,10 @@ async fn carry_out(
             leader.take_over(left, &mut *figures, last).await?;
         }
     }
+    let apart = leader.options.with_recorder.then(Records::default);
+    if let Some(records) = &apart {
+        leader.tell(News::Recording { records: records.clone(), warnings: Arc::default() });
+    }
     let mut recording = match leader.options.record_to.clone() {
         Some(folder) => {
             let recording = Recording::start(Arc::clone(&fabric), leader.run.clone(), folder).await?;
@@ -242,19 +237,29 @@ async fn carry_out(
         }
         None => None,
     };
-    let led = leader.serve(ears, &mut *figures, &mut commands, &mut recording).await;
+    let mut ears = ears;
+    let led = leader.serve(&mut ears, &mut *figures, &mut commands, &mut recording).await;
     if led.as_ref().is_err_and(ClusterError::is_of_takeover) {
         // The run is another controller's now.
         return led;
     }
     // All that was acknowledged is written before the log is taken away.
     let recorded = match recording {
-        Some(recording) => recording.finish(&*records).await,
+        Some(recording) => recording.finish(&*records).await.map(drop),
         None => Ok(()),
     };
     // Runners are not left waiting, whatever has gone wrong. What was wrong first is told.
-    let cleaned = leader.clean_up().await;
-    led.and(recorded).and(cleaned)
+    let ended = leader.write_epoch(EpochRecord { state: State::Over, ..leader.epoch }).await;
+    let attended = match &ended {
+        Ok(()) => leader.await_attendants(&mut ears, &mut commands, apart).await,
+        Err(_) => Ok(()),
+    };
+    let cleaned = match &attended {
+        // What is not written yet is left where it is.
+        Err(_) => Ok(()),
+        Ok(()) => leader.clean_up().await,
+    };
+    led.and(recorded).and(ended).and(attended).and(cleaned)
 }
 
 /// A run's name in the cluster: when it was begun, in milliseconds, and a random number, so that names sort by time.
@@ -310,7 +315,7 @@ impl Leader {
     /// Does what runners, the controller's loop and time ask for, until it is told that all is over.
     async fn serve(
         &mut self,
-        mut ears: Ears,
+        ears: &mut Ears,
         figures: &mut dyn Reader,
         commands: &mut mpsc::UnboundedReceiver<Command>,
         recording: &mut Option<Recording>,
@@ -561,8 +566,19 @@ impl Leader {
             let present = self.members.present();
             let is_late = clock::now().saturating_duration_since(self.since) >= self.options.within;
             if present >= self.options.expect as usize || (is_late && present >= self.options.least as usize) {
-                self.gathered = true;
-                self.tell(News::Gathered);
+                match self.missing_attendant().await? {
+                    None => {
+                        self.gathered = true;
+                        self.tell(News::Gathered);
+                    }
+                    Some(who) if is_late => {
+                        return Err(ClusterError::refused(format!(
+                            "no {who} came within {:?}: start one with `{who}`, or leave out `--with-{who}`",
+                            self.options.within
+                        )));
+                    }
+                    Some(_) => {}
+                }
             } else if is_late {
                 let Options { expect, least, within, .. } = &self.options;
                 return Err(ClusterError::refused(format!(
@@ -619,7 +635,7 @@ impl Leader {
         self.set_list(&members_key(epoch), pack(&list)).await?;
         self.write_epoch(EpochRecord { epoch, pending: None, ..self.epoch }).await?;
         for member in &list.members {
-            if !std::mem::replace(self.joined.entry(member.rid).or_default(), true) {
+            if self.joined.insert(member.rid) {
                 self.tell(News::Joined { rid: member.rid, from: list.at / 1_000_000_000 });
             }
         }
@@ -713,13 +729,9 @@ impl Leader {
             Command::Abort => self.write_epoch(EpochRecord { state: State::Aborted, ..self.epoch }).await,
             Command::Account => {
                 // Who is gone may have told more than was read by now.
-                let last = self.last_figures().await?;
                 self.pass_on_items().await?;
-                if self.read >= last {
-                    self.account();
-                } else {
-                    self.account_at = Some(last);
-                }
+                self.readings.await_all().await?;
+                self.account_if_all_is_there();
                 Ok(())
             }
             Command::Exit => {
@@ -751,61 +763,26 @@ impl Leader {
         }
     }
 
-    /// The number of the last item in the log of figures.
-    async fn last_figures(&self) -> Result<u64, ClusterError> {
-        let since = clock::now();
-        loop {
-            match self.stats.last().await {
-                Ok(last) => return Ok(last),
-                Err(error) if clock::now() - since > WRITE_WITHIN || error.is_not_found() => {
-                    return Err(ClusterError::new("read the runners' figures", error));
-                }
-                Err(error) => tracing::debug!("read again: {error}"),
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
     /// Takes in what a runner tells of its figures, and tells what is known once that was waited for.
     fn figures(&mut self, item: &Item) -> Result<(), ClusterError> {
-        self.read = item.sequence;
-        self.take_figures(item)?;
-        if self.account_at.take_if(|at| *at <= self.read).is_some() {
-            self.account();
+        let elapsed = Duration::from_nanos(self.now().saturating_sub(self.epoch.origin));
+        if let Some(told) = self.readings.take(item, elapsed)? {
+            self.tell(told);
         }
+        self.account_if_all_is_there();
         Ok(())
     }
 
-    fn take_figures(&mut self, item: &Item) -> Result<(), ClusterError> {
-        let Some(rid) = item.lane.strip_prefix("stats.").and_then(|rid| rid.parse().ok()) else { return Ok(()) };
-        let elapsed = Duration::from_nanos(self.now().saturating_sub(self.epoch.origin));
-        // Clocks are not apart by so much.
-        let until = elapsed.as_secs() + 60;
-        let names = &self.names;
-        let told = self.told.entry(rid).or_insert_with(|| Told {
-            unpacker: Unpacker::new(Arc::clone(names)),
-            reported: Reported::default(),
-            has_ended: false,
-        });
-        let read = told.unpacker.unpack(&item.payload, until);
-        let read = read.map_err(|error| ClusterError::refused(format!("runner {rid}: {error}")))?;
-        match &read {
-            Unpacked::Part => return Ok(()),
-            Unpacked::Second(second) => told.reported.add(&second.figures),
-            Unpacked::End { .. } => told.has_ended = true,
+    fn account_if_all_is_there(&mut self) {
+        if self.readings.are_all_there() {
+            self.account();
         }
-        self.tell(News::Told { rid, told: Box::new(read) });
-        Ok(())
     }
 
     /// Tells what is known of the runners that have not told their ends, and what all have used.
     fn account(&mut self) {
-        for (rid, _) in self.joined.iter().filter(|(_, has_share)| **has_share) {
-            let told = self.told.get(rid);
-            if told.is_none_or(|told| !told.has_ended) {
-                let reported = told.map(|told| told.reported.clone()).unwrap_or_default();
-                self.tell(News::Unaccounted { rid: *rid, reported, lists: self.members.lists().to_vec() });
-            }
+        for known in self.readings.unaccounted(&self.joined, self.members.lists()) {
+            self.tell(known);
         }
         for (pool, rid, range) in self.pools.burned() {
             self.tell(News::Burned { pool, rid, range: range.clone() });
@@ -819,9 +796,96 @@ impl Leader {
         self.tell(News::Accounted { generator: Usage { workers, cpu_percent } });
     }
 
-    /// Says that the run is over, and takes away what it has left in the cluster.
-    async fn clean_up(&mut self) -> Result<(), ClusterError> {
-        self.write_epoch(EpochRecord { state: State::Over, ..self.epoch }).await?;
+    /// Who has to be there before the run begins, and is not.
+    async fn missing_attendant(&self) -> Result<Option<&'static str>, ClusterError> {
+        let Options { with_recorder, with_collector, .. } = self.options;
+        for (who, is_wanted) in [(RECORDER, with_recorder), (COLLECTOR, with_collector)] {
+            match attendant(&*self.register, who).await {
+                Ok(found) if found.is_none() && is_wanted => return Ok(Some(who)),
+                Ok(_) => {}
+                Err(error) if !is_wanted || !error.is_not_found() => tracing::debug!("looked again: {error}"),
+                Err(error) => return Err(ClusterError::new("see who attends the run", error)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits, once the run is over, until all who attend it are done: a recorder for as long as it takes, others for a while.
+    async fn await_attendants(
+        &self,
+        ears: &mut Ears,
+        commands: &mut mpsc::UnboundedReceiver<Command>,
+        records: Option<Records>,
+    ) -> Result<(), ClusterError> {
+        let since = clock::now();
+        let mut told = since;
+        loop {
+            let waited = clock::now() - since;
+            match attendants(&*self.register).await {
+                Ok(all) => {
+                    let late =
+                        |(who, of): &&(String, Attendant)| !of.is_done && (who == RECORDER || waited < ATTENDED_WITHIN);
+                    match all.iter().find(late) {
+                        Some((who, of)) if clock::now() - told >= ATTENDED_WITHIN => {
+                            told = clock::now();
+                            tracing::warn!("waiting for the {who} {}: start it again if it is gone", of.name);
+                        }
+                        Some(_) => {}
+                        None => {
+                            self.attended(&all, records);
+                            return Ok(());
+                        }
+                    }
+                }
+                Err(error) if waited > WRITE_WITHIN => return Err(ClusterError::new("see who attends the run", error)),
+                Err(error) => tracing::debug!("looked again: {error}"),
+            }
+            let given_up = tokio::select! {
+                clock = ears.clocks.next() => {
+                    self.clock(clock.unwrap_or_default()).await;
+                    false
+                }
+                stop = ears.stops.next() => {
+                    let stop = stop.unwrap_or_default();
+                    let is_now = stop.as_ref().is_some_and(|asked| asked.payload() == [1]);
+                    if let Some(asked) = stop {
+                        let _ = asked.respond(Vec::new()).await;
+                    }
+                    is_now
+                }
+                command = commands.recv() => matches!(command, Some(Command::Abort) | None),
+                () = tokio::time::sleep(LOOK) => false,
+            };
+            if given_up {
+                let why = "the recorder has not written all that was recorded: what is in no file is in the cluster still, where a recorder \
+                           that is started again finds it, and `cluster stop` takes it away";
+                return Err(ClusterError::refused(why));
+            }
+        }
+    }
+
+    /// Takes over what those who attended have told at their ends.
+    fn attended(&self, all: &[(String, Attendant)], records: Option<Records>) {
+        for (who, of) in all {
+            if !of.is_done {
+                self.tell(News::Warned(format!(
+                    "the {who} {} was not waited for: what it has may not be complete",
+                    of.name
+                )));
+            }
+            for warning in &of.warnings {
+                self.tell(News::Warned(warning.clone()));
+            }
+            if let Some(records) = &records
+                && who == RECORDER
+            {
+                records.written_by(&of.name, &of.records);
+            }
+        }
+    }
+
+    /// Takes away what the run has left in the cluster.
+    async fn clean_up(&self) -> Result<(), ClusterError> {
         let forgotten = takeover::forget(&*self.fabric, &self.run).await;
         forgotten.map_err(|cause| ClusterError::new("clean up after the run", cause))
     }
@@ -837,16 +901,11 @@ impl Leader {
         let failed = |cause| ClusterError::new("read the run's orders", cause);
         let end = self.orders.last().await.map_err(failed)?;
         let mut orders = self.orders.read("orders", 0).await.map_err(failed)?;
-        let mut at = 0;
-        while at < end {
-            let item = orders.next().await.map_err(failed)?;
-            at = item.sequence;
-            self.tell(News::Ordered(unpack("an order", &item.payload).map_err(failed)?));
-        }
+        recall_orders(&mut *orders, end, |order| self.tell(News::Ordered(order))).await.map_err(failed)?;
         let failed = |cause| ClusterError::new("read who has which data", cause);
         let end = self.journal.last().await.map_err(failed)?;
         let mut journal = self.journal.read("pool", 0).await.map_err(failed)?;
-        at = 0;
+        let mut at = 0;
         while at < end {
             let item = journal.next().await.map_err(failed)?;
             at = item.sequence;
@@ -854,20 +913,17 @@ impl Leader {
         }
         // Others have their shares, and may not have their items yet.
         self.leaving = self.members.lost().map(|(rid, _)| rid).filter(|rid| self.pools.has_any(*rid)).collect();
-        let rids: Vec<(u32, u64)> = self.first_shares();
-        for (rid, from) in rids {
-            self.joined.insert(rid, true);
+        for (rid, from) in first_shares(self.members.lists()) {
+            self.joined.insert(rid);
             self.tell(News::Joined { rid, from });
         }
-        let mut read = 0;
-        while read < last {
+        while self.readings.read() < last {
             let item = figures.next().await.map_err(|cause| ClusterError::new("read the runners' figures", cause))?;
-            read = item.sequence;
             self.figures(&item)?;
         }
         // Others have their shares by now; who has not told its end is not waited for until it is heard.
         for (rid, name) in self.members.lost() {
-            if self.told.get(&rid).is_none_or(|told| !told.has_ended) {
+            if !self.readings.has_ended(rid) {
                 self.tell(News::Lost { rid, why: format!("{name} (runner {rid}) was not heard any more") });
             }
         }
@@ -876,15 +932,33 @@ impl Leader {
         self.tell(News::Resumed { since_start, is_stopped: state != State::Running });
         Ok(())
     }
+}
 
-    /// From which second on each runner has had a share.
-    fn first_shares(&self) -> Vec<(u32, u64)> {
-        let mut first = BTreeMap::new();
-        for list in self.members.lists() {
-            for member in &list.members {
-                first.entry(member.rid).or_insert(list.at / 1_000_000_000);
-            }
-        }
-        first.into_iter().collect()
+/// Reads the orders up to this item of their log.
+///
+/// # Errors
+/// They cannot be read.
+pub(super) async fn recall_orders(
+    orders: &mut dyn Reader,
+    end: u64,
+    mut recall: impl FnMut(Order),
+) -> Result<(), BusError> {
+    let mut at = 0;
+    while at < end {
+        let item = orders.next().await?;
+        at = item.sequence;
+        recall(unpack("an order", &item.payload)?);
     }
+    Ok(())
+}
+
+/// From which second on each runner has had a share.
+pub(super) fn first_shares(lists: &[MembersRecord]) -> BTreeMap<u32, u64> {
+    let mut first = BTreeMap::new();
+    for list in lists {
+        for member in &list.members {
+            first.entry(member.rid).or_insert(list.at / 1_000_000_000);
+        }
+    }
+    first
 }

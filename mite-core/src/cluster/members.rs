@@ -158,14 +158,7 @@ impl Members {
     /// Answers a runner that wants to take part.
     pub(crate) fn hello(&mut self, hello: Hello, now: u64) -> Welcome {
         if hello.binary != self.binary {
-            let short = |hash: &str| hash.get(..12).unwrap_or(hash).to_owned();
-            let (theirs, ours) = (short(&hello.binary), short(&self.binary));
-            let why = format!(
-                "{} is another build of the program than the controller's (SHA-256 {theirs}…, not {ours}…): start the same file \
-                 on all machines",
-                hello.name
-            );
-            return Welcome::Refused { why };
+            return Welcome::Refused { why: other_build(&hello.name, &hello.binary, &self.binary) };
         }
         // Asked again, since the answer was lost.
         if let Some((rid, runner)) = self.runners.iter_mut().find(|(_, runner)| runner.boot == hello.boot) {
@@ -173,7 +166,7 @@ impl Members {
             return Welcome::Taken { rid: *rid };
         }
         let rid = self.runners.last_key_value().map_or(1, |(last, _)| last + 1);
-        if rid > MOST_RUNNERS {
+        if rid > MOST_RUNNERS.into() {
             return Welcome::Refused {
                 why: format!("a run has at most {MOST_RUNNERS} runners, those that are gone included"),
             };
@@ -309,6 +302,16 @@ impl Members {
             last.at = at;
         }
     }
+}
+
+/// Why a process of another build than the controller's does not take part.
+pub(super) fn other_build(name: &str, theirs: &str, ours: &str) -> String {
+    let short = |hash: &str| hash.get(..12).unwrap_or(hash).to_owned();
+    let (theirs, ours) = (short(theirs), short(ours));
+    format!(
+        "{name} is another build of the program than the controller's (SHA-256 {theirs}…, not {ours}…): start the same file on all \
+         machines"
+    )
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::schedule::Stripe;
 pub(crate) const VERSION: u32 = 1;
 
 /// How many runners a run may ever have had.
-pub(crate) const MOST_RUNNERS: u32 = 4096;
+pub(crate) const MOST_RUNNERS: u16 = 4096;
 
 /// Packs a message.
 pub(crate) fn pack(message: &impl Serialize) -> Vec<u8> {
@@ -56,6 +56,12 @@ pub(crate) struct PlanRecord {
     pub(crate) max_series_bytes: u64,
     pub(crate) max_running: Option<u64>,
     pub(crate) is_recorded: bool,
+    /// By a recorder that is a process of its own.
+    #[serde(default)]
+    pub(crate) with_recorder: bool,
+    /// Runners hand on all messages, to a collector that is a process of its own.
+    #[serde(default)]
+    pub(crate) with_collector: bool,
     /// How long a permit lasts.
     pub(crate) lease: u64,
     /// The machine's current boot, and what its clocks said when the run was made: by which a controller that takes over elsewhere

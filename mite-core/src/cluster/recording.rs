@@ -2,6 +2,7 @@
 //!
 //! It is apart from the recorder itself, which knows of no thread, and from the leader, which never waits for it but at the end.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -43,15 +44,19 @@ impl Recording {
         Ok(Self { records, warnings, last: Some(last), ended })
     }
 
-    /// Waits until all that is in the log is in files.
-    pub(super) async fn finish(mut self, log: &dyn Log) -> Result<(), ClusterError> {
+    /// Waits until all that is in the log is in files, and says how many records each name has.
+    pub(super) async fn finish(mut self, log: &dyn Log) -> Result<BTreeMap<String, u64>, ClusterError> {
         let last = log.last().await.map_err(|cause| ClusterError::new("read the log of records", cause))?;
         if let Some(told) = self.last.take() {
             // One that has failed says so below.
             let _ = told.send(last);
         }
         match self.ended.await {
-            Ok(Ok(finished)) => finished.close().map_err(|error| failed(&error)),
+            Ok(Ok(finished)) => {
+                let counts = finished.counts();
+                finished.close().map_err(|error| failed(&error))?;
+                Ok(counts)
+            }
             Ok(Err(error)) => Err(failed(&error)),
             Err(_) => Err(ClusterError::refused("the recorder's thread has ended, which is a bug of mite")),
         }

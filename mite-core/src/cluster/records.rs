@@ -10,6 +10,7 @@ mod appender;
 mod batch;
 mod cursor;
 pub(crate) mod log_recorder;
+pub(crate) mod messages;
 pub(crate) mod sink;
 mod store;
 #[cfg(test)]

@@ -22,12 +22,12 @@ use super::wire::Packer;
 use crate::bus::{Bus, BusError, Item, Log, Reader};
 use crate::clock::{Gaps, Moment};
 use crate::controller::crew::{BLOCKED_AFTER, Crew, Making, sink_failed};
-use crate::controller::rows::{Row, SharedPool, planned, shared_pools};
+use crate::controller::rows::{Row, RowPlan, SharedPool, planned, shared_pools};
 use crate::controller::sinks::{finish_sinks, start_sinks};
 use crate::controller::{Control, facts};
 use crate::datapool::leases::Leases;
 use crate::hooks::{Hook, HookKind, Hooks, WorkerHook};
-use crate::report::Stopped;
+use crate::report::{SinkReport, Stopped};
 use crate::run::error::RunError;
 use crate::runner::permit::{Permit, boot_nanos};
 use crate::runner::protocol::{Command, Event, RowId};
@@ -57,6 +57,8 @@ pub struct TookPart {
     pub runner: u32,
     /// Journeys that it started.
     pub started: u64,
+    /// Whether it had a share of the run: one that the run ended for before its start, or before it had a share, may join the next.
+    pub has_begun: bool,
     /// Whether it went before the run's end, since it was told to.
     pub has_left: bool,
 }
@@ -131,7 +133,14 @@ async fn carry_out(
     let stats = joined.log("stats").await.map_err(failed("open the log of figures"))?;
     let register = joined.register().await.map_err(failed("open the run's register"))?;
     let mut control = control;
-    let facts = facts(&mut control, Arc::clone(permit), (joined.rid, MOST_RUNNERS));
+    let unknown = || {
+        ClusterError::refused(format!(
+            "a run has at most {MOST_RUNNERS} runners, and this one is number {}",
+            joined.rid
+        ))
+    };
+    let runner = u16::try_from(joined.rid).map_err(|_| unknown())?;
+    let facts = facts(&mut control, Arc::clone(permit), (runner, MOST_RUNNERS));
     let sinks = start_sinks(control.sinks, &facts.names, control.strands, &control.span, &control.events)?;
     let (row_plans, rows) = planned(control.rows, control.stop_after);
     // Nothing is ordered where all is planned, and asking for what does not come is most of what a runner would say.
@@ -139,24 +148,7 @@ async fn carry_out(
         true => Some(joined.log("orders").await.map_err(failed("open the log of orders"))?),
         false => None,
     };
-    let pools = shared_pools(&rows, &row_plans, facts.graceful_stop);
-    let low = Arc::new(Notify::new());
-    let leased = pools.iter().map(|pool| {
-        let leases = Arc::new(Leases::new(pool.kind.ends, Arc::clone(permit), Arc::clone(&low)));
-        for row in &pool.rows {
-            rows[*row].pool.lease(Arc::clone(&leases));
-        }
-        Leased::new(leases)
-    });
-    let leased: Vec<Leased> = leased.collect();
-    let come_back: Vec<_> = pools.iter().zip(&leased).filter(|(pool, _)| !pool.kind.ends).collect();
-    if let Some(keeps) = come_back.iter().map(|(pool, _)| pool.kind.quarantine).min() {
-        permit.keep_for(keeps);
-    }
-    // Where a row has a timeout, its journeys end by themselves.
-    let hangs = |pool: &SharedPool| pool.rows.iter().any(|row| row_plans[*row].1.timeout.is_none());
-    let may_hold = come_back.iter().filter(|(pool, _)| hangs(pool)).map(|(pool, _)| pool.kind.quarantine).min();
-    let suspended = come_back.iter().map(|(_, leased)| Arc::clone(&leased.leases)).collect();
+    let Shared { leased, low, come_back, may_hold } = share_pools(&rows, &row_plans, facts.graceful_stop, permit);
     let making = Making {
         strands: control.strands,
         span: control.span,
@@ -186,7 +178,7 @@ async fn carry_out(
         started: 0,
         permit,
         may_hold,
-        leases: suspended,
+        come_back,
         reached: 0,
         has_share: false,
         is_member: false,
@@ -211,12 +203,16 @@ async fn carry_out(
     let _ = leasing.await;
     // Records come before the runner's last word.
     let served = finish_sinks(sinks, sent).await;
+    let warnings = served.as_ref().map_or_else(|_| Vec::new(), |sinks| sinks.iter().filter_map(lacking).collect());
+    let has_begun = runner.crew.driving;
     let Runner { gathered, entries, started, .. } = runner;
-    for entry in gathered.end(results) {
+    for entry in gathered.end(results, warnings) {
         let _ = entries.send(entry);
     }
     drop(entries);
     let reported = match reporter.await {
+        // The run is not there any more, and there was nothing to tell.
+        Ok(Err(error)) if error.is_not_found() && !has_begun => Ok(()),
         Ok(reported) => reported.map_err(failed("tell the figures")),
         Err(_) => Err(RunError::Panicked { message: "the task that tells figures has ended".to_owned() }),
     };
@@ -225,7 +221,50 @@ async fn carry_out(
     outcome?;
     ended?;
     reported?;
-    Ok(TookPart { runner: joined.rid, started, has_left: false })
+    Ok(TookPart { runner: joined.rid, started, has_begun, has_left: false })
+}
+
+/// What people should know of one of its sinks, which the controller's report has no part for.
+fn lacking(sink: &SinkReport) -> Option<String> {
+    let SinkReport { sink, dropped, failure, .. } = sink;
+    let failed = failure.as_ref().map(|why| format!(", which failed: {why}"));
+    (*dropped > 0 || failed.is_some())
+        .then(|| format!("{dropped} messages were not taken by the {sink}{}", failed.unwrap_or_default()))
+}
+
+/// The pools that the cluster shares out, as a runner has them.
+struct Shared {
+    leased: Vec<Leased>,
+    /// There is little left of some.
+    low: Arc<Notify>,
+    /// Those whose items come back.
+    come_back: Vec<Arc<Leases>>,
+    /// For how many nanoseconds without a permit journeys may hold what others get then, where nothing else ends them.
+    may_hold: Option<u64>,
+}
+
+/// From now on rows have what the controller grants of the pools that are shared out.
+fn share_pools(rows: &[Row], row_plans: &[RowPlan], graceful_stop: Duration, permit: &Arc<Permit>) -> Shared {
+    let low = Arc::new(Notify::new());
+    let (mut leased, mut come_back) = (Vec::new(), Vec::new());
+    let (mut keeps, mut may_hold) = (u64::MAX, None);
+    for SharedPool { kind, rows: drawn_by } in shared_pools(rows, row_plans, graceful_stop) {
+        let leases = Arc::new(Leases::new(kind.ends, Arc::clone(permit), Arc::clone(&low)));
+        for row in &drawn_by {
+            rows[*row].pool.lease(Arc::clone(&leases));
+        }
+        if !kind.ends {
+            keeps = keeps.min(kind.quarantine);
+            // Where a row has a timeout, its journeys end by themselves.
+            if drawn_by.iter().any(|row| row_plans[*row].1.timeout.is_none()) {
+                may_hold = Some(may_hold.map_or(kind.quarantine, |most: u64| most.min(kind.quarantine)));
+            }
+            come_back.push(Arc::clone(&leases));
+        }
+        leased.push(Leased::new(leases));
+    }
+    permit.keep_for(keeps);
+    Shared { leased, low, come_back, may_hold }
 }
 
 struct Runner<'a> {
@@ -251,7 +290,7 @@ struct Runner<'a> {
     /// For how many nanoseconds without a permit its journeys may hold items that others get then, where nothing else ends them.
     may_hold: Option<u64>,
     /// Its items that others may get.
-    leases: Vec<Arc<Leases>>,
+    come_back: Vec<Arc<Leases>>,
     /// The rank of the run's state.
     reached: u8,
     /// It has been in a list of members.
@@ -342,7 +381,7 @@ impl Runner<'_> {
                 let is_lost = std::mem::replace(&mut self.is_member, is_member) && !is_member;
                 let since_start = list.at.saturating_add(LAST_STARTS);
                 let lost_at = self.origin.map_or(0, |origin| self.clock.own(origin.saturating_add(since_start)));
-                self.leases.iter().for_each(|leases| leases.list(number, is_lost.then_some(lost_at)));
+                self.come_back.iter().for_each(|leases| leases.list(number, is_lost.then_some(lost_at)));
                 if matches!(self.left_at, Some(Left::Asked(_))) && !is_member {
                     self.left_at = Some(Left::From(list.at));
                 }

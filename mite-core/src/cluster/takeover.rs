@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::attendance::{RECORDER, attendant};
 use super::clock::RunClock;
 use super::join::current;
 use super::keeper::{members_key, runner_key};
@@ -47,7 +48,9 @@ pub(super) async fn look(
     let failed = |cause| ClusterError::new("look for a run that is under way", cause);
     let mut told = false;
     loop {
-        let Some(run) = current(fabric).await? else { return Ok(None) };
+        let Some(run) = current(fabric).await? else {
+            return if told { Err(ClusterError::stood_down()) } else { Ok(None) };
+        };
         if is_led(&*fabric.bus(), &run).await {
             if !stands_by {
                 return Err(ClusterError::refused(format!(
@@ -68,10 +71,21 @@ pub(super) async fn look(
             return Ok(None);
         };
         let epoch: EpochRecord = unpack("the run's epoch", &entry.value).map_err(failed)?;
+        if epoch.state == State::Over
+            && let Some(recorder) = attendant(&*register, RECORDER).await.map_err(failed)?
+            && !recorder.is_done
+        {
+            return Err(ClusterError::refused(format!(
+                "a run has ended on {}, and its recorder {} has not written all that was recorded: start `recorder` again with the folder \
+                 that it had, or take the rest away with `cluster stop`",
+                fabric.description(),
+                recorder.name
+            )));
+        }
         if epoch.origin == 0 || epoch.state == State::Over {
             // It had not begun, or had ended: there is nothing to go on with.
             forget(fabric, &run).await.map_err(failed)?;
-            return Ok(None);
+            return if told && epoch.state == State::Over { Err(ClusterError::stood_down()) } else { Ok(None) };
         }
         let theirs = register.get("plan").await.map_err(failed)?;
         let theirs = theirs.ok_or_else(|| failed(BusError::not_found("the run has no plan")))?;
@@ -130,7 +144,7 @@ pub(super) async fn forget(fabric: &dyn Fabric, run: &str) -> Result<(), BusErro
     if directory.get(CURRENT).await?.is_some_and(|entry| entry.value == run.as_bytes()) {
         directory.delete(CURRENT).await?;
     }
-    for of in ["stats", "orders", "pool", "records"] {
+    for of in ["stats", "orders", "pool", "records", "messages"] {
         fabric.delete_log(&format!("{run}_{of}")).await?;
     }
     fabric.delete_register(run).await

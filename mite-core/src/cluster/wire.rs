@@ -64,6 +64,7 @@ struct ToldEnd {
     sent_messages: Vec<u64>,
     miscounted: Vec<(u32, u64, u64)>,
     totals: ToldTotals,
+    warnings: Vec<String>,
 }
 
 impl Message {
@@ -142,9 +143,10 @@ impl Packer {
         }
         let (figures, second, end) = match entry {
             Entry::Second(OfSecond { second, figures }) => (figures, Some(ToldSecond::from(second)), None),
-            Entry::End(OfEnd { result, totals }) => {
+            Entry::End(OfEnd { result, totals, warnings }) => {
                 let WorkerResult { figures, sent_messages, miscounted } = result;
-                (figures, None, Some(ToldEnd { sent_messages, miscounted, totals }))
+                let warnings = warnings.into_iter().map(cut).collect();
+                (figures, None, Some(ToldEnd { sent_messages, miscounted, totals, warnings }))
             }
         };
         let rows = self.names.journeys.len() as u32;
@@ -209,7 +211,7 @@ pub(crate) enum Unpacked {
     /// To be handled as [`Event::Seconds`](crate::runner::protocol::Event) is, with its one second.
     Second(OfSecond),
     /// The runner's end. What it has counted and what its entries come to may differ only by mite's own mistake.
-    End { result: WorkerResult, differences: Vec<String> },
+    End { result: WorkerResult, differences: Vec<String>, warnings: Vec<String> },
 }
 
 /// Reads the entries of one runner, in their order and from the first.
@@ -290,10 +292,11 @@ impl Unpacker {
                 self.totals.add_second(&second.rows);
                 Ok(Unpacked::Second(OfSecond { second, figures }))
             }
-            (None, Some(ToldEnd { sent_messages, miscounted, totals })) => {
+            (None, Some(ToldEnd { sent_messages, miscounted, totals, warnings })) => {
                 self.totals.add(&figures);
                 let differences = self.totals.differences(&totals);
-                Ok(Unpacked::End { result: WorkerResult { figures, sent_messages, miscounted }, differences })
+                let result = WorkerResult { figures, sent_messages, miscounted };
+                Ok(Unpacked::End { result, differences, warnings })
             }
             _ => Err("it is neither of a second nor of the end".to_owned()),
         }

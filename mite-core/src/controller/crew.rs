@@ -160,6 +160,11 @@ impl Crew {
         self.received.recv().await.unwrap_or(Event::Abort)
     }
 
+    /// Waits until somebody wants all of it to end now.
+    pub(crate) async fn aborted(&mut self) {
+        while !matches!(self.event().await, Event::Abort) {}
+    }
+
     /// Waits until all workers are ready.
     pub(crate) async fn wait_ready(&mut self, answer: Answer<'_>) -> Result<(), RunError> {
         let mut waiting = self.workers.len();

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::cluster::{ClusterError, News, Usage};
+use crate::cluster::{Begun, ClusterError, News, Usage};
 use crate::runner::protocol::{Command, WorkerResult};
 
 /// How a runner stands.
@@ -40,11 +40,7 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    pub(crate) fn new(
-        commands: mpsc::UnboundedSender<Command>,
-        news: mpsc::UnboundedReceiver<News>,
-        leader: JoinHandle<()>,
-    ) -> Self {
+    pub(crate) fn new((commands, news, leader): Begun) -> Self {
         Self {
             commands,
             news,
@@ -82,12 +78,14 @@ impl Remote {
         }
     }
 
-    pub(crate) fn ended(&mut self, rid: u32, result: WorkerResult, differences: Vec<String>) {
+    pub(crate) fn ended(&mut self, rid: u32, result: WorkerResult, differences: Vec<String>, warnings: Vec<String>) {
         // One that never had a share is none that the run's end waits for.
         if let Some(standing) = self.runners.get_mut(&rid) {
             *standing = Standing::Ended;
         }
-        self.results.push(result);
+        // Its sinks are its own.
+        self.results.push(WorkerResult { sent_messages: Vec::new(), ..result });
+        self.warnings.extend(warnings.into_iter().map(|warning| format!("runner {rid}: {warning}")));
         self.bugs.extend(differences.into_iter().map(|difference| format!("runner {rid}: {difference}")));
     }
 
@@ -105,20 +103,30 @@ impl Remote {
         self.runners.is_empty() || self.runners.values().any(|standing| *standing == Standing::UnderWay)
     }
 
-    /// Lets the runners go, and takes away what the run has left in the cluster.
+    /// Lets the runners go, and takes away what the run has left in the cluster; `aborted` ends when nobody wants to wait for that
+    /// any more.
     ///
     /// # Errors
     /// What is recorded could not be written, or the cluster cannot be used any more.
-    pub(crate) async fn finish(mut self) -> Result<(), ClusterError> {
+    pub(crate) async fn finish(&mut self, aborted: impl AsyncFnOnce()) -> Result<(), ClusterError> {
         self.tell(Command::Exit);
-        if let Err(error) = (&mut self.leader).await {
+        let ended = tokio::select! {
+            ended = &mut self.leader => ended,
+            () = aborted() => {
+                self.tell(Command::Abort);
+                (&mut self.leader).await
+            }
+        };
+        if let Err(error) = ended {
             return Err(ClusterError::refused(format!(
                 "what leads the runners has ended, which is a bug of mite: {error}"
             )));
         }
         while let Ok(news) = self.news.try_recv() {
-            if let News::Failed(error) = news {
-                return Err(error);
+            match news {
+                News::Failed(error) => return Err(error),
+                News::Warned(warning) => self.warnings.push(warning),
+                _ => {}
             }
         }
         Ok(())

@@ -48,7 +48,7 @@ pub(crate) struct RunFacts {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) permit: Arc<Permit>,
     /// How many processes may take part in the run, at the most.
-    pub(crate) most_runners: u32,
+    pub(crate) most_runners: u16,
 }
 
 impl RunFacts {

@@ -80,7 +80,7 @@ pub(crate) enum Event {
 }
 
 /// What a worker hands over at its end.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct WorkerResult {
     pub(crate) figures: FiguresTold,
     /// For each sink how many messages were meant for it.

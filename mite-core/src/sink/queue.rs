@@ -34,6 +34,21 @@ pub(crate) struct SinkQueue {
 }
 
 impl SinkQueue {
+    /// Hands over messages once there is room for them, those that the sink wants.
+    ///
+    /// # Errors
+    /// An essential sink takes no more.
+    pub(crate) async fn send(&self, batch: Batch) -> Result<(), SinkGone> {
+        match self.sender.send(batch).await {
+            Err(_) if self.is_essential => Err(self.failed()),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn wants(&self, kind: &str) -> bool {
+        self.wants.includes(kind)
+    }
+
     pub(super) fn failed(&self) -> SinkGone {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
         SinkGone { sink: self.name.clone(), cause: failure.unwrap_or_else(|| "it has stopped".into()) }

@@ -28,10 +28,20 @@ pub(super) struct Appender {
     batches: mpsc::UnboundedSender<(u64, Vec<u8>)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
+    how: Manner,
     window: Mutex<Window>,
     changed: Condvar,
+}
+
+/// What is handed on, and how.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manner {
+    /// What journeys do: `record`.
+    pub(super) what: &'static str,
+    /// After how long nothing more is appended while nothing is acknowledged; never where there is none.
+    pub(super) patience: Option<Duration>,
 }
 
 /// Which batches are on their way.
@@ -78,8 +88,8 @@ impl Appender {
     ///
     /// # Errors
     /// No thread could be started.
-    pub(super) fn start(fabric: Arc<dyn Fabric>, log: String, producer: Producer) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+    pub(super) fn start(fabric: Arc<dyn Fabric>, log: String, producer: Producer, how: Manner) -> io::Result<Self> {
+        let shared = Arc::new(Shared { how, window: Mutex::default(), changed: Condvar::new() });
         let (batches, received) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let ended = Ended(Arc::clone(&shared));
@@ -124,7 +134,16 @@ impl Shared {
     /// Waits for something, or for a failure.
     fn wait_until(&self, is_so: impl Fn(&Window) -> bool) -> MutexGuard<'_, Window> {
         let waits = |window: &mut Window| window.failure.is_none() && !is_so(window);
-        self.changed.wait_while(self.window(), waits).unwrap_or_else(PoisonError::into_inner)
+        let Some(patience) = self.how.patience else {
+            return self.changed.wait_while(self.window(), waits).unwrap_or_else(PoisonError::into_inner);
+        };
+        let waited = self.changed.wait_timeout_while(self.window(), patience, waits);
+        let (mut window, outcome) = waited.unwrap_or_else(PoisonError::into_inner);
+        if outcome.timed_out() {
+            let why = format!("nothing was taken for {} s", patience.as_secs());
+            window.failure.get_or_insert_with(|| Arc::new(BusError::timeout(why)));
+        }
+        window
     }
 
     fn acknowledged(&self, number: u64) {
@@ -143,9 +162,7 @@ impl Shared {
         if window.failing == 1 {
             window.failing_since = Some(Instant::now());
             drop(window);
-            tracing::warn!(
-                "what journeys record cannot be handed on for now, and they wait once the queue is full: {error}"
-            );
+            tracing::warn!("what journeys {} cannot be handed on for now: {error}", self.how.what);
         }
     }
 
@@ -156,7 +173,8 @@ impl Shared {
             && let Some(since) = window.failing_since.take()
         {
             drop(window);
-            tracing::warn!("what journeys record is handed on again, after {:.1} s", since.elapsed().as_secs_f64());
+            let seconds = since.elapsed().as_secs_f64();
+            tracing::warn!("what journeys {} is handed on again, after {seconds:.1} s", self.how.what);
         }
     }
 }

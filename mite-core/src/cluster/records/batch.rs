@@ -65,7 +65,7 @@ impl FromStr for BatchId {
 /// Why an item of the log is no batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Unreadable(pub(super) &'static str);
+pub(crate) struct Unreadable(pub(super) &'static str);
 
 /// Records that are gathered.
 #[derive(Debug, Default)]

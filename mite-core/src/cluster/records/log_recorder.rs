@@ -229,6 +229,7 @@ pub(crate) struct Finished {
 
 impl Finished {
     /// The account of what was recorded.
+    #[cfg(test)]
     pub(crate) fn records(&self) -> Records {
         self.store.records().clone()
     }
@@ -239,6 +240,7 @@ impl Finished {
     }
 
     /// What people should know of the files.
+    #[cfg(test)]
     pub(crate) fn warnings(&self) -> Arc<Mutex<Vec<String>>> {
         self.store.folder().warnings()
     }

@@ -5,7 +5,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::appender::{Appender, Failed};
+use super::appender::{Appender, Failed, Manner};
 use super::batch::{Batch, MOST_RECORD_BYTES, Producer};
 use super::log_name;
 use crate::bus::{BusError, Fabric};
@@ -46,6 +46,7 @@ pub(crate) struct RecordSink {
     fabric: Arc<dyn Fabric>,
     log: String,
     producer: Producer,
+    how: Manner,
     batch: Batch,
     /// There once something was recorded.
     appender: Option<Appender>,
@@ -53,8 +54,12 @@ pub(crate) struct RecordSink {
 
 impl RecordSink {
     pub(crate) fn new(fabric: Arc<dyn Fabric>, run: &str, rid: u32, boot: u64) -> Self {
-        let producer = Producer { rid, boot };
-        Self { fabric, log: log_name(run), producer, batch: Batch::default(), appender: None }
+        Self::to_log(fabric, log_name(run), Producer { rid, boot }, Manner { what: "record", patience: None })
+    }
+
+    /// One that hands on what it takes to another log.
+    pub(super) fn to_log(fabric: Arc<dyn Fabric>, log: String, producer: Producer, how: Manner) -> Self {
+        Self { fabric, log, producer, how, batch: Batch::default(), appender: None }
     }
 
     pub(crate) fn take(&mut self, name: &str, record: &Record<'_>) -> Result<(), RecordSinkError> {
@@ -76,7 +81,7 @@ impl RecordSink {
         }
         let appender = match self.appender.take() {
             Some(appender) => appender,
-            None => Appender::start(Arc::clone(&self.fabric), self.log.clone(), self.producer)
+            None => Appender::start(Arc::clone(&self.fabric), self.log.clone(), self.producer, self.how)
                 .map_err(RecordSinkError::Thread)?,
         };
         let pushed = appender.push(std::mem::take(&mut self.batch));

@@ -83,6 +83,7 @@ impl RecordStore {
         &self.records
     }
 
+    #[cfg(test)]
     pub(super) fn folder(&self) -> &Folder {
         &self.folder
     }

@@ -337,7 +337,7 @@ fn read_log(log: &[Vec<u8>], number: usize, controller: &mut Controller) {
         match unpacker.unpack(bytes, 1000).unwrap() {
             Unpacked::Part => {}
             Unpacked::Second(OfSecond { second, figures }) => controller.seconds(number, vec![second], &figures),
-            Unpacked::End { result, differences } => {
+            Unpacked::End { result, differences, .. } => {
                 assert_eq!(differences, [""; 0]);
                 controller.seconds.finished(number as u32);
                 controller.result(result);
@@ -414,7 +414,7 @@ fn run(ops: &[Op], runners: &[usize]) -> (Vec<Vec<Vec<u8>>>, Whole) {
         let results =
             of_runners.by_ref().take(runner.workers.len()).map(|(number, worker)| worker.result(number)).collect();
         let gathered = std::mem::replace(&mut runner.gathered, Gathered::new(0, ROWS));
-        gathered.end(results).into_iter().for_each(|entry| runner.append(entry));
+        gathered.end(results, Vec::new()).into_iter().for_each(|entry| runner.append(entry));
         runner.log
     });
     (logs.collect(), direct.whole())

@@ -217,6 +217,14 @@ impl Cluster {
         Self::report(&mut self.controller, &setting).await
     }
 
+    /// The same, and what has arrived, with what has to hold of all runs held.
+    pub(crate) async fn end_held(&mut self, findings: &mut Findings) -> Outcome<(Report, Arrived)> {
+        let report = self.end().await?;
+        let arrived = self.arrived();
+        arrived.hold(findings, &report);
+        Ok((report, arrived))
+    }
+
     pub(crate) fn schedule(&self) -> Schedule {
         Schedule::new(self.setting.plan.model().resolve().expect("the plan makes sense"))
     }
@@ -227,8 +235,9 @@ impl Cluster {
         for arrival in &mut arrivals {
             arrival.at = arrival.at.saturating_sub(self.origin);
         }
-        let counted = count(&arrivals, self.setting.plan.planned());
-        Arrived { arrivals, counted, schedule: self.schedule(), rate: self.setting.plan.rate }
+        let planned = self.setting.plan.planned();
+        let counted = count(&arrivals, planned);
+        Arrived { arrivals, counted, schedule: self.schedule(), rate: self.setting.plan.rate, planned }
     }
 }
 
@@ -239,6 +248,7 @@ pub(crate) struct Arrived {
     pub(crate) counted: Counted,
     schedule: Schedule,
     rate: u64,
+    planned: u64,
 }
 
 impl Arrived {
@@ -287,6 +297,23 @@ impl Arrived {
         let mut offsets: Vec<i64> = self.arrivals.iter().filter(is_meant).map(off).collect();
         offsets.sort_unstable();
         offsets.get(offsets.len() / 2).copied().unwrap_or(i64::MAX)
+    }
+
+    /// That nothing is missing.
+    pub(crate) fn hold_whole(&self, findings: &mut Findings, report: &Report) {
+        findings.equal("missing starts", self.counted.missing.len(), 0);
+        findings.equal("started by the report", report.journeys[0].started, self.planned);
+    }
+
+    /// That what is missing is what the report says was not started.
+    pub(crate) fn hold_missing(&self, findings: &mut Findings, report: &Report) {
+        let (row, missing) = (&report.journeys[0], self.counted.missing.len() as u64);
+        findings.equal("missing starts are those reported", missing, row.fenced + row.lost + row.unstarted);
+    }
+
+    /// That each second between two times is within so many per cent of the plan.
+    pub(crate) fn hold_off_plan(&self, findings: &mut Findings, from: u64, to: u64, most: f64) {
+        findings.at_most("off the plan in some second", self.off_plan(from, to), most, "%");
     }
 
     /// That none came twice, and none from nowhere; and that the report's sums are those of the target.

@@ -88,7 +88,7 @@ pub(crate) async fn t3(server: Server, form: Form, findings: &mut Findings) -> O
             *error = clock_error;
         }
     }
-    let (report, arrived) = cluster.end_held(findings).await?;
+    let (_, arrived) = cluster.end_held(findings).await?;
     findings.equal("missing starts", arrived.counted.missing.len(), 0);
     let offset = |rid| arrived.middle_offset(SECOND / 10, SECOND + SECOND / 10, rid) as f64 / 1e6;
     let skew = |rid: u32| (offset(rid) - offset(1)).abs();

@@ -46,7 +46,7 @@ pub(crate) async fn t12(server: Server, form: Form, findings: &mut Findings) -> 
     let arrived = cluster.arrived();
     arrived.hold_counts(findings, &report);
     let at_target = AtTarget::of(&arrived, items);
-    findings.equal("items that came twice", at_target.times.iter().filter(|times| **times > 1).count(), 0);
+    findings.equal("items that came twice", at_target.count(|times| times > 1), 0);
     at_target.hold(findings, &report);
     // Two of three may have all of the plan for a while.
     let most = (LASTS * rate / 2).max(AT_LEAST);
@@ -75,9 +75,9 @@ pub(crate) async fn t12_again(server: Server, form: Form, findings: &mut Finding
     let arrived = cluster.arrived();
     arrived.hold_counts(findings, &report);
     let at_target = AtTarget::of(&arrived, items);
-    findings.equal("items that did not come", at_target.times.iter().filter(|times| **times == 0).count(), 0);
+    findings.equal("items that did not come", at_target.count(|times| times == 0), 0);
     findings.equal("items from nowhere", at_target.strange, 0);
-    findings.note("items that came twice or more", at_target.times.iter().filter(|times| **times > 1).count());
+    findings.note("items that came twice or more", at_target.count(|times| times > 1));
     findings.equal("ranges that are told as burned", burned(&report).len(), 0);
     Ok(())
 }
@@ -99,6 +99,10 @@ impl AtTarget {
             }
         }
         at_target
+    }
+
+    fn count(&self, is_so: impl Fn(u8) -> bool) -> usize {
+        self.times.iter().filter(|times| is_so(**times)).count()
     }
 
     /// That all items are used, or told as burned, or were handed out to nobody.
@@ -235,49 +239,51 @@ fn hold_uses(findings: &mut Findings, uses: &[Use], troubles: &[Trouble], quaran
     for of in uses {
         by_item.entry(of.item).or_default().push(of);
     }
-    let stood_still = |runner: u32, at: u64| {
-        let is_so = |trouble: &&Trouble| trouble.what == What::StoodStill && trouble.runner == runner;
-        troubles.iter().filter(is_so).any(|trouble| (trouble.from..trouble.until + UNORDERED).contains(&at))
-    };
-    let (mut overlaps, mut worst, mut soon, mut kept, mut soonest) = (0_u64, 0, 0_u64, 0_u64, u64::MAX);
+    let (mut overlaps, mut longest) = (0_u64, 0);
+    // Of those that a runner had in use when it was lost: how long after it others had them.
+    let mut later = Vec::new();
     for uses in by_item.values() {
         for (at, of) in uses.iter().enumerate() {
             for next in &uses[at + 1..] {
-                let over = match of.over {
-                    Some(Over::Ended(over)) => over,
-                    // A process that stands still cannot close what it has, and does nothing with it.
-                    Some(Over::Closed(_)) if stood_still(of.runner, next.begun) => of.begun,
-                    Some(Over::Closed(over)) if next.runner == of.runner => over.saturating_sub(UNORDERED),
-                    Some(Over::Closed(over)) => over,
-                    None => u64::MAX,
-                };
-                if next.begun < over {
+                let free_at = free_at(of, next, troubles);
+                if next.begun < free_at {
                     overlaps += 1;
-                    worst = worst.max(over - next.begun);
+                    longest = longest.max(free_at - next.begun);
                 }
             }
-            let is_over = |by: u64| {
-                of.over.is_some_and(|over| match over {
-                    Over::Ended(at) => at <= by,
-                    Over::Closed(at) => at < by,
-                })
+            let was_in_use = |trouble: &&Trouble| {
+                let is_over = of.over.is_some_and(|over| over.at() <= trouble.from);
+                trouble.runner == of.runner && of.begun <= trouble.from && !is_over
             };
-            let lost_with = troubles
-                .iter()
-                .find(|trouble| trouble.runner == of.runner && of.begun <= trouble.from && !is_over(trouble.from));
-            let Some(trouble) = lost_with.filter(|trouble| trouble.what != What::WasCutOff) else { continue };
-            if let Some(next) = uses.get(at + 1).filter(|next| next.runner != of.runner) {
-                let after = next.begun.saturating_sub(trouble.from);
-                soonest = soonest.min(after);
-                kept += 1;
-                soon += u64::from(after < quarantine);
+            // One that is cut off goes on with what it had.
+            let is_meant = |trouble: &&Trouble| trouble.what != What::WasCutOff;
+            if let Some(trouble) = troubles.iter().find(was_in_use).filter(is_meant)
+                && let Some(next) = uses.get(at + 1).filter(|next| next.runner != of.runner)
+            {
+                later.push(next.begun.saturating_sub(trouble.from));
             }
         }
     }
     findings.equal("accounts that two had at a time", overlaps, 0);
-    findings.note("for how long, at the most", format!("{:.1} ms", millis(worst)));
-    findings.holds("accounts that a lost runner had in use, and others had later", kept, kept > 0);
+    findings.note("for how long, at the most", format!("{:.1} ms", millis(longest)));
+    findings.holds("accounts that a lost runner had in use, and others had later", later.len(), !later.is_empty());
+    let soon = later.iter().filter(|after| **after < quarantine).count();
     findings.equal("of them in use again before the quarantine was over", soon, 0);
-    findings
-        .note("the soonest, after it was lost", format!("{:.0} ms of {:.0} ms", millis(soonest), millis(quarantine)));
+    let soonest = millis(later.into_iter().min().unwrap_or_default());
+    findings.note("the soonest, after it was lost", format!("{soonest:.0} ms of {:.0} ms", millis(quarantine)));
+}
+
+/// From when on somebody else could begin to use what a start had.
+fn free_at(of: &Use, next: &Use, troubles: &[Trouble]) -> u64 {
+    let stood_still = troubles.iter().any(|trouble| {
+        let is_so = trouble.what == What::StoodStill && trouble.runner == of.runner;
+        is_so && (trouble.from..trouble.until + UNORDERED).contains(&next.begun)
+    });
+    match of.over {
+        // A process that stands still cannot close what it has, and does nothing with it.
+        Some(Over::Closed(_)) if stood_still => of.begun,
+        Some(Over::Closed(at)) if next.runner == of.runner => at.saturating_sub(UNORDERED),
+        Some(over) => over.at(),
+        None => u64::MAX,
+    }
 }

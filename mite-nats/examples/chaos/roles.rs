@@ -222,11 +222,8 @@ fn scenario(plan: &Plan) -> Scenario {
 
 /// The items of [`Data::AtLeastOnce`], as they are written.
 pub(crate) fn items_file(items: u64) -> String {
-    let mut text = "item\n".to_owned();
-    for item in 0..items {
-        text += &format!("{item}\n");
-    }
-    text
+    let lines: Vec<String> = (0..items).map(|item| item.to_string()).collect();
+    format!("item\n{}\n", lines.join("\n"))
 }
 
 async fn connect(arguments: &Arguments, name: &str) -> Arc<Nats> {

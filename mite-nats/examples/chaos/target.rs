@@ -89,6 +89,15 @@ pub(crate) enum Over {
     Closed(u64),
 }
 
+impl Over {
+    /// When it was, by the boot clock.
+    pub(crate) fn at(self) -> u64 {
+        match self {
+            Self::Ended(at) | Self::Closed(at) => at,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) address: String,

@@ -170,13 +170,13 @@ async fn what_a_lost_runner_had_waits_until_the_last_of_its_journeys_must_have_e
     let uses = Uses::default();
     let make = |number| {
         let uses = Arc::clone(&uses);
-        // Each has its account for as long as it may.
+        // Each has its account for as long as it may, and there are more starts than accounts.
         let hang = async move |_ctx: &mut Context, account: u64| {
             let _in_use = InUse::begin(&uses, account, number);
             std::future::pending::<Result>().await
         };
-        let pool = RecyclableIterableDataPool::new((0..200u64).map(|n| (n,)));
-        Scenario::new().row(Row::new(hang, pool, constant(150, 7 * SECOND)).named("hang").timeout(SECOND))
+        let pool = RecyclableIterableDataPool::new((0..100u64).map(|n| (n,)));
+        Scenario::new().row(Row::new(hang, pool, constant(200, 7 * SECOND)).named("hang").timeout(SECOND))
     };
     let Two { controller, runners, connection } = Two::start(LostItems::Burn, 5 * SECOND, make).await?;
     while uses.lock().unwrap().len() < 300 {

@@ -131,6 +131,12 @@ async fn dispatch(scenarios: &Scenarios, program: &str, matches: &ArgMatches) ->
             "controller" => cluster::controller(scenarios, arguments, &logged(arguments)).await,
             #[cfg(feature = "nats")]
             "runner" => cluster::runner(scenarios, arguments, &logged(arguments)).await,
+            #[cfg(feature = "nats")]
+            "recorder" => cluster::recorder(arguments, &logged(arguments)).await,
+            #[cfg(feature = "nats")]
+            "collector" => cluster::collector(scenarios, arguments, &logged(arguments)).await,
+            #[cfg(all(feature = "nats", feature = "prometheus"))]
+            "prometheus-exporter" => cluster::exporter(scenarios, arguments, &logged(arguments)).await,
             _ => Err(unknown()),
         };
     };

@@ -82,7 +82,16 @@ pub(crate) async fn run(
         ended = interrupts.watch(handle) => ended,
         never = shown.follow(told) => match never {},
     };
-    let (mut report, was_interrupted) = ended.map_err(|error| Fault::Failed(error.to_string()))?;
+    let (mut report, was_interrupted) = match ended {
+        // A controller that stood by, and whose run has ended well without it.
+        Err(RunError::Cluster(error)) if error.is_idle() => {
+            if !is_quiet {
+                block.say(&error.to_string());
+            }
+            return Ok(PASSED);
+        }
+        ended => ended.map_err(|error| Fault::Failed(error.to_string()))?,
+    };
     let held = baseline.and_then(|baseline| baseline.hold(&mut report).map(|comparison| baseline.told(&comparison)));
     let mut text = colour::for_stdout(&report);
     if let Some(held) = held {

@@ -33,7 +33,7 @@ fn connection() -> [Arg; 7] {
 }
 
 /// How a run is led.
-fn leading() -> [Arg; 7] {
+fn leading() -> [Arg; 9] {
     let expect = Arg::new("expect")
         .long("expect")
         .value_name("N")
@@ -76,10 +76,51 @@ fn leading() -> [Arg; 7] {
         .long("standby")
         .action(ArgAction::SetTrue)
         .help("Waits while another controller leads a run of the scenario, and takes over when that is gone");
-    [expect, least, timeout, loss, items, lease, standby].map(|arg| arg.help_heading("Cluster"))
+    let attended =
+        |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
+    let recorder = attended("with-recorder", "Waits for a `recorder`, which records in the place of this process");
+    let collector = attended("with-collector", "Waits for a `collector`, to which runners hand on all messages");
+    [expect, least, timeout, loss, items, lease, standby, recorder, collector].map(|arg| arg.help_heading("Cluster"))
 }
 
-pub(super) fn commands(scenarios: &[&str]) -> [Command; 3] {
+/// What the others call a process.
+fn own_name() -> Arg {
+    Arg::new("name").long("name").value_name("NAME").help("What the controller calls it [default: host and process]")
+}
+
+/// The roles that attend a run beside its controller and its runners.
+fn attending() -> Vec<Command> {
+    let role = |name: &'static str, about: &'static str| {
+        Command::new(name)
+            .about(about)
+            .args(connection())
+            .arg(own_name())
+            .args([options::quiet(), options::log_level()])
+    };
+    let recorder = role("recorder", "Records what the journeys of a run create, and ends with it")
+        .after_help("For a run whose controller has `--with-recorder`. One that was killed is started again with the same folder.")
+        .arg(options::recorder_dir().default_value("recorder-data"));
+    let collector = role("collector", "Writes all messages of a run to files, and ends with it")
+        .after_help("For a run whose controller has `--with-collector`.")
+        .args(options::collector().map(|arg| match arg.get_id().as_str() {
+            "collector-dir" => arg.default_value("collector-data"),
+            _ => arg,
+        }));
+    #[cfg(not(feature = "prometheus"))]
+    return vec![recorder, collector];
+    #[cfg(feature = "prometheus")]
+    {
+        let exporter = role("prometheus-exporter", "Serves a run's figures to Prometheus, and ends with it").args(
+            options::metrics().into_iter().map(|arg| match arg.get_id().as_str() {
+                "web-address" => arg.default_value("127.0.0.1:9301"),
+                _ => arg,
+            }),
+        );
+        vec![recorder, collector, exporter]
+    }
+}
+
+pub(super) fn commands(scenarios: &[&str]) -> Vec<Command> {
     let name = Arg::new("name").value_name("NAME").required(true).help("The scenario").value_parser(one_of(scenarios));
     let controller = Command::new("controller")
         .about("Leads a run on a cluster, whose runners start the journeys, and prints its report")
@@ -97,12 +138,7 @@ pub(super) fn commands(scenarios: &[&str]) -> [Command; 3] {
         .about("Takes part in a run that a controller leads, and ends with it")
         .after_help("Ctrl-C and SIGTERM let others have its share first; twice, and it ends now.")
         .args(connection())
-        .arg(
-            Arg::new("name")
-                .long("name")
-                .value_name("NAME")
-                .help("What the controller calls it [default: host and process]"),
-        )
+        .arg(own_name())
         .arg(options::workers())
         .args(options::collector())
         .args([options::quiet(), options::log_level()]);
@@ -123,5 +159,8 @@ pub(super) fn commands(scenarios: &[&str]) -> [Command; 3] {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands([status, stop].map(|verb| verb.arg(options::log_level())));
-    [controller, runner, cluster]
+    let mut commands = vec![controller, runner];
+    commands.append(&mut attending());
+    commands.push(cluster);
+    commands
 }

@@ -2,7 +2,7 @@
 //!
 //! They are apart from those of starts, since what the target counts here is items, and who uses them when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -171,8 +171,9 @@ pub(crate) async fn t13(server: Server, form: Form, findings: &mut Findings) -> 
     let quarantine = timeout.as_nanos() as u64;
     let each = 2 * quarantine + 2 * SECOND;
     let troubles = form.either(3, 20);
-    // Until what the last one had is in use again: its quarantine, and all accounts in turn.
-    let seconds = (each * troubles + quarantine) / SECOND + 8;
+    // By then what the last one had is free again, and long before the end all have had their turn.
+    let all_free = each * troubles / SECOND + 2;
+    let seconds = all_free + 2 * items / rate + 2 * hold.as_secs() + 2;
     let mut setting = Setting::new(rate, seconds);
     setting.plan.data = Data::Accounts { items, hold, timeout };
     let mut proxies = BTreeMap::new();
@@ -221,12 +222,8 @@ pub(crate) async fn t13(server: Server, form: Form, findings: &mut Findings) -> 
     let row = &report.journeys[0];
     findings.note("uses | starved", format!("{} | {}", uses.len(), row.starved));
     hold_uses(findings, &uses, &seen, quarantine);
-    let end = cluster.origin + seconds * SECOND;
-    let mut at_last: Vec<u64> =
-        uses.iter().filter(|of| of.begun > end.saturating_sub(4 * SECOND)).map(|of| of.item).collect();
-    at_last.sort_unstable();
-    at_last.dedup();
-    findings.equal("accounts in use in the last 4 s", at_last.len() as u64, items);
+    let at_last = uses.iter().filter(|of| of.begun > cluster.origin + all_free * SECOND).map(|of| of.item);
+    findings.equal("accounts in use once all are free again", at_last.collect::<BTreeSet<u64>>().len() as u64, items);
     Ok(())
 }
 

@@ -289,8 +289,8 @@ async fn a_runner_whose_journeys_have_timeouts_goes_on_however_long_it_was_cut_o
 async fn items_that_come_at_least_once_come_again_where_the_journeys_of_a_lost_runner_had_them() -> Result {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("items.csv");
-    let items: String = (0..400).map(|item| format!("{item}\n")).collect();
-    std::fs::write(&file, format!("item\n{items}"))?;
+    let items: Vec<String> = (0..400).map(|item| item.to_string()).collect();
+    std::fs::write(&file, format!("item\n{}\n", items.join("\n")))?;
     let (begun, used) = (Uses::default(), Arc::new(Mutex::new(BTreeMap::<u64, u32>::new())));
     let make = |number| {
         let (begun, used) = (Arc::clone(&begun), Arc::clone(&used));

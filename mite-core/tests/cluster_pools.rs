@@ -134,6 +134,15 @@ impl Two {
     }
 }
 
+/// Waits until it is so, which takes no more than seconds.
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let since = Instant::now();
+    while !is_so() {
+        assert!(since.elapsed() < 30 * SECOND, "not within half a minute: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// When somebody had an account, and who.
 type Uses = Arc<Mutex<Vec<(u64, u32, Instant, Option<Instant>)>>>;
 
@@ -179,9 +188,7 @@ async fn what_a_lost_runner_had_waits_until_the_last_of_its_journeys_must_have_e
         Scenario::new().row(Row::new(hang, pool, constant(200, 7 * SECOND)).named("hang").timeout(SECOND))
     };
     let Two { controller, runners, connection } = Two::start(LostItems::Burn, 5 * SECOND, make).await?;
-    while uses.lock().unwrap().len() < 300 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("accounts are in use", || uses.lock().unwrap().len() >= 300).await;
     connection.send_replace(Connection::Cut);
     let cut = Instant::now();
     // The other one is given them.
@@ -192,10 +199,7 @@ async fn what_a_lost_runner_had_waits_until_the_last_of_its_journeys_must_have_e
     let (of_first, of_second) = (begun_before(1), begun_before(2));
     assert!(of_first.iter().all(|account| !of_second.contains(account)), "each has its own");
     let is_passed_on = || uses.lock().unwrap().iter().any(|of| of.1 == 1 && of.2 > cut && of_second.contains(&of.0));
-    while !is_passed_on() {
-        assert!(cut.elapsed() < 20 * SECOND, "nobody was given what the lost runner had");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("others are given what the lost runner had", is_passed_on).await;
     connection.send_replace(Connection::Up);
     let report = controller.await?;
     for runner in runners {
@@ -222,17 +226,12 @@ async fn a_runner_that_was_cut_off_for_too_long_ends_and_tells_all_that_it_had_s
         Scenario::new().row(Row::new(visit, pool, constant(100, 8 * SECOND)).named("visit"))
     };
     let Two { controller, runners, connection } = Two::start(LostItems::Burn, SECOND, make).await?;
-    while uses.lock().unwrap().len() < 200 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("accounts are in use", || uses.lock().unwrap().len() >= 200).await;
     connection.send_replace(Connection::Cut);
     // Its journeys are cancelled, which is when it ends.
     let all_over = || uses.lock().unwrap().iter().filter(|of| of.1 == 2).all(|of| of.3.is_some());
     let cut = Instant::now();
-    while !all_over() {
-        assert!(cut.elapsed() < 10 * SECOND, "its journeys go on");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("its journeys are cancelled", all_over).await;
     assert!(cut.elapsed() > SECOND, "not before its permit had expired for as long as the graceful stop");
     connection.send_replace(Connection::Up);
     let report = controller.await?;
@@ -262,17 +261,12 @@ async fn a_runner_whose_journeys_have_timeouts_goes_on_however_long_it_was_cut_o
         Scenario::new().row(Row::new(visit, pool, constant(200, 8 * SECOND)).named("visit").timeout(SECOND / 2))
     };
     let Two { controller, runners, connection } = Two::start(LostItems::Burn, 5 * SECOND, make).await?;
-    while uses.lock().unwrap().len() < 200 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("accounts are in use", || uses.lock().unwrap().len() >= 200).await;
     connection.send_replace(Connection::Cut);
     let by_first = || uses.lock().unwrap().iter().filter(|of| of.1 == 1).count();
-    let (cut, before) = (Instant::now(), by_first());
+    let before = by_first();
     // More than three seconds of its own share, and more than one and a half of all.
-    while by_first() < before + 300 {
-        assert!(cut.elapsed() < 20 * SECOND, "nobody goes on");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("the other one goes on", || by_first() >= before + 300).await;
     connection.send_replace(Connection::Up);
     let mended = Instant::now();
     let report = controller.await?;
@@ -308,16 +302,10 @@ async fn items_that_come_at_least_once_come_again_where_the_journeys_of_a_lost_r
     };
     let Two { controller, runners, connection } = Two::start(LostItems::Again, SECOND, make).await?;
     let by = |number| begun.lock().unwrap().iter().filter(|of| of.1 == number).count();
-    // The first one has used all that it was given long before.
-    while by(2) < 150 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    // It is given 100 at the least.
+    until("the second one has items", || by(2) >= 90).await;
     connection.send_replace(Connection::Cut);
-    let cut = Instant::now();
-    while used.lock().unwrap().len() < 400 {
-        assert!(cut.elapsed() < 15 * SECOND, "some items were not used: {:?}", used.lock().unwrap().len());
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("all items are used", || used.lock().unwrap().len() == 400).await;
     connection.send_replace(Connection::Up);
     let report = controller.await?;
     assert!(report.warnings.iter().all(|warning| !warning.contains("of its data pool")), "{report}");

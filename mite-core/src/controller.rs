@@ -132,6 +132,7 @@ async fn carry_out(mut control: Control) -> Result<Report, RunError> {
         start_sinks(std::mem::take(&mut control.sinks), &names, control.strands, &control.span, &control.events)?;
     let (row_plans, rows) = planned(std::mem::take(&mut control.rows), control.stop_after);
     let mut pools = Vec::new();
+    let follows = matches!(control.part, Some(Part::Follows(_)));
     let remote = control.part.take().map(|part| {
         pools = shared_pools(&rows, &row_plans, control.graceful_stop);
         let kinds = pools.iter().map(|pool| pool.kind).collect();
@@ -170,6 +171,7 @@ async fn carry_out(mut control: Control) -> Result<Report, RunError> {
         records: None,
         pools,
         asked: 0,
+        follows,
     };
     // Where others start the journeys, the worker of this process calls setup and teardown alone.
     let own_rows = if run.remote.is_some() { 0 } else { run.rows.len() };
@@ -184,18 +186,15 @@ async fn carry_out(mut control: Control) -> Result<Report, RunError> {
     let mut sent = run.outbox.sent();
     drop(run.outbox);
     let (mut results, joined) = run.crew.join(outcome.is_err()).await;
-    let (mut warnings, mut finished) = (Vec::new(), Ok(()));
+    let (mut apart, mut finished) = (None, Ok(()));
     let (mut remote_bugs, mut used) = (Vec::new(), None);
     if let Some(mut remote) = run.remote.take() {
         results.append(&mut remote.results);
-        finished = remote.finish(async || run.crew.aborted().await).await;
-        (warnings, remote_bugs) = (remote.take_warnings(), std::mem::take(&mut remote.bugs));
-        used = Some(remote.used);
+        (remote_bugs, used) = (std::mem::take(&mut remote.bugs), Some(remote.used));
+        apart = Some(remote);
     }
     let mut bugs = take_results(results, &mut run.tally, &mut sent);
     bugs.append(&mut remote_bugs);
-    control.warnings.lock().unwrap_or_else(PoisonError::into_inner).append(&mut warnings);
-    let Crew { stopped, hooks, watch, .. } = run.crew;
     // Who still asks for figures is told that the run is over, and has those of the whole run.
     if let Ok(ended) = &outcome {
         let last = Snapshot { elapsed: ended.duration, is_last: true, ..run.tally.snapshot(&run.facts.names) };
@@ -203,6 +202,12 @@ async fn carry_out(mut control: Control) -> Result<Report, RunError> {
     }
     drop(run.figures);
     let served = finish_sinks(sinks, sent).await;
+    // What this process has sent is taken before the run is over.
+    if let Some(mut remote) = apart {
+        finished = remote.finish(async || run.crew.aborted().await).await;
+        control.warnings.lock().unwrap_or_else(PoisonError::into_inner).append(&mut remote.take_warnings());
+    }
+    let Crew { stopped, hooks, watch, .. } = run.crew;
     // The first cause is told: a failed sink makes journeys fail, and not the other way round.
     let sinks = served?;
     let ended = outcome?;
@@ -255,6 +260,8 @@ struct Controller {
     asked: u64,
     /// The runners, where they are processes of their own.
     remote: Option<Remote>,
+    /// Another process leads them.
+    follows: bool,
 }
 
 /// How far ahead of, and after, a second the controller deals with it, in nanoseconds.
@@ -608,11 +615,16 @@ impl Controller {
             remote.tell(Command::Account);
         }
         while self.remote.is_some() {
-            let news = news_of(&mut self.remote).await;
-            let is_last = matches!(news, News::Accounted { .. });
-            self.take(news)?;
-            if is_last {
-                break;
+            tokio::select! {
+                biased;
+                event = self.crew.event() => self.handle(event)?,
+                news = news_of(&mut self.remote) => {
+                    let is_last = matches!(news, News::Accounted { .. });
+                    self.take(news)?;
+                    if is_last {
+                        break;
+                    }
+                }
             }
         }
         Ok(())
@@ -777,6 +789,10 @@ impl Controller {
         let mut wanted = self.outbox.who_wants("controller_report").lanes;
         if second * SECOND < self.facts.warm_up {
             wanted &= !METRICS;
+        }
+        if self.follows {
+            // Whoever leads sends it.
+            wanted &= METRICS;
         }
         if wanted == 0 {
             return;

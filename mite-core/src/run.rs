@@ -763,7 +763,7 @@ impl Run {
     ///
     /// # Errors
     /// As [`Run::start`]; [`RunError::Cluster`] where the cluster was told something that makes no sense.
-    pub fn lead(mut self, lead: Lead) -> Result<RunHandle, RunError> {
+    pub fn lead(mut self, mut lead: Lead) -> Result<RunHandle, RunError> {
         if let Some(mistake) = lead.mistake() {
             return Err(ClusterError::refused(mistake).into());
         }
@@ -772,9 +772,11 @@ impl Run {
                 "a cluster's records go to files: give the run `recorder(…)` in the place of `record_in_memory()`";
             return Err(ClusterError::refused(why).into());
         }
-        self.workers = 1;
-        self.part = Some(Part::Leads(lead.record_to(self.recorder.take())));
-        self.start()
+        let folder = self.recorder.take();
+        let mut run = lead.prepare(self, folder);
+        run.workers = 1;
+        run.part = Some(Part::Leads(lead));
+        run.start()
     }
 
     /// Adds a receiver of messages before all others.

@@ -21,7 +21,7 @@ fn connection() -> [Arg; 7] {
     };
     let credentials = file("nats-creds", "Credentials as `nsc` writes them").conflicts_with("nats-nkey");
     let nkey = file("nats-nkey", "The seed of an NKey");
-    let roots = file("nats-ca", "Certificates that sign the server's, beside those of the system");
+    let roots = file("nats-ca", "Certificates that sign the server's, in the place of the system's");
     let certificate = file("nats-cert", "The client's certificate").requires("nats-key");
     let key = file("nats-key", "The key of the client's certificate").requires("nats-cert");
     let prefix = Arg::new("cluster")

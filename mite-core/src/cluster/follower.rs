@@ -35,8 +35,9 @@ struct Follower {
     epoch: Option<EpochRecord>,
     clock: RunClock,
     news: mpsc::UnboundedSender<News>,
-    /// No runner will tell anything more.
+    /// Nothing more will be told, but for what is in the logs by now; and all of that is taken in.
     is_over: bool,
+    has_all: bool,
 }
 
 /// Follows a run until it is over and all that was told of it is handed on.
@@ -85,6 +86,7 @@ async fn carry_out(
         clock,
         news,
         is_over: false,
+        has_all: false,
     };
     let followed = follower.serve(&*stats, &*orders, &mut changed, &mut commands, &mut relay).await;
     keeper.abort();
@@ -174,7 +176,8 @@ impl Follower {
         }
         let is_stopped = self.epoch.is_some_and(|epoch| epoch.state != State::Running);
         self.tell(News::Resumed { since_start: self.elapsed(), is_stopped });
-        let mut is_stopped_by_the_run = is_stopped;
+        // What the controller's loop is told of the run's end, it tells back.
+        let mut echoes = u32::from(is_stopped);
         let (mut wants_account, mut is_done) = (false, false);
         loop {
             tokio::select! {
@@ -188,7 +191,7 @@ impl Follower {
                         self.epoch = Some(epoch);
                         match epoch.state {
                             State::Draining | State::Aborted => {
-                                is_stopped_by_the_run = true;
+                                echoes += 1;
                                 self.tell(News::Asked { now: epoch.state == State::Aborted });
                             }
                             State::Over => self.over().await?,
@@ -198,11 +201,10 @@ impl Follower {
                     Some(Change::Gone) | None => self.over().await?,
                 },
                 command = commands.recv() => match command {
-                    Some(Command::Stop | Command::Abort) if !is_stopped_by_the_run => return Err(ClusterError::left()),
-                    Some(Command::Account) => {
-                        self.readings.await_all().await?;
-                        wants_account = true;
+                    Some(Command::Stop | Command::Abort) => {
+                        echoes = echoes.checked_sub(1).ok_or_else(ClusterError::left)?;
                     }
+                    Some(Command::Account) => wants_account = true,
                     Some(Command::Exit) | None => return Ok(()),
                     Some(_) => {}
                 },
@@ -212,14 +214,14 @@ impl Follower {
                 }
                 item = figures.next(), if !is_done => self.figures(&item.map_err(reading)?)?,
             }
-            if self.readings.are_all_there() {
-                if self.is_over {
-                    self.tell_lost();
-                }
-                if wants_account {
-                    self.account(relay).await?;
-                    is_done = true;
-                }
+            // Until then the controller may send something too.
+            if self.is_over && self.readings.are_all_there() {
+                self.tell_lost();
+                self.has_all = true;
+            }
+            if self.has_all && wants_account && !is_done {
+                self.account(relay).await?;
+                is_done = true;
             }
         }
     }

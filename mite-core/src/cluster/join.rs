@@ -3,7 +3,7 @@
 //! It is apart from taking part, since a program has to make the scenario in between.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::clock::RunClock;
@@ -139,12 +139,8 @@ impl Joined {
         if let Some(most) = plan.max_running {
             run = run.max_running(most.max(self.workers.into()));
         }
-        if plan.is_recorded {
-            run = run.first_sink(RecordSink::new(Arc::clone(&self.fabric), &self.run, self.rid, self.boot));
-        }
-        if plan.with_collector {
-            run = run.sink(MessageSink::new(Arc::clone(&self.fabric), &self.run, self.rid, self.boot));
-        }
+        let name = Arc::new(OnceLock::from(self.run.clone()));
+        run = forwarded(run, plan.is_recorded, plan.with_collector, &self.fabric, &name, (self.rid, self.boot));
         run.start_with(move |control| runner::run(control, self))
     }
 
@@ -159,6 +155,24 @@ impl Joined {
     pub(super) async fn register(&self) -> Result<Arc<dyn Register>, BusError> {
         self.fabric.register(&self.run).await
     }
+}
+
+/// A run whose process hands on what it records, and its messages, where that is wanted.
+pub(super) fn forwarded(
+    mut run: Run,
+    is_recorded: bool,
+    is_collected: bool,
+    fabric: &Arc<dyn Fabric>,
+    name: &Arc<OnceLock<String>>,
+    (rid, boot): (u32, u64),
+) -> Run {
+    if is_recorded {
+        run = run.first_sink(RecordSink::new(Arc::clone(fabric), Arc::clone(name), rid, boot));
+    }
+    if is_collected {
+        run = run.sink(MessageSink::new(Arc::clone(fabric), Arc::clone(name), rid, boot));
+    }
+    run
 }
 
 /// A run with the options of the controller's.

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::Begun;
+use super::join::forwarded;
 use super::leader::{self, Options, unix_nanos};
 use super::pools::{LostItems, PoolKind};
 use super::protocol::{PlanRecord, VERSION};
+use super::{Begun, random};
+use crate::Run;
 use crate::bus::Fabric;
 use crate::names::Names;
 use crate::runner::permit::boot_nanos;
@@ -57,6 +59,7 @@ impl Lead {
             record_to: None,
             with_recorder: false,
             with_collector: false,
+            name: Arc::default(),
         };
         Self { fabric, binary: binary.into(), options, lease: LEASE, scenario: None }
     }
@@ -127,10 +130,14 @@ impl Lead {
         self
     }
 
-    /// Where what journeys record is written, if anywhere.
-    pub(crate) fn record_to(mut self, folder: Option<PathBuf>) -> Self {
+    /// A run that is led so, and what journeys record is written to this folder, if to any. What setup and teardown send, which are
+    /// called in this process, goes where all goes that runners send.
+    pub(crate) fn prepare(&mut self, run: Run, folder: Option<PathBuf>) -> Run {
+        let Options { with_recorder, with_collector, name, .. } = &self.options;
+        let is_recorded = *with_recorder || folder.is_some();
+        let run = forwarded(run, is_recorded, *with_collector, &self.fabric, name, (0, random() | 1));
         self.options.record_to = folder.filter(|_| !self.options.with_recorder);
-        self
+        run
     }
 
     /// What makes no sense in it, in words.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
@@ -111,6 +111,8 @@ pub(crate) struct Options {
     pub(crate) with_recorder: bool,
     /// All messages are collected elsewhere.
     pub(crate) with_collector: bool,
+    /// What the run is called, once that is known.
+    pub(crate) name: Arc<OnceLock<String>>,
 }
 
 pub(super) struct Leader {
@@ -171,6 +173,8 @@ async fn carry_out(
     let failed = |doing: &'static str| move |cause| ClusterError::new(doing, cause);
     let left = takeover::look(&*fabric, &plan, options.stands_by).await?;
     let run = left.as_ref().map_or_else(run_id, |left| left.run.clone());
+    // It is led once.
+    let _ = options.name.set(run.clone());
     let bus = fabric.bus();
     let register = fabric.register(&run).await.map_err(failed("make the run's register"))?;
     let log = |of: &str| fabric.log(&format!("{run}_{of}"), kept());

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 
@@ -23,7 +23,7 @@ pub struct RecordProducer(RecordSink);
 impl RecordProducer {
     /// The producer of a runner's records: `rid` is the runner's number in the run, and `boot` that of the process.
     pub fn new(fabric: Arc<dyn Fabric>, run: &str, rid: u32, boot: u64) -> Self {
-        Self(RecordSink::new(fabric, run, rid, boot))
+        Self(RecordSink::new(fabric, Arc::new(OnceLock::from(run.to_owned())), rid, boot))
     }
 
     /// Records a value under a name. It waits, without a runtime, while too much is on its way.

@@ -2,12 +2,12 @@
 //!
 //! They are apart from what is recorded, which is never dropped: who collects only watches, and the load does not wait for that.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::appender::Manner;
 use super::batch::{MOST_RECORD_BYTES, Producer, Unreadable, unpack};
-use super::sink::RecordSink;
+use super::sink::{Destination, RecordSink};
 use crate::bus::{BusError, Fabric, Item, Log};
 use crate::message::{self, Batch};
 use crate::names::NameCache;
@@ -35,9 +35,10 @@ pub(crate) struct MessageSink {
 }
 
 impl MessageSink {
-    pub(crate) fn new(fabric: Arc<dyn Fabric>, run: &str, rid: u32, boot: u64) -> Self {
+    /// As [`RecordSink::new`].
+    pub(crate) fn new(fabric: Arc<dyn Fabric>, run: Arc<OnceLock<String>>, rid: u32, boot: u64) -> Self {
         let how = Manner { what: "send to the collector", patience: Some(PATIENCE) };
-        let log = RecordSink::to_log(fabric, messages_log(run), Producer { rid, boot }, how);
+        let log = RecordSink::to_log(fabric, Destination::new(run, messages_log), Producer { rid, boot }, how);
         Self { log, too_large: 0 }
     }
 }

@@ -3,7 +3,7 @@
 //! It is apart from who appends its batches, since it is called as any sink is, and waits where a recorder waits for its disk.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::appender::{Appender, Failed, Manner};
 use super::batch::{Batch, MOST_RECORD_BYTES, Producer};
@@ -23,6 +23,9 @@ pub(crate) enum RecordSinkError {
     /// A record that is too large to be handed on.
     #[error("a record of {name:?} has {bytes} bytes, and in a cluster one has at most {MOST_RECORD_BYTES}")]
     TooLarge { name: String, bytes: usize },
+    /// The run has not begun.
+    #[error("nothing can be recorded before the run is known to the cluster")]
+    NoRun,
     /// No thread could be started.
     #[error("failed to start a thread: {0}")]
     Thread(#[source] io::Error),
@@ -37,6 +40,20 @@ impl From<NameError> for RecordSinkError {
     }
 }
 
+/// Which log it is. A controller has sinks before it knows what its run is called.
+#[derive(Debug, Clone)]
+pub(super) struct Destination {
+    run: Arc<OnceLock<String>>,
+    /// The name of the log of a run.
+    log_of: fn(&str) -> String,
+}
+
+impl Destination {
+    pub(super) fn new(run: Arc<OnceLock<String>>, log_of: fn(&str) -> String) -> Self {
+        Self { run, log_of }
+    }
+}
+
 /// Hands what journeys record to the run's log, from which a [`LogRecorder`](super::log_recorder::LogRecorder) takes it.
 ///
 /// While the log takes nothing, because there is no connection or it is full, this waits, and with it journeys that record: nothing is
@@ -44,7 +61,7 @@ impl From<NameError> for RecordSinkError {
 #[derive(Debug)]
 pub(crate) struct RecordSink {
     fabric: Arc<dyn Fabric>,
-    log: String,
+    to: Destination,
     producer: Producer,
     how: Manner,
     batch: Batch,
@@ -53,13 +70,15 @@ pub(crate) struct RecordSink {
 }
 
 impl RecordSink {
-    pub(crate) fn new(fabric: Arc<dyn Fabric>, run: &str, rid: u32, boot: u64) -> Self {
-        Self::to_log(fabric, log_name(run), Producer { rid, boot }, Manner { what: "record", patience: None })
+    /// For a process of the run that `run` says, or will say before anything is recorded; `rid` is 0 for its controller.
+    pub(crate) fn new(fabric: Arc<dyn Fabric>, run: Arc<OnceLock<String>>, rid: u32, boot: u64) -> Self {
+        let how = Manner { what: "record", patience: None };
+        Self::to_log(fabric, Destination::new(run, log_name), Producer { rid, boot }, how)
     }
 
     /// One that hands on what it takes to another log.
-    pub(super) fn to_log(fabric: Arc<dyn Fabric>, log: String, producer: Producer, how: Manner) -> Self {
-        Self { fabric, log, producer, how, batch: Batch::default(), appender: None }
+    pub(super) fn to_log(fabric: Arc<dyn Fabric>, to: Destination, producer: Producer, how: Manner) -> Self {
+        Self { fabric, to, producer, how, batch: Batch::default(), appender: None }
     }
 
     pub(crate) fn take(&mut self, name: &str, record: &Record<'_>) -> Result<(), RecordSinkError> {
@@ -81,8 +100,12 @@ impl RecordSink {
         }
         let appender = match self.appender.take() {
             Some(appender) => appender,
-            None => Appender::start(Arc::clone(&self.fabric), self.log.clone(), self.producer, self.how)
-                .map_err(RecordSinkError::Thread)?,
+            None => {
+                let run = self.to.run.get().ok_or(RecordSinkError::NoRun)?;
+                let log = (self.to.log_of)(run);
+                Appender::start(Arc::clone(&self.fabric), log, self.producer, self.how)
+                    .map_err(RecordSinkError::Thread)?
+            }
         };
         let pushed = appender.push(std::mem::take(&mut self.batch));
         self.appender = Some(appender);

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rand::{RngExt as _, SeedableRng as _};
@@ -32,6 +32,10 @@ fn rows(folder: &Path, name: &str) -> Vec<Row> {
 
 fn take(sink: &mut RecordSink, name: &str, row: Row) {
     sink.take(name, &Record::Created(&pack::to_vec(&row).unwrap())).unwrap();
+}
+
+fn named() -> Arc<OnceLock<String>> {
+    Arc::new(OnceLock::from(RUN.to_owned()))
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -135,7 +139,7 @@ impl Log for FlakyLog {
 /// Records so many rows each from some sinks, on threads of their own.
 fn record(fabric: &Arc<dyn Fabric>, sinks: u32, each: u64) -> Vec<std::thread::JoinHandle<()>> {
     let of = |rid| {
-        let mut sink = RecordSink::new(Arc::clone(fabric), RUN, rid, 0xb007 + u64::from(rid));
+        let mut sink = RecordSink::new(Arc::clone(fabric), named(), rid, 0xb007 + u64::from(rid));
         std::thread::spawn(move || {
             for number in 0..each {
                 take(&mut sink, "users", (rid, number));
@@ -281,7 +285,7 @@ fn a_full_log_makes_journeys_wait_and_a_deleted_one_says_what_is_lost() {
     let most = KEPT.most_bytes.unwrap();
     // What is there leaves no room.
     let filler = runtime.block_on(log.append("filler", "1", vec![0; usize::try_from(most).unwrap() - 200])).unwrap();
-    let mut sink = RecordSink::new(Arc::clone(&fabric), RUN, 1, 1);
+    let mut sink = RecordSink::new(Arc::clone(&fabric), named(), 1, 1);
     take(&mut sink, "users", (1, 0));
     sink.push().unwrap();
     let (done, is_done) = std::sync::mpsc::channel();
@@ -309,7 +313,7 @@ fn a_full_log_makes_journeys_wait_and_a_deleted_one_says_what_is_lost() {
 #[test]
 fn names_and_sizes_are_checked() {
     let fabric: Arc<dyn Fabric> = Arc::new(Local::new());
-    let mut sink = RecordSink::new(fabric, RUN, 1, 1);
+    let mut sink = RecordSink::new(fabric, named(), 1, 1);
     let error = sink.take("../users", &Record::Purged).unwrap_err();
     assert_eq!(error.to_string(), "\"../users\" cannot name recorded data: it begins with a dot");
     sink.take("users", &Record::Created(&vec![0; 900_000])).unwrap();

@@ -237,6 +237,8 @@ fn hold_uses(findings: &mut Findings, uses: &[Use], troubles: &[Trouble], quaran
         by_item.entry(of.item).or_default().push(of);
     }
     let (mut overlaps, mut longest) = (0_u64, 0);
+    // Of them: those of two runners, and those whose first start did something with the account after the second had begun.
+    let (mut of_two, mut used) = (0_u64, 0_u64);
     // Of those that a runner had in use when it was lost: how long after it others had them.
     let mut later = Vec::new();
     for uses in by_item.values() {
@@ -245,6 +247,8 @@ fn hold_uses(findings: &mut Findings, uses: &[Use], troubles: &[Trouble], quaran
                 let free_at = free_at(of, next, troubles);
                 if next.begun < free_at {
                     overlaps += 1;
+                    of_two += u64::from(of.runner != next.runner);
+                    used += u64::from(!matches!(of.over, Some(Over::Closed(_))));
                     longest = longest.max(free_at - next.begun);
                 }
             }
@@ -262,6 +266,7 @@ fn hold_uses(findings: &mut Findings, uses: &[Use], troubles: &[Trouble], quaran
         }
     }
     findings.equal("accounts that two had at a time", overlaps, 0);
+    findings.note("of two runners | not just closed late", format!("{of_two} | {used}"));
     findings.note("for how long, at the most", format!("{:.1} ms", millis(longest)));
     findings.holds("accounts that a lost runner had in use, and others had later", later.len(), !later.is_empty());
     let soon = later.iter().filter(|after| **after < quarantine).count();

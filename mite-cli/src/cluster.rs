@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use clap::ArgMatches;
 use mite_core::bus::Fabric;
-use mite_core::cluster::{self, ClusterError, Follow, Join, Lead, OnRunnerLoss};
-
+use mite_core::cluster::{self, ClusterError, Follow, Join, Lead, LostItems, OnRunnerLoss};
 use mite_core::{Config, Run, RunError, Scenario, SinkReport};
 use mite_nats::{Nats, Options, program_hash};
 
@@ -80,6 +79,9 @@ pub(crate) async fn controller(scenarios: &Scenarios, arguments: &ArgMatches, bl
     }
     if let Some(policy) = arguments.get_one::<OnRunnerLoss>("on-runner-loss") {
         lead = lead.on_runner_loss(*policy);
+    }
+    if let Some(policy) = arguments.get_one::<LostItems>("lost-items") {
+        lead = lead.lost_items(*policy);
     }
     lead = lead.standby(arguments.get_flag("standby"));
     lead = lead.with_recorder(arguments.get_flag("with-recorder")).with_collector(arguments.get_flag("with-collector"));

@@ -356,7 +356,7 @@ impl Controller {
         };
         let ended =
             Ended { duration: clock::now().saturating_duration_since(self.origin), usage: Usage::now().since(&usage) };
-        if ran.is_ok() || self.crew.cut_off().await {
+        if ran.is_ok() || self.crew.cut_off(|_| {}).await {
             // A stop that comes now has nothing left to stop.
             let stopped = self.crew.stopped;
             let worker_hooks = on_each(hooks.worker_teardown, &workers);
@@ -572,6 +572,11 @@ impl Controller {
                      them: those that it had not used yet were not used",
                     self.rows[row].name
                 ));
+            }
+            News::NotUsed { pool, items } => {
+                for row in self.pools.get(pool).map_or(&[][..], |pool| &pool.rows) {
+                    self.rows[*row].not_used = Some(items);
+                }
             }
             News::Recording { records, warnings } => {
                 self.records = Some(records);

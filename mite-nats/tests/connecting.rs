@@ -4,9 +4,13 @@
 use std::time::Duration;
 use std::{fs, net};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mite_core::bus::{BusError, Fabric as _};
 use mite_nats::testing::{Server, ServerOptions};
 use mite_nats::{Nats, Options};
+use nkeys::KeyPair;
+use serde_json::{Value, json};
 
 const SEED: &str = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY";
 const PUBLIC: &str = "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4";
@@ -88,6 +92,67 @@ async fn an_nkey_opens() {
     fs::write(&file, format!("# ada\n{SEED}\n")).unwrap();
     Nats::connect(options).await.unwrap();
     assert!(refused(Options::new(server.url())).await.is_invalid());
+}
+
+/// What the holder of a key says of another one, as `nsc` writes it.
+fn signed(by: &KeyPair, of: &KeyPair, claims: &Value) -> String {
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let header = json!({"typ": "JWT", "alg": "ed25519-nkey"});
+    let key = of.public_key();
+    let body =
+        json!({"jti": key, "iat": 1_700_000_000, "iss": by.public_key(), "name": key, "sub": key, "nats": claims});
+    let text = format!("{}.{}", part(&header), part(&body));
+    let signature = by.sign(text.as_bytes()).unwrap();
+    format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+fn credentials(jwt: &str, seed: &str) -> String {
+    let block = |what: &str, text: &str| format!("-----BEGIN {what}-----\n{text}\n------END {what}------\n\n");
+    block("NATS USER JWT", jwt) + &block("USER NKEY SEED", seed)
+}
+
+/// A server that knows nobody but the operator, who has signed for accounts, which sign for their users.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credentials_open() {
+    let operator = KeyPair::new_operator();
+    let [system, account, stranger] = std::array::from_fn(|_| KeyPair::new_account());
+    let user = KeyPair::new_user();
+    let unlimited = json!({"subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1,
+        "leaf": -1, "mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1});
+    let own = signed(&operator, &operator, &json!({"type": "operator", "version": 2}));
+    let of_account = |key: &KeyPair, limits: &Value| {
+        let claims =
+            json!({"type": "account", "version": 2, "limits": limits, "default_permissions": {"pub": {}, "sub": {}}});
+        format!("{}: {}", key.public_key(), signed(&operator, key, &claims))
+    };
+    // JetStream is for accounts that have a part of it, and the system's has none.
+    let without = json!({"subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1,
+        "leaf": -1});
+    let config = format!(
+        "operator: {own}\nsystem_account: {}\nresolver: MEMORY\nresolver_preload: {{\n{}\n{}\n}}",
+        system.public_key(),
+        of_account(&system, &without),
+        of_account(&account, &unlimited),
+    );
+    let Some(server) = server(&config) else { return };
+    let of_user = json!({"type": "user", "version": 2, "pub": {}, "sub": {}, "subs": -1, "data": -1, "payload": -1});
+    let file = server.folder().join("ada.creds");
+    let options = Options::new(server.url()).credentials_file(&file);
+    fs::write(&file, "nothing\n").unwrap();
+    let error = refused(options.clone()).await;
+    assert_eq!(error.to_string(), format!("failed to read the credentials in {}", file.display()));
+    assert!(error.is_invalid());
+    let seed = user.seed().unwrap();
+    // Somebody else's account is not known there, and without credentials nobody is let in.
+    fs::write(&file, credentials(&signed(&stranger, &user, &of_user), &seed)).unwrap();
+    for options in [options.clone(), Options::new(server.url())] {
+        let error = refused(options).await;
+        assert!(error.to_string().starts_with(&format!("{} refuses the login", server.url())), "{error}");
+        assert!(error.is_invalid());
+    }
+    fs::write(&file, credentials(&signed(&account, &user, &of_user), &seed)).unwrap();
+    let (ours, theirs) = (Nats::connect(options.clone()).await.unwrap(), Nats::connect(options).await.unwrap());
+    mite_core::bus::conformance::all(&ours, &theirs).await;
 }
 
 /// With no more than what the documentation says is needed, all works; with less, the error has the server's words.

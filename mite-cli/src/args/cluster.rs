@@ -33,7 +33,7 @@ fn connection() -> [Arg; 7] {
 }
 
 /// How a run is led.
-fn leading() -> [Arg; 8] {
+fn leading() -> [Arg; 9] {
     let expect = Arg::new("expect")
         .long("expect")
         .value_name("N")
@@ -57,6 +57,15 @@ fn leading() -> [Arg; 8] {
         .value_parser(values::on_runner_loss)
         .default_value("rebalance")
         .help("What happens when a runner is lost: `rebalance` its share, `fail`, or `tolerate:PERCENT` of them");
+    let items = Arg::new("lost-items")
+        .long("lost-items")
+        .value_name("POLICY")
+        .value_parser(values::lost_items)
+        .default_value("burn")
+        .help(
+            "What becomes of items that a lost runner had, of data that is handed out once: `burn` gives them to nobody, so that none \
+             is used twice, and `again` to others, so that each is used at least once",
+        );
     let lease = Arg::new("lease")
         .long("lease")
         .value_name("TIME")
@@ -71,7 +80,7 @@ fn leading() -> [Arg; 8] {
         |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
     let recorder = attended("with-recorder", "Waits for a `recorder`, which records in the place of this process");
     let collector = attended("with-collector", "Waits for a `collector`, to which runners hand on all messages");
-    [expect, least, timeout, loss, lease, standby, recorder, collector].map(|arg| arg.help_heading("Cluster"))
+    [expect, least, timeout, loss, items, lease, standby, recorder, collector].map(|arg| arg.help_heading("Cluster"))
 }
 
 /// What the others call a process.

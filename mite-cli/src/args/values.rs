@@ -41,6 +41,17 @@ pub(super) fn on_runner_loss(text: &str) -> Result<mite_core::cluster::OnRunnerL
     }
 }
 
+/// `burn` or `again`.
+#[cfg(feature = "nats")]
+pub(super) fn lost_items(text: &str) -> Result<mite_core::cluster::LostItems, String> {
+    use mite_core::cluster::LostItems;
+    match text {
+        "burn" => Ok(LostItems::Burn),
+        "again" => Ok(LostItems::Again),
+        _ => Err("write it as `burn` or `again`".to_owned()),
+    }
+}
+
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     match duration_or_zero(text)? {
         Duration::ZERO => Err("it must be more than zero".to_owned()),

@@ -25,6 +25,7 @@ use super::protocol::{
 use super::readings::Readings;
 use super::recording::{Recording, ended_early};
 use super::records;
+use super::runner::LAST_STARTS;
 use super::takeover::{self, Left};
 use super::wire::Unpacked;
 use super::{CURRENT, ClusterError, DIRECTORY, LOOK, OnRunnerLoss, WRITE_WITHIN, kept, random};
@@ -73,6 +74,8 @@ pub(crate) enum News {
     Unaccounted { rid: u32, reported: Reported, lists: Vec<MembersRecord> },
     /// Items of a pool, counted from 0, that a runner had and nobody is given any more.
     Burned { pool: usize, rid: u32, range: Range<u64> },
+    /// So many items of a pool were given to nobody.
+    NotUsed { pool: usize, items: u64 },
     /// What is recorded is accounted for here.
     Recording { records: Records, warnings: Arc<Mutex<Vec<String>>> },
     /// What people should know.
@@ -435,7 +438,8 @@ impl Leader {
         };
         let now = self.now();
         self.gone.remove(&ask.rid);
-        let (grant, is_new) = self.pools.answer(&ask, self.members.share(ask.rid), now);
+        let share = self.members.is_here(ask.rid).then(|| self.members.share(ask.rid));
+        let (grant, is_new) = self.pools.answer(&ask, share, now);
         if is_new {
             self.note(&Noted::Answered { rid: ask.rid, ask: ask.pools, grant: grant.clone() }).await?;
         }
@@ -451,16 +455,28 @@ impl Leader {
         self.append(&self.journal, "pool", &id, pack(noted)).await
     }
 
-    /// What runners had that are gone goes to others.
+    /// What runners had that are gone goes to others: of those that are lost with their shares, which they have until then.
     async fn pass_on_items(&mut self) -> Result<(), ClusterError> {
         for rid in std::mem::take(&mut self.leaving) {
-            if self.gone.insert(rid) {
-                let at = self.now();
-                self.pools.lost(rid, at);
-                self.note(&Noted::Lost { rid, at }).await?;
+            let has_share = self.epoch.state == State::Running && self.members.has_share(rid);
+            if has_share && !self.members.has_ended(rid) {
+                // Nobody is missed who is heard again before others have its share.
+                if !self.members.is_here(rid) {
+                    self.leaving.push(rid);
+                }
+            } else if self.gone.insert(rid) {
+                self.pass_on_items_of(rid).await?;
             }
         }
         Ok(())
+    }
+
+    async fn pass_on_items_of(&mut self, rid: u32) -> Result<(), ClusterError> {
+        // Nobody starts anything any more, or the last list is none of its own. It may take so long to start what was due before.
+        let last_start = self.members.lists().last().map_or(0, |list| self.epoch.origin + list.at + LAST_STARTS);
+        let at = if self.members.has_ended(rid) { self.now() } else { last_start.max(self.now()) };
+        self.pools.lost(rid, at);
+        self.note(&Noted::Lost { rid, at }).await
     }
 
     /// What the run's clock says: this machine's boot clock where the run was begun here.
@@ -589,6 +605,7 @@ impl Leader {
             && let Some(list) = self.members.next(now, self.now().saturating_sub(self.epoch.origin))
         {
             self.write_list(list).await?;
+            self.pass_on_items().await?;
         }
         Ok(())
     }
@@ -716,6 +733,7 @@ impl Leader {
             Command::Abort => self.write_epoch(EpochRecord { state: State::Aborted, ..self.epoch }).await,
             Command::Account => {
                 // Who is gone may have told more than was read by now.
+                self.pass_on_items().await?;
                 self.readings.await_all().await?;
                 self.account_if_all_is_there();
                 Ok(())
@@ -772,6 +790,9 @@ impl Leader {
         }
         for (pool, rid, range) in self.pools.burned() {
             self.tell(News::Burned { pool, rid, range: range.clone() });
+        }
+        for (pool, items) in self.pools.left() {
+            self.tell(News::NotUsed { pool, items });
         }
         let workers = self.members.runners().map(|(_, runner)| runner.weight()).sum();
         // Tenths, as each of them is told.
@@ -894,6 +915,8 @@ impl Leader {
             at = item.sequence;
             self.pools.recall(&unpack("who has which data", &item.payload).map_err(failed)?);
         }
+        // Others have their shares, and may not have their items yet.
+        self.leaving = self.members.lost().map(|(rid, _)| rid).filter(|rid| self.pools.has_any(*rid)).collect();
         for (rid, from) in first_shares(self.members.lists()) {
             self.joined.insert(rid);
             self.tell(News::Joined { rid, from });

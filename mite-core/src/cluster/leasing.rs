@@ -12,8 +12,7 @@ use super::pools::{Ask, AskOfPool, Grant};
 use super::protocol::{VERSION, pack, unpack};
 use crate::bus::Bus;
 use crate::clock;
-use crate::datapool::leases::Leases;
-use crate::runner::permit::{Leave, Permit};
+use crate::datapool::leases::{Leases, Rest};
 
 /// How often the controller is told how the leases stand.
 const EVERY: Duration = Duration::from_millis(500);
@@ -36,11 +35,13 @@ pub(super) struct Leased {
     rate: f64,
     /// What is to be given back with the next question.
     back: Vec<Range<u64>>,
+    /// How often they had been suspended when the controller was asked last.
+    suspensions: u64,
 }
 
 impl Leased {
     pub(super) fn new(leases: Arc<Leases>) -> Self {
-        Self { leases, used: 0, rate: 0.0, back: Vec::new() }
+        Self { leases, used: 0, rate: 0.0, back: Vec::new(), suspensions: 0 }
     }
 
     /// How many should be there.
@@ -50,6 +51,7 @@ impl Leased {
 
     fn ask(&mut self, pool: u32, passed: Duration, is_last: bool) -> AskOfPool {
         let standing = self.leases.standing();
+        self.suspensions = standing.suspensions;
         let used = standing.used - std::mem::replace(&mut self.used, standing.used);
         // What is used more is believed at once, and what is used less bit by bit.
         let now = used as f64 / passed.as_secs_f64().max(0.001);
@@ -61,9 +63,9 @@ impl Leased {
         let ends = self.leases.ends();
         let back = told(&self.back);
         // What it gives back it has until then.
-        let free = if ends { told(&standing.free) } else { Vec::new() };
+        let unused = if ends { told(&standing.unused) } else { Vec::new() };
         let want = if ends && !is_last { self.target().saturating_sub(standing.count) } else { 0 };
-        AskOfPool { pool, want, free, end: standing.end, back, generation: standing.generation }
+        AskOfPool { pool, want, unused, end: standing.end, back, generation: standing.generation }
     }
 }
 
@@ -72,7 +74,6 @@ pub(super) async fn keep(
     bus: Arc<dyn Bus>,
     subject: String,
     (rid, boot): (u32, u64),
-    permit: Arc<Permit>,
     (mut pools, low): (Vec<Leased>, Arc<Notify>),
     mut ended: tokio::sync::oneshot::Receiver<()>,
 ) {
@@ -82,10 +83,6 @@ pub(super) async fn keep(
     let (mut seq, mut last, mut is_last) = (0, clock::now(), false);
     let mut pending: Option<Ask> = None;
     loop {
-        if permit.leave(u64::MAX, 0) == Leave::Expired && !is_last {
-            // Others may have them by now. What is granted next is its own.
-            pools.iter().filter(|pool| !pool.leases.ends()).for_each(|pool| pool.leases.suspend());
-        }
         let now = clock::now();
         let ask = pending.take().unwrap_or_else(|| {
             let passed = now.saturating_duration_since(last);
@@ -106,8 +103,13 @@ pub(super) async fn keep(
                     }
                     pool.back.clear();
                     let ranges: Vec<Range<u64>> = of.ranges.iter().map(|(start, end)| *start..*end).collect();
-                    let least = if of.exhausted { 0 } else { pool.target() / 2 };
-                    pool.leases.grant(&ranges, of.exhausted, least);
+                    let least = if of.exhausted || of.with_others { 0 } else { pool.target() / 2 };
+                    let rest = match (of.exhausted, of.with_others) {
+                        (true, _) => Rest::None,
+                        (false, true) => Rest::WithOthers,
+                        (false, false) => Rest::Some,
+                    };
+                    pool.leases.grant(&ranges, rest, least, pool.suspensions);
                     if of.give_back > 0 && !is_last {
                         pool.back = pool.leases.part_with(of.give_back);
                         again |= !pool.back.is_empty();

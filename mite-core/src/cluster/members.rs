@@ -134,6 +134,22 @@ impl Members {
         self.runners.get(&rid).map_or(0.0, |runner| weight(runner) / all.max(1.0))
     }
 
+    /// Whether a runner is there, as far as is known: whether it takes part, or is about to leave.
+    pub(crate) fn is_here(&self, rid: u32) -> bool {
+        let is_here = |runner: &Runner| runner.is_wanted || (runner.phase == Phase::Leaving && !runner.is_lost);
+        self.runners.get(&rid).is_some_and(is_here)
+    }
+
+    /// Whether a runner has told that nothing of it is under way any more.
+    pub(crate) fn has_ended(&self, rid: u32) -> bool {
+        self.runners.get(&rid).is_some_and(|runner| matches!(runner.phase, Phase::Done | Phase::Failed))
+    }
+
+    /// Whether a runner has a share by the last list.
+    pub(crate) fn has_share(&self, rid: u32) -> bool {
+        self.lists.last().is_some_and(|list| list.members.iter().any(|member| member.rid == rid))
+    }
+
     /// The lists so far, the first one for epoch 1.
     pub(crate) fn lists(&self) -> &[MembersRecord] {
         &self.lists

@@ -42,8 +42,8 @@ pub(crate) struct AskOfPool {
     pub(crate) pool: u32,
     /// How many more it would like.
     pub(crate) want: u64,
-    /// Of items that come once: what it has and has not handed out.
-    pub(crate) free: Vec<(u64, u64)>,
+    /// Of items that come once: what it has and has not used up, so what was not handed out, and what journeys have now.
+    pub(crate) unused: Vec<(u64, u64)>,
     /// What the pool was found to end at.
     pub(crate) end: Option<u64>,
     /// What it gives back.
@@ -65,6 +65,8 @@ pub(crate) struct GrantOfPool {
     pub(crate) ranges: Vec<(u64, u64)>,
     /// There will be no more.
     pub(crate) exhausted: bool,
+    /// There will be no more unless one of the others, who have the rest, is lost.
+    pub(crate) with_others: bool,
     /// How many it should give back as they become free.
     pub(crate) give_back: u64,
     /// Another one than the runner knows: all that it had has gone to others.
@@ -77,7 +79,7 @@ pub(crate) struct GrantOfPool {
 pub(crate) enum Noted {
     /// An answer, and what the runner had told with its question.
     Answered { rid: u32, ask: Vec<AskOfPool>, grant: Grant },
-    /// A runner was lost at a time, in nanoseconds of the run's clock.
+    /// A runner was lost, and starts nothing from a time on, in nanoseconds of the run's clock.
     Lost { rid: u32, at: u64 },
 }
 
@@ -111,6 +113,8 @@ struct Pool {
     /// What lost runners had, and from when on others may have it.
     quarantined: Vec<(u64, Range<u64>)>,
     burned: Vec<(u32, Range<u64>)>,
+    /// What came back of a pool that only goes on: nobody can have it any more.
+    left_behind: Vec<Range<u64>>,
 }
 
 /// What a runner has.
@@ -145,16 +149,24 @@ fn take(ranges: &mut Vec<Range<u64>>, most: u64) -> Vec<Range<u64>> {
     taken
 }
 
-/// What is left of ranges without others.
+/// What is left of ranges without others, which may be thousands, with a gap where each journey has an item. No two of the others
+/// overlap.
 fn without(ranges: &[Range<u64>], others: &[Range<u64>]) -> Vec<Range<u64>> {
-    let mut left = ranges.to_vec();
-    for other in others {
-        let mut next = Vec::new();
-        for range in left {
-            next.push(range.start..range.end.min(other.start.max(range.start)));
-            next.push(range.start.max(other.end.min(range.end))..range.end);
+    let mut others: Vec<&Range<u64>> = others.iter().filter(|range| !range.is_empty()).collect();
+    others.sort_unstable_by_key(|range| range.start);
+    let mut left = Vec::new();
+    for range in ranges {
+        let mut start = range.start;
+        let first = others.partition_point(|other| other.end <= range.start);
+        for other in others[first..].iter().take_while(|other| other.start < range.end) {
+            if start < other.start {
+                left.push(start..other.start);
+            }
+            start = other.end;
         }
-        left = next.into_iter().filter(|range| !range.is_empty()).collect();
+        if start < range.end {
+            left.push(start..range.end);
+        }
     }
     left
 }
@@ -168,13 +180,15 @@ impl Pools {
             held: BTreeMap::new(),
             quarantined: Vec::new(),
             burned: Vec::new(),
+            left_behind: Vec::new(),
         };
         Self { policy, all: kinds.into_iter().map(pool).collect(), answers: BTreeMap::new() }
     }
 
-    /// Answers a runner; `share` is its part of all that take part, from 0 to 1, and `now` on the run's clock. The second value says
-    /// whether the answer is new, and has to be written down before it is told.
-    pub(crate) fn answer(&mut self, ask: &Ask, share: f64, now: u64) -> (Grant, bool) {
+    /// Answers a runner; `share` is its part of all that take part, from 0 to 1, and `now` on the run's clock. One that does not take
+    /// part is given nothing, since nobody would miss it again. The second value says whether the answer is new, and has to be written
+    /// down before it is told.
+    pub(crate) fn answer(&mut self, ask: &Ask, share: Option<f64>, now: u64) -> (Grant, bool) {
         if let Some(answer) = self.answers.get(&ask.rid).filter(|answer| answer.seq == ask.seq) {
             return (answer.clone(), false);
         }
@@ -182,17 +196,25 @@ impl Pools {
         for of in &ask.pools {
             if let Some(pool) = self.all.get_mut(of.pool as usize) {
                 pool.take_in(ask.rid, of);
-                grant.pools.push(pool.grant(ask.rid, of, share, now));
+                grant.pools.push(match share {
+                    Some(share) => pool.grant(ask.rid, of, share, now, self.policy),
+                    None => pool.nothing(ask.rid, of),
+                });
             }
         }
         self.answers.insert(ask.rid, grant.clone());
         (grant, true)
     }
 
-    /// A runner is lost: what it had goes to others, or to nobody.
-    pub(crate) fn lost(&mut self, rid: u32, now: u64) {
+    /// Whether a runner has anything.
+    pub(crate) fn has_any(&self, rid: u32) -> bool {
+        self.all.iter().any(|pool| pool.held.get(&rid).is_some_and(|held| !held.ranges.is_empty()))
+    }
+
+    /// A runner is lost, and starts nothing from a time on: what it had goes to others, or to nobody.
+    pub(crate) fn lost(&mut self, rid: u32, at: u64) {
         for pool in &mut self.all {
-            pool.lost(rid, now, self.policy);
+            pool.lost(rid, at, self.policy);
         }
         // It has another generation from now on.
         self.answers.remove(&rid);
@@ -214,6 +236,11 @@ impl Pools {
         }
     }
 
+    /// How many items of each pool that hands them out once were given to nobody, by pool.
+    pub(crate) fn left(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.all.iter().enumerate().filter_map(|(number, pool)| Some((number, pool.left()?)))
+    }
+
     /// What was granted to runners that were lost and goes to nobody, by pool and runner.
     pub(crate) fn burned(&self) -> impl Iterator<Item = (usize, u32, &Range<u64>)> {
         self.all
@@ -224,6 +251,14 @@ impl Pools {
 }
 
 impl Pool {
+    /// How many of its items no journey was given and no lost runner had, where that is known.
+    fn left(&self) -> Option<u64> {
+        let never = self.kind.items?.saturating_sub(self.next);
+        let waiting = self.quarantined.iter().map(|(_, range)| range);
+        let back = self.returned.iter().chain(&self.left_behind).chain(waiting);
+        self.kind.ends.then(|| never + back.map(len).sum::<u64>())
+    }
+
     /// What a runner tells with its question.
     fn take_in(&mut self, rid: u32, of: &AskOfPool) {
         if let Some(end) = of.end {
@@ -234,8 +269,8 @@ impl Pool {
             return;
         }
         if self.kind.ends {
-            // The rest was handed out.
-            let used = without(&held.ranges, &ranges(&of.free));
+            // The rest was used.
+            let used = without(&held.ranges, &ranges(&of.unused));
             held.ranges = without(&held.ranges, &used);
         }
         let back = ranges(&of.back);
@@ -244,7 +279,7 @@ impl Pool {
         let returned = without(&held.ranges, &kept);
         held.ranges = kept;
         if self.kind.is_in_order {
-            self.burned.extend(returned.into_iter().map(|range| (rid, range)));
+            self.left_behind.extend(returned);
         } else {
             self.returned.extend(returned);
         }
@@ -255,16 +290,23 @@ impl Pool {
         self.returned.extend(over.map(|(_, range)| range).collect::<Vec<_>>());
     }
 
-    fn grant(&mut self, rid: u32, of: &AskOfPool, share: f64, now: u64) -> GrantOfPool {
+    /// What is told to a runner that is given nothing.
+    fn nothing(&mut self, rid: u32, of: &AskOfPool) -> GrantOfPool {
+        let generation = self.held.entry(rid).or_default().generation;
+        GrantOfPool { pool: of.pool, generation, ..GrantOfPool::default() }
+    }
+
+    fn grant(&mut self, rid: u32, of: &AskOfPool, share: f64, now: u64, policy: LostItems) -> GrantOfPool {
         self.free(now);
         let never = self.kind.items.map_or(u64::MAX, |items| items.saturating_sub(self.next));
+        let left = never.saturating_add(self.returned.iter().map(len).sum());
         let (mut want, mut give_back) = (0, 0);
         let held = self.held.entry(rid).or_default();
         let (has, generation) = (held.ranges.iter().map(len).sum::<u64>(), held.generation);
         if self.kind.ends {
             if of.want > 0 {
                 // Few at once of what is nearly used up, so that others have some too.
-                let fair = self.kind.items.map_or(MOST, |_| (never as f64 * share / 2.0).ceil() as u64).max(1);
+                let fair = self.kind.items.map_or(MOST, |_| (left as f64 * share / 2.0).ceil() as u64).max(1);
                 want = of.want.clamp(LEAST, MOST).min(fair.max(of.want.min(LEAST)));
             }
         } else if let Some(items) = self.kind.items {
@@ -278,12 +320,17 @@ impl Pool {
             ranges.push(self.next..self.next + fresh);
             self.next += fresh;
         }
-        let pending = !self.returned.is_empty() || !self.quarantined.is_empty();
-        let exhausted = self.kind.ends && self.kind.items.is_some_and(|items| self.next >= items) && !pending;
+        let is_over =
+            self.kind.ends && self.kind.items.is_some_and(|items| self.next >= items) && self.returned.is_empty();
+        // What others have comes again when they are lost, and what the lost ones had does soon.
+        let others_have = || self.held.iter().any(|(other, held)| *other != rid && !held.ranges.is_empty());
+        let comes_again = policy == LostItems::Again && !self.kind.is_in_order;
+        let with_others = is_over && (!self.quarantined.is_empty() || (comes_again && others_have()));
+        let exhausted = is_over && !with_others;
         let held = self.held.entry(rid).or_default();
         held.ranges.extend(ranges.iter().cloned());
         let ranges = ranges.into_iter().map(|range| (range.start, range.end)).collect();
-        GrantOfPool { pool: of.pool, ranges, exhausted, give_back, generation }
+        GrantOfPool { pool: of.pool, ranges, exhausted, with_others, give_back, generation }
     }
 
     fn recall(&mut self, rid: u32, granted: &GrantOfPool) {
@@ -300,16 +347,18 @@ impl Pool {
         self.held.entry(rid).or_default().ranges.extend(ranges);
     }
 
-    fn lost(&mut self, rid: u32, now: u64, policy: LostItems) {
+    fn lost(&mut self, rid: u32, at: u64, policy: LostItems) {
         let held = self.held.entry(rid).or_default();
         held.generation += 1;
         let ranges = std::mem::take(&mut held.ranges);
         match (self.kind.ends, policy) {
             (true, LostItems::Burn) => self.burned.extend(ranges.into_iter().map(|range| (rid, range))),
-            (true, LostItems::Again) if !self.kind.is_in_order => self.returned.extend(ranges),
+            (true, LostItems::Again) if !self.kind.is_in_order => {
+                self.quarantined.extend(ranges.into_iter().map(|range| (at, range)));
+            }
             (true, LostItems::Again) => self.burned.extend(ranges.into_iter().map(|range| (rid, range))),
             (false, _) => {
-                let from = now.saturating_add(self.kind.quarantine);
+                let from = at.saturating_add(self.kind.quarantine);
                 self.quarantined.extend(ranges.into_iter().map(|range| (from, range)));
             }
         }
@@ -333,20 +382,20 @@ mod tests {
     #[test]
     fn items_that_come_once_are_granted_once_and_those_of_a_lost_runner_are_burned() {
         let mut pools = Pools::new(vec![once(1000)], LostItems::Burn);
-        let want = |free: &[(u64, u64)]| AskOfPool { want: 300, free: free.to_vec(), ..AskOfPool::default() };
-        let (first, is_new) = pools.answer(&ask(1, 1, want(&[])), 0.5, 0);
+        let want = |unused: &[(u64, u64)]| AskOfPool { want: 300, unused: unused.to_vec(), ..AskOfPool::default() };
+        let (first, is_new) = pools.answer(&ask(1, 1, want(&[])), Some(0.5), 0);
         assert_eq!((first.pools[0].ranges.clone(), is_new), (vec![(0, 250)], true));
         // Asked again, it is the same.
-        assert_eq!(pools.answer(&ask(1, 1, want(&[])), 0.5, 0), (first, false));
-        assert_eq!(pools.answer(&ask(2, 1, want(&[])), 0.5, 0).0.pools[0].ranges, [(250, 438)]);
+        assert_eq!(pools.answer(&ask(1, 1, want(&[])), Some(0.5), 0), (first, false));
+        assert_eq!(pools.answer(&ask(2, 1, want(&[])), Some(0.5), 0).0.pools[0].ranges, [(250, 438)]);
         // It has used 200 of its own by now, of which it tells.
-        assert_eq!(pools.answer(&ask(1, 2, want(&[(200, 250)])), 0.5, 0).0.pools[0].ranges, [(438, 579)]);
+        assert_eq!(pools.answer(&ask(1, 2, want(&[(200, 250)])), Some(0.5), 0).0.pools[0].ranges, [(438, 579)]);
         pools.lost(1, 0);
         assert_eq!(pools.burned().collect::<Vec<_>>(), [(0, 1, &(200..250)), (0, 1, &(438..579))]);
         let mut seq = 2;
         let mut rest: Vec<(u64, u64)> = Vec::new();
         loop {
-            let (grant, _) = pools.answer(&ask(2, seq, want(&[])), 1.0, 0);
+            let (grant, _) = pools.answer(&ask(2, seq, want(&[])), Some(1.0), 0);
             seq += 1;
             rest.extend(&grant.pools[0].ranges);
             if grant.pools[0].exhausted {
@@ -357,23 +406,66 @@ mod tests {
     }
 
     #[test]
+    fn who_does_not_take_part_is_given_nothing() {
+        let mut pools = Pools::new(vec![once(1000)], LostItems::Burn);
+        let want = AskOfPool { want: 300, ..AskOfPool::default() };
+        assert_eq!(pools.answer(&ask(1, 1, want.clone()), Some(0.5), 0).0.pools[0].ranges, [(0, 250)]);
+        pools.lost(1, 0);
+        // It had asked before it was killed: nobody would notice that it has what it was given.
+        let late = pools.answer(&ask(1, 2, want), None, 0).0;
+        assert_eq!((&late.pools[0].ranges, late.pools[0].generation, pools.has_any(1)), (&vec![], 1, false));
+    }
+
+    #[test]
+    fn items_that_come_at_least_once_are_not_used_up_while_somebody_has_some() {
+        let mut pools = Pools::new(vec![once(100)], LostItems::Again);
+        let asks = |unused: &[(u64, u64)]| AskOfPool { want: 100, unused: unused.to_vec(), ..AskOfPool::default() };
+        let all = pools.answer(&ask(1, 1, asks(&[])), Some(1.0), 0).0;
+        assert_eq!((&all.pools[0].ranges, all.pools[0].exhausted), (&vec![(0, 100)], true));
+        // A journey has item 7, and all others of these are used.
+        pools.answer(&ask(1, 2, asks(&[(7, 8), (90, 100)])), Some(0.5), 0);
+        let none = pools.answer(&ask(2, 1, asks(&[])), Some(0.5), 0).0;
+        let of = &none.pools[0];
+        assert_eq!((&of.ranges, of.exhausted, of.with_others), (&vec![], false, true));
+        pools.lost(1, 50);
+        let soon = pools.answer(&ask(2, 2, asks(&[])), Some(1.0), 49).0;
+        let of = &soon.pools[0];
+        assert_eq!((&of.ranges, of.exhausted, of.with_others), (&vec![], false, true), "it may use them until then");
+        let again = pools.answer(&ask(2, 3, asks(&[])), Some(1.0), 50).0;
+        assert_eq!((&again.pools[0].ranges, again.pools[0].exhausted), (&vec![(7, 8), (90, 100)], true));
+    }
+
+    #[test]
+    fn what_is_left_of_ranges_without_others() {
+        let left = |of: &[(u64, u64)], others: &[(u64, u64)]| {
+            let left = without(&ranges(of), &ranges(others)).into_iter();
+            left.map(|range| (range.start, range.end)).collect::<Vec<_>>()
+        };
+        assert_eq!(left(&[(0, 10)], &[]), [(0, 10)]);
+        assert_eq!(left(&[(0, 10)], &[(0, 10)]), []);
+        // In the middle, over the ends, in any order, and none at all.
+        assert_eq!(left(&[(20, 30), (0, 10)], &[(25, 40), (8, 21), (2, 3), (4, 4)]), [(21, 25), (0, 2), (3, 8)]);
+        assert_eq!(left(&[(5, 6)], &[(0, 5), (6, 9)]), [(5, 6)]);
+    }
+
+    #[test]
     fn items_that_come_back_are_shared_out_and_wait_where_a_runner_was_lost() {
         let kind = PoolKind { items: Some(10), ends: false, is_in_order: false, quarantine: 30 };
         let mut pools = Pools::new(vec![kind], LostItems::Burn);
-        let all = pools.answer(&ask(1, 1, AskOfPool::default()), 1.0, 0).0;
+        let all = pools.answer(&ask(1, 1, AskOfPool::default()), Some(1.0), 0).0;
         assert_eq!(all.pools[0].ranges, [(0, 10)]);
         // Another one has come: half of it should be given back.
-        let less = pools.answer(&ask(1, 2, AskOfPool::default()), 0.5, 0).0;
+        let less = pools.answer(&ask(1, 2, AskOfPool::default()), Some(0.5), 0).0;
         assert_eq!((less.pools[0].give_back, &less.pools[0].ranges), (5, &vec![]));
-        assert_eq!(pools.answer(&ask(2, 1, AskOfPool::default()), 0.5, 0).0.pools[0].ranges, []);
+        assert_eq!(pools.answer(&ask(2, 1, AskOfPool::default()), Some(0.5), 0).0.pools[0].ranges, []);
         let back = AskOfPool { back: vec![(7, 10), (2, 3)], ..AskOfPool::default() };
-        pools.answer(&ask(1, 3, back), 0.5, 0);
-        assert_eq!(pools.answer(&ask(2, 2, AskOfPool::default()), 0.5, 0).0.pools[0].ranges, [(2, 3), (7, 10)]);
+        pools.answer(&ask(1, 3, back), Some(0.5), 0);
+        assert_eq!(pools.answer(&ask(2, 2, AskOfPool::default()), Some(0.5), 0).0.pools[0].ranges, [(2, 3), (7, 10)]);
         pools.lost(1, 100);
-        assert_eq!(pools.answer(&ask(2, 3, AskOfPool::default()), 1.0, 129).0.pools[0].ranges, []);
-        assert_eq!(pools.answer(&ask(2, 4, AskOfPool::default()), 1.0, 130).0.pools[0].ranges, [(0, 2), (3, 7)]);
+        assert_eq!(pools.answer(&ask(2, 3, AskOfPool::default()), Some(1.0), 129).0.pools[0].ranges, []);
+        assert_eq!(pools.answer(&ask(2, 4, AskOfPool::default()), Some(1.0), 130).0.pools[0].ranges, [(0, 2), (3, 7)]);
         // The lost one is told by the generation that it has nothing any more.
-        assert_eq!(pools.answer(&ask(1, 4, AskOfPool::default()), 0.5, 130).0.pools[0].generation, 1);
+        assert_eq!(pools.answer(&ask(1, 4, AskOfPool::default()), Some(0.5), 130).0.pools[0].generation, 1);
     }
 
     proptest! {
@@ -398,10 +490,10 @@ mod tests {
                 }
                 let own: Vec<u64> = holders.iter().filter(|(_, holder)| **holder == rid).map(|(item, _)| *item).collect();
                 let back = if ends { vec![] } else { own.iter().take(want as usize % 7).map(|item| (*item, item + 1)).collect() };
-                let free = if ends { own.iter().map(|item| (*item, item + 1)).collect() } else { vec![] };
-                let of = AskOfPool { want, free, back: back.clone(), generation: generations[rid as usize], ..AskOfPool::default() };
+                let unused = if ends { own.iter().map(|item| (*item, item + 1)).collect() } else { vec![] };
+                let of = AskOfPool { want, unused, back: back.clone(), generation: generations[rid as usize], ..AskOfPool::default() };
                 let asked = ask(rid, seq as u64 + 1, of);
-                let (grant, _) = pools.answer(&asked, 0.25, now);
+                let (grant, _) = pools.answer(&asked, Some(0.25), now);
                 other.recall(&Noted::Answered { rid, ask: asked.pools.clone(), grant: grant.clone() });
                 let told = &grant.pools[0];
                 if told.generation == generations[rid as usize] {

@@ -22,14 +22,14 @@ use super::wire::Packer;
 use crate::bus::{Bus, BusError, Item, Log, Reader};
 use crate::clock::{Gaps, Moment};
 use crate::controller::crew::{BLOCKED_AFTER, Crew, Making, sink_failed};
-use crate::controller::rows::{Row, planned, shared_pools};
+use crate::controller::rows::{Row, RowPlan, SharedPool, planned, shared_pools};
 use crate::controller::sinks::{finish_sinks, start_sinks};
 use crate::controller::{Control, facts};
 use crate::datapool::leases::Leases;
 use crate::hooks::{Hook, HookKind, Hooks, WorkerHook};
 use crate::report::{SinkReport, Stopped};
 use crate::run::error::RunError;
-use crate::runner::permit::{Leave, Permit, boot_nanos};
+use crate::runner::permit::{Permit, boot_nanos};
 use crate::runner::protocol::{Command, Event, RowId};
 use crate::runner::watch::LOOK;
 use crate::snapshot::Snapshot;
@@ -46,8 +46,8 @@ const CLOCK_WITHIN: Duration = Duration::from_millis(500);
 /// How long a runner that leaves waits for others to have its share.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long after its share has gone to others a runner that leaves still starts what was due before, in nanoseconds.
-const LAST_STARTS: u64 = 250_000_000;
+/// How long after its share has gone to others a runner still starts what was due before, in nanoseconds.
+pub(super) const LAST_STARTS: u64 = 250_000_000;
 
 /// What a runner was until it ended: see [`Joined::start`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,17 +148,7 @@ async fn carry_out(
         true => Some(joined.log("orders").await.map_err(failed("open the log of orders"))?),
         false => None,
     };
-    let pools = shared_pools(&rows, &row_plans, facts.graceful_stop);
-    let low = Arc::new(Notify::new());
-    let leased = pools.iter().map(|pool| {
-        let leases = Arc::new(Leases::new(pool.kind.ends, Arc::clone(&low)));
-        for row in &pool.rows {
-            rows[*row].pool.lease(Arc::clone(&leases));
-        }
-        Leased::new(leases)
-    });
-    let leased: Vec<Leased> = leased.collect();
-    let quarantine = pools.iter().filter(|pool| !pool.kind.ends).map(|pool| pool.kind.quarantine).min();
+    let Shared { leased, low, come_back, may_hold } = share_pools(&rows, &row_plans, facts.graceful_stop, permit);
     let making = Making {
         strands: control.strands,
         span: control.span,
@@ -187,21 +177,16 @@ async fn carry_out(
         running: BTreeMap::new(),
         started: 0,
         permit,
-        may_hold: quarantine.map(Duration::from_nanos),
-        fenced_since: None,
+        may_hold,
+        come_back,
         reached: 0,
         has_share: false,
+        is_member: false,
     };
     let started = runner.crew.start(&rows, &row_plans, &making);
     let (at_end, end) = oneshot::channel();
-    let leasing = leasing::keep(
-        joined.fabric.bus(),
-        joined.subject("alloc"),
-        (joined.rid, joined.boot),
-        Arc::clone(permit),
-        (leased, low),
-        end,
-    );
+    let leasing =
+        leasing::keep(joined.fabric.bus(), joined.subject("alloc"), (joined.rid, joined.boot), (leased, low), end);
     let leasing = tokio::spawn(leasing);
     let outcome = match started {
         Ok(()) => runner.conduct(control.hooks, joined, orders.as_deref()).await,
@@ -247,6 +232,41 @@ fn lacking(sink: &SinkReport) -> Option<String> {
         .then(|| format!("{dropped} messages were not taken by the {sink}{}", failed.unwrap_or_default()))
 }
 
+/// The pools that the cluster shares out, as a runner has them.
+struct Shared {
+    leased: Vec<Leased>,
+    /// There is little left of some.
+    low: Arc<Notify>,
+    /// Those whose items come back.
+    come_back: Vec<Arc<Leases>>,
+    /// For how many nanoseconds without a permit journeys may hold what others get then, where nothing else ends them.
+    may_hold: Option<u64>,
+}
+
+/// From now on rows have what the controller grants of the pools that are shared out.
+fn share_pools(rows: &[Row], row_plans: &[RowPlan], graceful_stop: Duration, permit: &Arc<Permit>) -> Shared {
+    let low = Arc::new(Notify::new());
+    let (mut leased, mut come_back) = (Vec::new(), Vec::new());
+    let (mut keeps, mut may_hold) = (u64::MAX, None);
+    for SharedPool { kind, rows: drawn_by } in shared_pools(rows, row_plans, graceful_stop) {
+        let leases = Arc::new(Leases::new(kind.ends, Arc::clone(permit), Arc::clone(&low)));
+        for row in &drawn_by {
+            rows[*row].pool.lease(Arc::clone(&leases));
+        }
+        if !kind.ends {
+            keeps = keeps.min(kind.quarantine);
+            // Where a row has a timeout, its journeys end by themselves.
+            if drawn_by.iter().any(|row| row_plans[*row].1.timeout.is_none()) {
+                may_hold = Some(may_hold.map_or(kind.quarantine, |most: u64| most.min(kind.quarantine)));
+            }
+            come_back.push(Arc::clone(&leases));
+        }
+        leased.push(Leased::new(leases));
+    }
+    permit.keep_for(keeps);
+    Shared { leased, low, come_back, may_hold }
+}
+
 struct Runner<'a> {
     rid: u32,
     crew: Crew,
@@ -267,14 +287,16 @@ struct Runner<'a> {
     /// Starts that were made.
     started: u64,
     permit: &'a Permit,
-    /// How long its journeys may hold items that others may get, where there are any.
-    may_hold: Option<Duration>,
-    /// Since when it has had no permit.
-    fenced_since: Option<std::time::Instant>,
+    /// For how many nanoseconds without a permit its journeys may hold items that others get then, where nothing else ends them.
+    may_hold: Option<u64>,
+    /// Its items that others may get.
+    come_back: Vec<Arc<Leases>>,
     /// The rank of the run's state.
     reached: u8,
     /// It has been in a list of members.
     has_share: bool,
+    /// It is in the last one.
+    is_member: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -306,7 +328,14 @@ impl Runner<'_> {
         // One that comes late has to be in a list first.
         self.wait_until(|runner| runner.reached >= rank(State::Running) && runner.has_share).await?;
         let ran = self.go(joined, orders).await;
-        if ran.is_ok() || self.crew.cut_off().await {
+        let (gathered, started) = (&mut self.gathered, &mut self.started);
+        let left_over = |event| {
+            if let Event::Seconds(worker, seconds, told) = event {
+                *started += seconds.iter().flat_map(|second| &second.rows).map(|row| row.started).sum::<u64>();
+                gathered.add(worker, seconds, &told);
+            }
+        };
+        if ran.is_ok() || self.crew.cut_off(left_over).await {
             let hooked = on_each(hooks.worker_teardown, workers);
             let failed = self.crew.call(HookKind::WorkerTeardown, hooked, &Snapshot::default).await?;
             ran?;
@@ -348,6 +377,11 @@ impl Runner<'_> {
                 let stripe = list.stripe(self.rid);
                 let is_member = list.members.iter().any(|member| member.rid == self.rid);
                 self.has_share |= is_member;
+                // What it had goes to others with its share; no worker goes by that list before this is known.
+                let is_lost = std::mem::replace(&mut self.is_member, is_member) && !is_member;
+                let since_start = list.at.saturating_add(LAST_STARTS);
+                let lost_at = self.origin.map_or(0, |origin| self.clock.own(origin.saturating_add(since_start)));
+                self.come_back.iter().for_each(|leases| leases.list(number, is_lost.then_some(lost_at)));
                 if matches!(self.left_at, Some(Left::Asked(_))) && !is_member {
                     self.left_at = Some(Left::From(list.at));
                 }
@@ -435,7 +469,7 @@ impl Runner<'_> {
                 tracing::warn!(journey, "a journey blocks its worker's thread");
             }
             self.gaps.look();
-            self.look_at_permit(now)?;
+            self.look_at_permit()?;
             let is_cut_off = |asked: std::time::Instant| now.saturating_duration_since(asked) > LEAVE_WITHIN;
             let has_no_share = match self.left_at {
                 // What was due just before is started by then, unless the machine is in trouble.
@@ -460,13 +494,9 @@ impl Runner<'_> {
     }
 
     /// A runner that is cut off for so long that others have its journeys' data cannot let them go on.
-    fn look_at_permit(&mut self, now: std::time::Instant) -> Result<(), RunError> {
-        if self.permit.leave(u64::MAX, 0) != Leave::Expired {
-            self.fenced_since = None;
-            return Ok(());
-        }
-        let since = *self.fenced_since.get_or_insert(now);
-        if self.may_hold.is_some_and(|most| now.saturating_duration_since(since) >= most) {
+    fn look_at_permit(&self) -> Result<(), RunError> {
+        // Who stood still does not see it expired.
+        if self.may_hold.is_some_and(|most| self.permit.longest_lapse() >= most) {
             let why = "it was cut off from the cluster for so long that others may have the data of its journeys by now, \
                        which were cancelled";
             return Err(ClusterError::refused(why).into());

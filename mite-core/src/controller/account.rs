@@ -88,7 +88,7 @@ pub(crate) fn make_report(
         .into_iter()
         .map(|row| {
             // A pool that ends and did not: how much of it was not used.
-            let unused = row.pool.left().filter(|left| *left > 0 && row.pool.ends());
+            let unused = row.not_used.or_else(|| row.pool.left()).filter(|left| *left > 0 && row.pool.ends());
             RowFacts { journey: row.name, unused_items: unused }
         })
         .collect();

@@ -137,8 +137,9 @@ impl Crew {
         self.workers.iter().filter(|worker| !worker.finished)
     }
 
-    /// Cancels the journeys of a run that cannot go on, and says whether all of them have let go.
-    pub(crate) async fn cut_off(&mut self) -> bool {
+    /// Cancels the journeys of a run that cannot go on, hands on what workers tell meanwhile, and says whether all journeys have let
+    /// go.
+    pub(crate) async fn cut_off(&mut self, mut take: impl FnMut(Event)) -> bool {
         if !self.driving {
             return true;
         }
@@ -148,7 +149,7 @@ impl Crew {
             match tokio::time::timeout_at(deadline.into(), self.event()).await {
                 Err(_) | Ok(Event::Died(_)) => return false,
                 Ok(Event::Finished(number)) => self.workers[number as usize].finished = true,
-                Ok(_) => {}
+                Ok(event) => take(event),
             }
         }
         true

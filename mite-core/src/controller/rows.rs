@@ -27,6 +27,8 @@ pub(crate) struct Row {
     pub(crate) complete: bool,
     /// The row's data ran out.
     pub(crate) exhausted: bool,
+    /// How many items of its pool nobody was given, where a cluster shares them out.
+    pub(crate) not_used: Option<u64>,
     pub(crate) pool: Box<dyn RowSpec>,
 }
 
@@ -76,6 +78,7 @@ pub(crate) fn planned(checked: Vec<CheckedRow>, stop_after: Option<u64>) -> (Vec
             complete: ask.is_none(),
             ask,
             exhausted: false,
+            not_used: None,
             pool: row.spec,
         });
     }

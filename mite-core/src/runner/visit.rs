@@ -9,6 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
@@ -176,6 +177,7 @@ where
             Ok(item) => item,
             Err(NoItem::NoneFree | NoItem::Failed) => return account.starved(),
             Err(NoItem::Exhausted) => return account.exhausted(),
+            Err(NoItem::WithOthers) => return account.not_planned(),
         };
         let started = Self::item_at(account, polled);
         let delay = StartDelay {
@@ -199,7 +201,7 @@ where
     async fn item_to_come<'a>(&'a self, account: &'a Account, mut why: NoItem) -> Option<Item<'a, P, Args>> {
         loop {
             match why {
-                NoItem::NoneFree => {
+                NoItem::NoneFree | NoItem::WithOthers => {
                     let available = account.watched(async || match self.leases.get() {
                         Some(leases) => leases.available().await,
                         None => self.pool.available().await,
@@ -266,6 +268,7 @@ where
             // It comes back where its item could not be had.
             (_, Some(leased)) => leases.give_back(leased),
             (Ok(Ok(Checkout::NoneFree)), None) if leases.is_exhausted() => return Err(NoItem::Exhausted),
+            (Ok(Ok(Checkout::NoneFree)), None) if leases.rest_is_with_others() => return Err(NoItem::WithOthers),
             (_, None) => {}
         }
         self.handed_out(account, answer, leased.map(|leased| (leases, leased)))
@@ -310,15 +313,24 @@ where
             let mut root = Transaction::root(&mut ctx.0, lease.account.env().moment(started));
             let called = {
                 let mut journey = pin!(async { self.journey.call(root.context(), args).await });
-                let ended = poll_fn(|cx| lease.account.call(|| panics::caught(|| journey.as_mut().poll(cx))));
+                let ended = poll_fn(|cx| {
+                    if lease.is_void() {
+                        return Poll::Ready(None);
+                    }
+                    lease.account.call(|| panics::caught(|| journey.as_mut().poll(cx))).map(Some)
+                });
                 match lease.account.timeout() {
                     None => Some(ended.await),
                     Some(timeout) => Box::pin(tokio::time::timeout(timeout, ended)).await.ok(),
                 }
             };
+            // Its account says that it was cancelled.
+            if matches!(called, Some(None)) {
+                return;
+            }
             let account = lease.account;
             let ended = account.env().now();
-            let outcome = match called {
+            let outcome = match called.flatten() {
                 Some(Ok(result)) => match root.end_at(account.env().moment(ended), result) {
                     Ok(()) => Outcome::Completed,
                     Err(_) => Outcome::Failed,
@@ -387,6 +399,8 @@ struct Item<'a, P: DataPool, Args> {
 enum NoItem {
     NoneFree,
     Exhausted,
+    /// The rest is with other processes: there are more if one of those is lost.
+    WithOthers,
     Failed,
 }
 
@@ -397,6 +411,13 @@ struct Lease<'a, P: DataPool> {
     account: &'a Account,
     /// Where it is a lease of a cluster's, in place of the pool's own checkout.
     leased: Option<(&'a Leases, Leased)>,
+}
+
+impl<P: DataPool> Lease<'_, P> {
+    /// Whether another process may have the item by now.
+    fn is_void(&self) -> bool {
+        self.leased.is_some_and(|(leases, leased)| leases.is_void(leased))
+    }
 }
 
 impl<P: DataPool> Drop for Lease<'_, P> {

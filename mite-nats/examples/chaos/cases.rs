@@ -27,14 +27,14 @@ impl Form {
     }
 }
 
-const MS: u64 = 1_000_000;
+pub(crate) const MS: u64 = 1_000_000;
 
-fn millis(nanos: u64) -> f64 {
+pub(crate) fn millis(nanos: u64) -> f64 {
     nanos as f64 / 1e6
 }
 
 /// A number of some range that nobody can foresee.
-fn random(range: std::ops::Range<u64>) -> u64 {
+pub(crate) fn random(range: std::ops::Range<u64>) -> u64 {
     use std::hash::{BuildHasher as _, RandomState};
     range.start + RandomState::new().hash_one(0) % (range.end - range.start)
 }
@@ -42,13 +42,9 @@ fn random(range: std::ops::Range<u64>) -> u64 {
 /// Nothing happens.
 pub(crate) async fn t1(server: Server, form: Form, findings: &mut Findings) -> Outcome {
     let mut cluster = Cluster::start(server, Setting::new(3000, form.either(8, 30))).await?;
-    let report = cluster.end().await?;
-    let arrived = cluster.arrived();
-    arrived.hold(findings, &report);
-    findings.equal("missing starts", arrived.counted.missing.len(), 0);
-    findings.equal("started by the report", report.journeys[0].started, cluster.setting.plan.planned());
-    let seconds = cluster.setting.plan.seconds;
-    findings.at_most("off the plan in some second", arrived.off_plan(0, seconds * SECOND), 0.1, "%");
+    let (report, arrived) = cluster.end_held(findings).await?;
+    arrived.hold_whole(findings, &report);
+    arrived.hold_off_plan(findings, 0, cluster.setting.plan.seconds * SECOND, 0.1);
     let late = arrived.lateness(0, u64::MAX, None);
     let part = |percent: usize| late.get(late.len() * percent / 100).copied().unwrap_or_default();
     findings.note("late by, p50 and p99", format!("{:.3}, {:.3} ms", millis(part(50)), millis(part(99))));
@@ -92,9 +88,7 @@ pub(crate) async fn t3(server: Server, form: Form, findings: &mut Findings) -> O
             *error = clock_error;
         }
     }
-    let report = cluster.end().await?;
-    let arrived = cluster.arrived();
-    arrived.hold(findings, &report);
+    let (_, arrived) = cluster.end_held(findings).await?;
     findings.equal("missing starts", arrived.counted.missing.len(), 0);
     let offset = |rid| arrived.middle_offset(SECOND / 10, SECOND + SECOND / 10, rid) as f64 / 1e6;
     let skew = |rid: u32| (offset(rid) - offset(1)).abs();
@@ -117,9 +111,7 @@ pub(crate) async fn t4(server: Server, form: Form, findings: &mut Findings) -> O
     let list = cluster.members(cluster.epoch().await?.epoch).await?;
     cluster.runners.get_mut(&victim).ok_or("there is no such runner")?.kill9();
     let death = cluster.now();
-    let report = cluster.end().await?;
-    let arrived = cluster.arrived();
-    arrived.hold(findings, &report);
+    let (report, arrived) = cluster.end_held(findings).await?;
     let end = cluster.setting.plan.seconds * SECOND;
     findings.at_most(
         "off the plan in some second from 2.0 s after it",
@@ -194,15 +186,8 @@ pub(crate) async fn t5(server: Server, form: Form, findings: &mut Findings) -> O
         }
         last = thawed;
     }
-    let report = cluster.end().await?;
-    let arrived = cluster.arrived();
-    arrived.hold(findings, &report);
-    let row = &report.journeys[0];
-    findings.equal(
-        "missing starts are those reported",
-        arrived.counted.missing.len() as u64,
-        row.fenced + row.lost + row.unstarted,
-    );
+    let (report, arrived) = cluster.end_held(findings).await?;
+    arrived.hold_missing(findings, &report);
     let mut off = 0.0_f64;
     let mut late_missing = 0;
     for (victim, stopped, thawed, back) in stops {
@@ -253,15 +238,8 @@ pub(crate) async fn t6(server: Server, form: Form, findings: &mut Findings) -> O
         proxy.set(Network::GOOD);
         cuts.push((victim, cut, cluster.now()));
     }
-    let report = cluster.end().await?;
-    let arrived = cluster.arrived();
-    arrived.hold(findings, &report);
-    let row = &report.journeys[0];
-    findings.equal(
-        "missing starts are those reported",
-        arrived.counted.missing.len() as u64,
-        row.fenced + row.lost + row.unstarted,
-    );
+    let (report, arrived) = cluster.end_held(findings).await?;
+    arrived.hold_missing(findings, &report);
     let (mut while_fenced, mut late_missing, mut off) = (0, 0, 0.0_f64);
     for (victim, cut, mended) in cuts {
         if mended > cut + 3 * SECOND {
@@ -291,17 +269,10 @@ pub(crate) async fn t7(server: Server, form: Form, findings: &mut Findings) -> O
     process.ask_to_leave();
     let (word, rest) = process.says(&["ended", "failed"], Duration::from_secs(20)).await?;
     findings.holds("the one that was asked to leave has left", format!("{word} {rest}"), rest.contains(" true "));
-    let report = cluster.end().await?;
-    let arrived = cluster.arrived();
-    arrived.hold(findings, &report);
+    let (report, arrived) = cluster.end_held(findings).await?;
     findings.equal("missing starts", arrived.counted.missing.len(), 0);
     findings.equal("reported lost", report.journeys[0].lost, 0);
-    findings.at_most(
-        "off the plan in some second",
-        arrived.off_plan(0, cluster.setting.plan.seconds * SECOND),
-        1.0,
-        "%",
-    );
+    arrived.hold_off_plan(findings, 0, cluster.setting.plan.seconds * SECOND, 1.0);
     findings.at_least("starts of the one that came", arrived.lateness(0, u64::MAX, Some(joined)).len(), 1000, "");
     Ok(())
 }
@@ -318,14 +289,8 @@ pub(crate) async fn t8(server: Server, form: Form, findings: &mut Findings) -> O
     let report = Cluster::report(&mut second, &cluster.setting).await?;
     let arrived = cluster.arrived();
     arrived.hold(findings, &report);
-    findings.equal("missing starts", arrived.counted.missing.len(), 0);
-    findings.at_most(
-        "off the plan in some second",
-        arrived.off_plan(0, cluster.setting.plan.seconds * SECOND),
-        0.1,
-        "%",
-    );
-    findings.equal("started by the report", report.journeys[0].started, cluster.setting.plan.planned());
+    arrived.hold_whole(findings, &report);
+    arrived.hold_off_plan(findings, 0, cluster.setting.plan.seconds * SECOND, 0.1);
     findings.equal("lists of members before it", before.epoch, 1);
     Ok(())
 }
@@ -338,18 +303,12 @@ pub(crate) async fn t10(server: Server, form: Form, findings: &mut Findings) -> 
     for repetition in 0..repetitions {
         cluster.until((1 + 3 * repetition) * SECOND + random(0..SECOND)).await;
         let killed = cluster.now();
-        tokio::task::block_in_place(|| {
-            cluster.server.kill9();
-            cluster.server.restart();
-        });
+        cluster.restart_server();
         kills.push((killed, cluster.now()));
     }
-    let report = cluster.end().await?;
-    let arrived = cluster.arrived();
-    arrived.hold(findings, &report);
+    let (report, arrived) = cluster.end_held(findings).await?;
     let row = &report.journeys[0];
-    let missing = arrived.counted.missing.len() as u64;
-    findings.equal("missing starts are those reported", missing, row.fenced + row.lost + row.unstarted);
+    arrived.hold_missing(findings, &report);
     let with_gaps =
         kills.iter().filter(|(killed, _)| arrived.missing_between(*killed, killed + 3 * SECOND) > 0).count();
     let slowest = kills.iter().map(|(killed, ready)| ready - killed).max().unwrap_or_default();
@@ -376,8 +335,7 @@ pub(crate) async fn t9(server: Server, form: Form, findings: &mut Findings) -> O
     let report = Cluster::report(&mut standby, &cluster.setting).await?;
     let arrived = cluster.arrived();
     arrived.hold(findings, &report);
-    findings.equal("missing starts", arrived.counted.missing.len(), 0);
-    findings.equal("started by the report", report.journeys[0].started, cluster.setting.plan.planned());
+    arrived.hold_whole(findings, &report);
     Ok(())
 }
 
@@ -391,9 +349,7 @@ pub(crate) async fn t11(server: Server, form: Form, findings: &mut Findings) -> 
     sleep(Duration::from_secs(away)).await;
     tokio::task::block_in_place(|| cluster.server.restart());
     let back = cluster.now();
-    let report = cluster.end().await?;
-    let arrived = cluster.arrived();
-    arrived.hold(findings, &report);
+    let (report, arrived) = cluster.end_held(findings).await?;
     let row = &report.journeys[0];
     let missing = arrived.counted.missing.len() as u64;
     findings.equal("missing starts are those that were fenced", missing, row.fenced);
@@ -413,9 +369,7 @@ pub(crate) async fn t11(server: Server, form: Form, findings: &mut Findings) -> 
 /// The merged histogram has each bucket as one of all samples has it.
 pub(crate) async fn t15(server: Server, form: Form, findings: &mut Findings) -> Outcome {
     let mut cluster = Cluster::start(server, Setting::new(3000, form.either(4, 30))).await?;
-    let report = cluster.end().await?;
-    let arrived = cluster.arrived();
-    arrived.hold(findings, &report);
+    let (report, arrived) = cluster.end_held(findings).await?;
     let mut all = Histogram::new();
     for arrival in &arrived.arrivals {
         all.record(told_time(arrival.k));
@@ -447,9 +401,7 @@ pub(crate) async fn t16(server: Server, form: Form, findings: &mut Findings) -> 
     sleep(Duration::from_secs(3)).await;
     cluster.server.thaw();
     let thawed = cluster.now();
-    let report = cluster.end().await?;
-    let arrived = cluster.arrived();
-    arrived.hold(findings, &report);
+    let (report, arrived) = cluster.end_held(findings).await?;
     findings.equal("missing starts", arrived.counted.missing.len(), 0);
     let slowest = report.journeys[0].response_time.percentile(99.9).as_secs_f64();
     findings.holds(

@@ -15,8 +15,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::sleep;
 
+use crate::cases::random;
 use crate::process::Process;
-use crate::roles::Plan;
+use crate::roles::{Data, Plan};
 use crate::table::Findings;
 use crate::target::{Arrival, Counted, Target, boot_nanos, count};
 
@@ -41,7 +42,7 @@ pub(crate) struct Setting {
 
 impl Setting {
     pub(crate) fn new(rate: u64, seconds: u64) -> Self {
-        let plan = Plan { rate, seconds, series: 1 };
+        let plan = Plan { rate, seconds, series: 1, data: Data::None };
         Self { plan, runners: 3, lease: Duration::from_millis(800), ways: Vec::new(), controller_way: None }
     }
 }
@@ -55,6 +56,8 @@ pub(crate) struct Cluster {
     pub(crate) controller: Process,
     /// By their numbers in the run, from 1.
     pub(crate) runners: BTreeMap<u32, Process>,
+    /// How many of them were ever started.
+    started: usize,
     /// The start of the run, in nanoseconds of the boot clock.
     pub(crate) origin: u64,
     register: Arc<dyn Register>,
@@ -119,15 +122,42 @@ impl Cluster {
         let begun = started(&nats).await;
         let (run, origin) = begun.map_err(|error| format!("{error}\n{}", controller.log()))?;
         let register = nats.register(&run).await.map_err(told)?;
-        Ok(Self { setting, server, nats, target, controller, runners, origin, register })
+        let started = runners.len();
+        Ok(Self { setting, server, nats, target, controller, runners, started, origin, register })
     }
 
     /// One more runner.
     pub(crate) async fn add_runner(&mut self, way: &str) -> Outcome<u32> {
-        let number = self.runners.len() + 1;
-        let (rid, process) = start_runner(&self.setting, way, number).await?;
+        self.started += 1;
+        let (rid, process) = start_runner(&self.setting, way, self.started).await?;
         self.runners.insert(rid, process);
         Ok(rid)
+    }
+
+    /// One of the runners that are there, at random.
+    pub(crate) fn one(&self) -> u32 {
+        let nth = random(0..self.runners.len() as u64) as usize;
+        *self.runners.keys().nth(nth).expect("there are runners")
+    }
+
+    /// `kill -9` of a runner, which is none of them any more.
+    pub(crate) fn kill(&mut self, runner: u32) {
+        self.runners.remove(&runner).expect("it is a runner").kill9();
+    }
+
+    /// The same of one at random; its number.
+    pub(crate) fn kill_one(&mut self) -> u32 {
+        let runner = self.one();
+        self.kill(runner);
+        runner
+    }
+
+    /// `kill -9` of the server of NATS, which is started again at once.
+    pub(crate) fn restart_server(&mut self) {
+        tokio::task::block_in_place(|| {
+            self.server.kill9();
+            self.server.restart();
+        });
     }
 
     /// Another controller, in the place of the first or beside it.
@@ -187,6 +217,14 @@ impl Cluster {
         Self::report(&mut self.controller, &setting).await
     }
 
+    /// The same, and what has arrived, with what has to hold of all runs held.
+    pub(crate) async fn end_held(&mut self, findings: &mut Findings) -> Outcome<(Report, Arrived)> {
+        let report = self.end().await?;
+        let arrived = self.arrived();
+        arrived.hold(findings, &report);
+        Ok((report, arrived))
+    }
+
     pub(crate) fn schedule(&self) -> Schedule {
         Schedule::new(self.setting.plan.model().resolve().expect("the plan makes sense"))
     }
@@ -197,8 +235,9 @@ impl Cluster {
         for arrival in &mut arrivals {
             arrival.at = arrival.at.saturating_sub(self.origin);
         }
-        let counted = count(&arrivals, self.setting.plan.planned());
-        Arrived { arrivals, counted, schedule: self.schedule(), rate: self.setting.plan.rate }
+        let planned = self.setting.plan.planned();
+        let counted = count(&arrivals, planned);
+        Arrived { arrivals, counted, schedule: self.schedule(), rate: self.setting.plan.rate, planned }
     }
 }
 
@@ -209,6 +248,7 @@ pub(crate) struct Arrived {
     pub(crate) counted: Counted,
     schedule: Schedule,
     rate: u64,
+    planned: u64,
 }
 
 impl Arrived {
@@ -259,22 +299,44 @@ impl Arrived {
         offsets.get(offsets.len() / 2).copied().unwrap_or(i64::MAX)
     }
 
+    /// That nothing is missing.
+    pub(crate) fn hold_whole(&self, findings: &mut Findings, report: &Report) {
+        findings.equal("missing starts", self.counted.missing.len(), 0);
+        findings.equal("started by the report", report.journeys[0].started, self.planned);
+    }
+
+    /// That what is missing is what the report says was not started.
+    pub(crate) fn hold_missing(&self, findings: &mut Findings, report: &Report) {
+        let (row, missing) = (&report.journeys[0], self.counted.missing.len() as u64);
+        findings.equal("missing starts are those reported", missing, row.fenced + row.lost + row.unstarted);
+    }
+
+    /// That each second between two times is within so many per cent of the plan.
+    pub(crate) fn hold_off_plan(&self, findings: &mut Findings, from: u64, to: u64, most: f64) {
+        findings.at_most("off the plan in some second", self.off_plan(from, to), most, "%");
+    }
+
     /// That none came twice, and none from nowhere; and that the report's sums are those of the target.
     pub(crate) fn hold(&self, findings: &mut Findings, report: &Report) {
-        let row = &report.journeys[0];
-        let Counted { doubles, strange, missing } = &self.counted;
-        findings.equal("starts that came twice", doubles.len(), 0);
-        findings.equal("starts that are not in the plan", strange.len(), 0);
-        let not_started = row.fenced + row.lost + row.unstarted + row.dropped;
-        findings.equal(
-            "planned - (started + not started), by the report",
-            row.planned.abs_diff(row.started + not_started),
-            0,
-        );
+        self.hold_counts(findings, report);
+        let (row, missing) = (&report.journeys[0], &self.counted.missing);
         findings.equal("planned by the report", row.planned, self.arrivals.len() as u64 + missing.len() as u64);
         findings.note(
             "missing | fenced, lost, unstarted by the report",
             format!("{} | {}, {}, {}", missing.len(), row.fenced, row.lost, row.unstarted),
+        );
+    }
+
+    /// The same where data may run out, so that it is not known beforehand what is planned.
+    pub(crate) fn hold_counts(&self, findings: &mut Findings, report: &Report) {
+        let row = &report.journeys[0];
+        findings.equal("starts that came twice", self.counted.doubles.len(), 0);
+        findings.equal("starts that are not in the plan", self.counted.strange.len(), 0);
+        let not_started = row.fenced + row.lost + row.unstarted + row.dropped + row.starved;
+        findings.equal(
+            "planned - (started + not started), by the report",
+            row.planned.abs_diff(row.started + not_started),
+            0,
         );
         let bugs: Vec<&String> = report.reasons.iter().filter(|reason| reason.contains("a bug of mite")).collect();
         findings.holds("the report names no bug", format!("{bugs:?}"), bugs.is_empty());

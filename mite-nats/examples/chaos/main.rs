@@ -8,6 +8,7 @@
 mod cases;
 mod cluster;
 mod cost;
+mod pools;
 mod process;
 mod proxy;
 mod roles;
@@ -23,7 +24,7 @@ use cases::Form;
 use roles::Arguments;
 use table::Findings;
 
-const TESTS: [(&str, &str); 14] = [
+const TESTS: [(&str, &str); 17] = [
     ("T1", "3 runners of 1000/s each, and nothing happens"),
     ("T3", "all begin at the same time, over slow networks too"),
     ("T4", "kill -9 of one of three runners"),
@@ -34,6 +35,9 @@ const TESTS: [(&str, &str); 14] = [
     ("T9", "the controller stands still, and one that stands by takes over"),
     ("T10", "kill -9 of nats-server, which is started again at once"),
     ("T11", "nats-server is away for long"),
+    ("T12", "items that come once, and runners that are killed"),
+    ("T12A", "the same, where what a lost runner had comes again"),
+    ("T13", "accounts that one start has at a time, and runners that are lost"),
     ("T15", "the merged histogram is that of all samples"),
     ("T16", "the target stands still, and the bus does"),
     ("BUS", "messages and bytes of a runner"),
@@ -95,17 +99,20 @@ fn main() -> ExitCode {
 async fn carry_out(test: &str, server: Server, form: Form, findings: &mut Findings) -> Result<(), String> {
     match test {
         "T1" => cases::t1(server, form, findings).await,
+        "T3" => cases::t3(server, form, findings).await,
         "T4" => cases::t4(server, form, findings).await,
         "T5" => cases::t5(server, form, findings).await,
         "T6" => cases::t6(server, form, findings).await,
-        "T3" => cases::t3(server, form, findings).await,
         "T7" => cases::t7(server, form, findings).await,
+        "T8" => cases::t8(server, form, findings).await,
         "T9" => cases::t9(server, form, findings).await,
+        "T10" => cases::t10(server, form, findings).await,
         "T11" => cases::t11(server, form, findings).await,
+        "T12" => pools::t12(server, form, findings).await,
+        "T12A" => pools::t12_again(server, form, findings).await,
+        "T13" => pools::t13(server, form, findings).await,
         "T15" => cases::t15(server, form, findings).await,
         "T16" => cases::t16(server, form, findings).await,
-        "T8" => cases::t8(server, form, findings).await,
-        "T10" => cases::t10(server, form, findings).await,
         "BUS" => cost::traffic(server, form, findings).await,
         "CPU" => cost::cpu(server, form, findings).await,
         _ => Err("there is no such test".to_owned()),

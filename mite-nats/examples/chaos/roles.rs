@@ -5,19 +5,23 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use mite_core::cluster::{Join, Lead, OnRunnerLoss, join};
+use mite_core::cluster::{Join, Lead, LostItems, OnRunnerLoss, join};
 use mite_core::volume::{HOUR, SECOND, Stages, constant};
-use mite_core::{Context, NoData, RequestSample, Result, Run, Scenario};
+use mite_core::{
+    Context, FileDataPool, IterableDataPool, NoData, RecyclableIterableDataPool, RequestSample, Result, Row, Run,
+    Scenario,
+};
 use mite_nats::{Nats, Options};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::target::BYTES;
+use crate::target::{Step, Told};
 
 /// What is run, as all processes are told by their command lines.
 #[derive(Debug, Clone)]
@@ -27,6 +31,28 @@ pub(crate) struct Plan {
     pub(crate) seconds: u64,
     /// How many different names its requests have.
     pub(crate) series: u64,
+    pub(crate) data: Data,
+}
+
+/// What the journeys are given.
+#[derive(Debug, Clone)]
+pub(crate) enum Data {
+    None,
+    /// Numbers from 0 on, each once; what a lost runner had is given to nobody.
+    Once {
+        items: u64,
+    },
+    /// Those in a file, each at least once.
+    AtLeastOnce {
+        file: PathBuf,
+    },
+    /// Numbers from 0 on, each of which one start has at a time, for so long in the middle. Some starts would have it for ever, but
+    /// for their timeout.
+    Accounts {
+        items: u64,
+        hold: Duration,
+        timeout: Duration,
+    },
 }
 
 impl Plan {
@@ -39,8 +65,22 @@ impl Plan {
     }
 
     pub(crate) fn arguments(&self) -> Vec<String> {
-        let Self { rate, seconds, series } = self;
-        vec![format!("rate={rate}"), format!("seconds={seconds}"), format!("series={series}")]
+        let Self { rate, seconds, series, data } = self;
+        let mut arguments = vec![format!("rate={rate}"), format!("seconds={seconds}"), format!("series={series}")];
+        match data {
+            Data::None => {}
+            Data::Once { items } => arguments.extend(["data=once".to_owned(), format!("items={items}")]),
+            Data::AtLeastOnce { file } => {
+                arguments.extend(["data=file".to_owned(), format!("file={}", file.display())]);
+            }
+            Data::Accounts { items, hold, timeout } => arguments.extend([
+                "data=accounts".to_owned(),
+                format!("items={items}"),
+                format!("hold={}", hold.as_millis()),
+                format!("timeout={}", timeout.as_millis()),
+            ]),
+        }
+        arguments
     }
 }
 
@@ -65,8 +105,22 @@ impl Arguments {
         self.text(key).parse().unwrap_or_else(|_| panic!("{key}=… has to be a whole number"))
     }
 
+    fn milliseconds(&self, key: &str) -> Duration {
+        Duration::from_millis(self.number(key))
+    }
+
     fn plan(&self) -> Plan {
-        Plan { rate: self.number("rate"), seconds: self.number("seconds"), series: self.number("series") }
+        let data = match self.text("data") {
+            "once" => Data::Once { items: self.number("items") },
+            "file" => Data::AtLeastOnce { file: self.text("file").into() },
+            "accounts" => Data::Accounts {
+                items: self.number("items"),
+                hold: self.milliseconds("hold"),
+                timeout: self.milliseconds("timeout"),
+            },
+            _ => Data::None,
+        };
+        Plan { rate: self.number("rate"), seconds: self.number("seconds"), series: self.number("series"), data }
     }
 }
 
@@ -78,22 +132,14 @@ struct Idle(RefCell<Vec<TcpStream>>);
 
 /// Tells the target its number, and waits for the answer.
 async fn arrive(ctx: &mut Context) -> Result {
-    let idle = ctx.worker_extension(Idle::default);
-    let unused = idle.0.borrow_mut().pop();
-    let mut stream = if let Some(stream) = unused {
-        stream
-    } else {
-        let target: String = ctx.config().get("target")?;
-        let stream = TcpStream::connect(target).await?;
-        stream.set_nodelay(true)?;
-        stream
-    };
-    let mut record = [0; BYTES];
-    record[..8].copy_from_slice(&ctx.start_index().to_le_bytes());
-    record[8..].copy_from_slice(&RUNNER.load(Ordering::Relaxed).to_le_bytes());
-    stream.write_all(&record).await?;
-    stream.read_exact(&mut [0]).await?;
-    idle.0.borrow_mut().push(stream);
+    use_once(ctx, 0).await
+}
+
+/// The same with an item.
+async fn use_once(ctx: &mut Context, item: u64) -> Result {
+    let mut stream = connected(ctx).await?;
+    tell(&mut stream, ctx, item, Step::Arrives).await?;
+    ctx.worker_extension(Idle::default).0.borrow_mut().push(stream);
     let k = ctx.start_index();
     let name = format!("/{}", k % ctx.config().get::<u64>("series")?);
     ctx.scope().request(&RequestSample {
@@ -106,6 +152,47 @@ async fn arrive(ctx: &mut Context) -> Result {
     Ok(())
 }
 
+/// One of so many starts hangs.
+const HANGS: u64 = 40;
+
+/// Uses an account for about `hold`.
+async fn use_account(ctx: &mut Context, account: u64, hold: Duration) -> Result {
+    let mut stream = connected(ctx).await?;
+    tell(&mut stream, ctx, account, Step::Begins).await?;
+    let random = hash(ctx.start_index());
+    if random.is_multiple_of(HANGS) {
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep(hold / 2 + hold.mul_f64((random >> 32) as f64 / f64::from(u32::MAX))).await;
+    tell(&mut stream, ctx, account, Step::Ends).await?;
+    ctx.worker_extension(Idle::default).0.borrow_mut().push(stream);
+    Ok(())
+}
+
+/// A connection to the target that this start has to itself.
+async fn connected(ctx: &mut Context) -> Result<TcpStream> {
+    let unused = ctx.worker_extension(Idle::default).0.borrow_mut().pop();
+    if let Some(stream) = unused {
+        return Ok(stream);
+    }
+    let target: String = ctx.config().get("target")?;
+    let stream = TcpStream::connect(target).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+async fn tell(stream: &mut TcpStream, ctx: &Context, item: u64, step: Step) -> Result {
+    let told = Told { k: ctx.start_index(), runner: RUNNER.load(Ordering::Relaxed), item, step };
+    stream.write_all(&told.to_bytes()).await?;
+    stream.read_exact(&mut [0]).await?;
+    Ok(())
+}
+
+fn hash(k: u64) -> u64 {
+    let mixed = k.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9)
+}
+
 /// How long the request of a start is said to have taken, from a microsecond to a minute: who knows which starts were made knows
 /// all of these.
 pub(crate) fn told_time(k: u64) -> Duration {
@@ -115,7 +202,28 @@ pub(crate) fn told_time(k: u64) -> Duration {
 }
 
 fn scenario(plan: &Plan) -> Scenario {
-    Scenario::new().named("chaos").journey(arrive, NoData, plan.model())
+    let (scenario, model) = (Scenario::new().named("chaos"), plan.model());
+    match plan.data.clone() {
+        Data::None => scenario.journey(arrive, NoData, model),
+        Data::Once { items } => {
+            scenario.journey(use_once, IterableDataPool::new((0..items).map(|item| (item,))), model)
+        }
+        Data::AtLeastOnce { file } => {
+            let rows = FileDataPool::csv::<(u64,)>(file).expect("the file of items is there");
+            scenario.journey(use_once, rows, model)
+        }
+        Data::Accounts { items, hold, timeout } => {
+            let accounts = RecyclableIterableDataPool::new((0..items).map(|item| (item,)));
+            let journey = async move |ctx: &mut Context, account: u64| use_account(ctx, account, hold).await;
+            scenario.row(Row::new(journey, accounts, model).named("use_account").timeout(timeout))
+        }
+    }
+}
+
+/// The items of [`Data::AtLeastOnce`], as they are written.
+pub(crate) fn items_file(items: u64) -> String {
+    let lines: Vec<String> = (0..items).map(|item| item.to_string()).collect();
+    format!("item\n{}\n", lines.join("\n"))
 }
 
 async fn connect(arguments: &Arguments, name: &str) -> Arc<Nats> {
@@ -127,12 +235,17 @@ const BINARY: &str = "chaos";
 
 /// Leads a run, and tells its report.
 pub(crate) async fn controller(arguments: &Arguments) {
+    let plan = arguments.plan();
     let lead = Lead::new(connect(arguments, "controller").await, BINARY)
         .expect(arguments.number("expect") as u32)
-        .lease(Duration::from_millis(arguments.number("lease")))
+        .lease(arguments.milliseconds("lease"))
         .standby(arguments.text("standby") == "yes")
-        .on_runner_loss(OnRunnerLoss::Rebalance);
-    let run = Run::new(scenario(&arguments.plan()))
+        .on_runner_loss(OnRunnerLoss::Rebalance)
+        .lost_items(match plan.data {
+            Data::AtLeastOnce { .. } => LostItems::Again,
+            Data::None | Data::Once { .. } | Data::Accounts { .. } => LostItems::Burn,
+        });
+    let run = Run::new(scenario(&plan))
         .config("target", arguments.text("target"))
         .config("series", arguments.number("series"))
         .max_start_lag(HOUR)

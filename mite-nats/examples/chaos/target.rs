@@ -17,31 +17,114 @@ pub(crate) struct Arrival {
     /// The start's number in the plan.
     pub(crate) k: u64,
     pub(crate) runner: u32,
+    /// The item that it was given, where there is data.
+    pub(crate) item: u64,
 }
 
-/// The bytes that one start sends: its number and its runner's.
-pub(crate) const BYTES: usize = 12;
+/// What a start says with its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// It is there, and that is all.
+    Arrives,
+    /// From now on it uses its item.
+    Begins,
+    /// It has used its item.
+    Ends,
+}
+
+/// What one start sends at a time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told {
+    pub(crate) k: u64,
+    pub(crate) runner: u32,
+    pub(crate) item: u64,
+    pub(crate) step: Step,
+}
+
+/// The bytes of it.
+pub(crate) const BYTES: usize = 21;
+
+impl Told {
+    pub(crate) fn to_bytes(self) -> [u8; BYTES] {
+        let Self { k, runner, item, step } = self;
+        let mut bytes = [0; BYTES];
+        bytes[..8].copy_from_slice(&k.to_le_bytes());
+        bytes[8..12].copy_from_slice(&runner.to_le_bytes());
+        bytes[12..20].copy_from_slice(&item.to_le_bytes());
+        bytes[20] = match step {
+            Step::Arrives => 0,
+            Step::Begins => 1,
+            Step::Ends => 2,
+        };
+        bytes
+    }
+
+    fn from_bytes(bytes: [u8; BYTES]) -> Self {
+        let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"));
+        let runner = u32::from_le_bytes(bytes[8..12].try_into().expect("four bytes"));
+        let step = match bytes[20] {
+            0 => Step::Arrives,
+            1 => Step::Begins,
+            _ => Step::Ends,
+        };
+        Self { k: word(0), runner, item: word(12), step }
+    }
+}
+
+/// One start's use of its item, by the boot clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Use {
+    pub(crate) item: u64,
+    pub(crate) runner: u32,
+    pub(crate) begun: u64,
+    pub(crate) over: Option<Over>,
+}
+
+/// How a use was over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// The start has said so.
+    Ended(u64),
+    /// Its connection was closed: it was cancelled, or its process is gone.
+    Closed(u64),
+}
+
+impl Over {
+    /// When it was, by the boot clock.
+    pub(crate) fn at(self) -> u64 {
+        match self {
+            Self::Ended(at) | Self::Closed(at) => at,
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) address: String,
-    arrivals: Arc<Mutex<Vec<Arrival>>>,
+    noted: Arc<Mutex<Noted>>,
     answers: watch::Sender<bool>,
+}
+
+/// What was noted, in the order in which it arrived.
+#[derive(Debug, Default)]
+struct Noted {
+    arrivals: Vec<Arrival>,
+    uses: Vec<Use>,
 }
 
 impl Target {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
         let address = listener.local_addr().expect("it is bound").to_string();
-        let arrivals = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::new(Mutex::new(Noted::default()));
         let (answers, answering) = watch::channel(true);
-        let noted = Arc::clone(&arrivals);
+        let notes = Arc::clone(&noted);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&noted), answering.clone()));
+                tokio::spawn(serve(stream, Arc::clone(&notes), answering.clone()));
             }
         });
-        Self { address, arrivals, answers }
+        Self { address, noted, answers }
     }
 
     /// From now on starts are noted and not answered, or answered again.
@@ -51,21 +134,45 @@ impl Target {
 
     /// All that has arrived, in that order.
     pub(crate) fn arrivals(&self) -> Vec<Arrival> {
-        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).arrivals.clone()
+    }
+
+    /// All uses of items, in the order in which they were begun.
+    pub(crate) fn uses(&self) -> Vec<Use> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).uses.clone()
     }
 }
 
-async fn serve(mut stream: TcpStream, arrivals: Arc<Mutex<Vec<Arrival>>>, mut answers: watch::Receiver<bool>) {
+async fn serve(mut stream: TcpStream, noted: Arc<Mutex<Noted>>, mut answers: watch::Receiver<bool>) {
     let mut record = [0; BYTES];
+    let mut in_use = None;
     let _ = stream.set_nodelay(true);
     while stream.read_exact(&mut record).await.is_ok() {
-        let at = boot_nanos();
-        let (k, runner) = record.split_at(8);
-        let k = u64::from_le_bytes(k.try_into().expect("eight bytes"));
-        let runner = u32::from_le_bytes(runner.try_into().expect("four bytes"));
-        arrivals.lock().unwrap_or_else(PoisonError::into_inner).push(Arrival { at, k, runner });
+        noted.lock().unwrap_or_else(PoisonError::into_inner).take(Told::from_bytes(record), &mut in_use);
         if answers.wait_for(|answers| *answers).await.is_err() || stream.write_all(b"!").await.is_err() {
-            return;
+            break;
+        }
+    }
+    noted.lock().unwrap_or_else(PoisonError::into_inner).over(&mut in_use, Over::Closed);
+}
+
+impl Noted {
+    /// Notes what a start has told on a connection; `in_use` is the place of the use that goes on there.
+    fn take(&mut self, told: Told, in_use: &mut Option<usize>) {
+        let (Told { k, runner, item, step }, at) = (told, boot_nanos());
+        if step == Step::Ends {
+            return self.over(in_use, Over::Ended);
+        }
+        self.arrivals.push(Arrival { at, k, runner, item });
+        if step == Step::Begins {
+            *in_use = Some(self.uses.len());
+            self.uses.push(Use { item, runner, begun: at, over: None });
+        }
+    }
+
+    fn over(&mut self, in_use: &mut Option<usize>, how: fn(u64) -> Over) {
+        if let Some(of) = in_use.take() {
+            self.uses[of].over = Some(how(boot_nanos()));
         }
     }
 }

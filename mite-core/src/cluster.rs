@@ -100,7 +100,7 @@ use crate::sink::queue::SinkQueue;
 #[derive(Debug)]
 pub(crate) enum Part {
     Leads(Lead),
-    Follows(Following),
+    Follows(Box<Following>),
 }
 
 /// What the loop of a run tells runners, what it is told of them, and the task in between.
@@ -121,7 +121,7 @@ impl Part {
         };
         let (commands, commanded) = mpsc::unbounded_channel();
         let (news, told) = mpsc::unbounded_channel();
-        (commands, told, tokio::spawn(follower::follow(following, names, queues.to_vec(), commanded, news)))
+        (commands, told, tokio::spawn(follower::follow(*following, names, queues.to_vec(), commanded, news)))
     }
 }
 

@@ -29,7 +29,7 @@ use crate::run::error::RunError;
 use crate::run::progress::{Progress, RowProgress};
 use crate::runner::env::RunFacts;
 use crate::runner::permit::Permit;
-use crate::runner::protocol::{Command, Event, RowId};
+use crate::runner::protocol::{Command, Event, RowId, WorkerResult};
 use crate::runner::strand::StrandKind;
 use crate::runner::watch::LOOK;
 use crate::seconds::{Second, Seconds};
@@ -583,7 +583,9 @@ impl Controller {
                 remote.recorder_warnings = Some(warnings);
             }
             News::Warned(warning) => remote.warnings.push(warning),
-            News::Relayed(result) => remote.results.push(result),
+            News::Relayed { sent_messages } => {
+                remote.results.push(WorkerResult { sent_messages, ..WorkerResult::default() });
+            }
             News::Accounted { generator } => remote.used = generator,
             News::Failed(error) => return Err(error.into()),
             News::Ordered(order) => self.recall(&order),

@@ -794,7 +794,7 @@ impl Run {
         }
         self.workers = 1;
         (self.scenario.hooks, self.scenario.asked) = Default::default();
-        self.part = Some(Part::Follows(following));
+        self.part = Some(Part::Follows(Box::new(following)));
         self.start()
     }
 

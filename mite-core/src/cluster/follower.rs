@@ -3,7 +3,7 @@
 //!
 //! It is apart from the [`leader`](super::leader), which is that loop's other end where it leads.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ use super::protocol::{EpochRecord, MembersRecord, State, unpack};
 use super::readings::Readings;
 use super::records::KEPT;
 use super::records::messages::{Relay, RelayError, messages_log};
-use super::runner::read_clock;
+use super::runner::{CLOCK_READINGS, read_clock};
 use super::{ClusterError, LOOK, WRITE_WITHIN, kept};
 use crate::bus::{Item, Log};
 use crate::clock;
 use crate::names::{NameCache, Names};
 use crate::runner::permit::{Permit, boot_nanos};
-use crate::runner::protocol::{Command, WorkerResult};
+use crate::runner::protocol::Command;
 use crate::sink::queue::SinkQueue;
 
 struct Follower {
@@ -91,14 +91,14 @@ async fn carry_out(
     let followed = follower.serve(&*stats, &*orders, &mut changed, &mut commands, &mut relay).await;
     keeper.abort();
     followed?;
-    attended.done(Default::default(), Vec::new()).await
+    attended.done(BTreeMap::new(), Vec::new()).await
 }
 
 /// What the run's clock says, once its controller answers.
 async fn clock_of(bus: &dyn crate::bus::Bus, run: &str) -> Result<RunClock, ClusterError> {
     let since = clock::now();
     loop {
-        match read_clock(bus, &format!("{run}.clk")).await {
+        match read_clock(bus, &format!("{run}.clk"), CLOCK_READINGS).await {
             Ok(clock) => return Ok(clock),
             Err(error) if clock::now() - since > WRITE_WITHIN => {
                 return Err(ClusterError::new("ask for the run's clock", error));
@@ -305,7 +305,7 @@ impl Follower {
         }
         if let Some(mut relay) = relay.take() {
             let sent_messages = relay.finish().await?;
-            self.tell(News::Relayed(WorkerResult { sent_messages, ..WorkerResult::default() }));
+            self.tell(News::Relayed { sent_messages });
         }
         self.tell(News::Accounted { generator: Usage::default() });
         Ok(())

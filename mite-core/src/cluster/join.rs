@@ -10,7 +10,7 @@ use super::clock::RunClock;
 use super::protocol::{Hello, PlanRecord, VERSION, Welcome, pack, unpack};
 use super::records::messages::MessageSink;
 use super::records::sink::RecordSink;
-use super::runner::{self, TookPart, read_clock};
+use super::runner::{self, CLOCK_READINGS, TookPart, read_clock};
 use super::{CURRENT, ClusterError, DIRECTORY, kept, random};
 use crate::Config;
 use crate::bus::{BusError, Fabric, Log, Register};
@@ -108,7 +108,7 @@ async fn let_in(fabric: &Arc<dyn Fabric>, run: &str, join: &Join, boot: u64) -> 
         Welcome::Taken { rid } => rid,
         Welcome::Refused { why } => return Err(Refusal::Never(ClusterError::refused(why))),
     };
-    let clock = read_clock(&*bus, &format!("{run}.clk")).await.map_err(Refusal::Later)?;
+    let clock = read_clock(&*bus, &format!("{run}.clk"), CLOCK_READINGS).await.map_err(Refusal::Later)?;
     Ok(Joined { fabric: Arc::clone(fabric), run: run.to_owned(), rid, boot, plan, clock, workers: join.workers })
 }
 

@@ -34,7 +34,7 @@ use crate::clock;
 use crate::names::Names;
 use crate::recordings::Records;
 use crate::runner::permit::boot_nanos;
-use crate::runner::protocol::{Command, WorkerResult};
+use crate::runner::protocol::Command;
 
 /// How often it tells itself that the bus works.
 const HEARTBEAT: Duration = Duration::from_millis(200);
@@ -81,7 +81,7 @@ pub(crate) enum News {
     /// What people should know.
     Warned(String),
     /// How many messages were handed to each sink of this process, where it follows a run.
-    Relayed(WorkerResult),
+    Relayed { sent_messages: Vec<u64> },
     /// All that was asked for was told.
     Accounted { generator: Usage },
     /// The run cannot go on.
@@ -836,7 +836,7 @@ impl Leader {
                         }
                         Some(_) => {}
                         None => {
-                            self.attended(&all, records);
+                            self.attended(&all, records.as_ref());
                             return Ok(());
                         }
                     }
@@ -869,7 +869,7 @@ impl Leader {
     }
 
     /// Takes over what those who attended have told at their ends.
-    fn attended(&self, all: &[(String, Attendant)], records: Option<Records>) {
+    fn attended(&self, all: &[(String, Attendant)], records: Option<&Records>) {
         for (who, of) in all {
             if !of.is_done {
                 self.tell(News::Warned(format!(
@@ -880,7 +880,7 @@ impl Leader {
             for warning in &of.warnings {
                 self.tell(News::Warned(warning.clone()));
             }
-            if let Some(records) = &records
+            if let Some(records) = records
                 && who == RECORDER
             {
                 records.written_by(&of.name, &of.records);

@@ -144,9 +144,10 @@ async fn carry_out(
     let sinks = start_sinks(control.sinks, &facts.names, control.strands, &control.span, &control.events)?;
     let (row_plans, rows) = planned(control.rows, control.stop_after);
     // Nothing is ordered where all is planned, and asking for what does not come is most of what a runner would say.
-    let orders = match rows.iter().any(Row::asks) {
-        true => Some(joined.log("orders").await.map_err(failed("open the log of orders"))?),
-        false => None,
+    let orders = if rows.iter().any(Row::asks) {
+        Some(joined.log("orders").await.map_err(failed("open the log of orders"))?)
+    } else {
+        None
     };
     let Shared { leased, low, come_back, may_hold } = share_pools(&rows, &row_plans, facts.graceful_stop, permit);
     let making = Making {
@@ -583,7 +584,7 @@ const MOST_SLEW: u64 = 2_000_000;
 async fn ask_clock(bus: Arc<dyn Bus>, subject: String, found: mpsc::UnboundedSender<RunClock>) {
     loop {
         tokio::time::sleep(CLOCK_EVERY).await;
-        if let Ok(clock) = read_clock(&*bus, &subject).await
+        if let Ok(clock) = read_clock(&*bus, &subject, CLOCK_AGAIN).await
             && found.send(clock).is_err()
         {
             return;
@@ -591,17 +592,18 @@ async fn ask_clock(bus: Arc<dyn Bus>, subject: String, found: mpsc::UnboundedSen
     }
 }
 
-/// How often the clock is asked for to know it once.
-const CLOCK_READINGS: usize = 16;
+/// How often the clock is asked for to know it at first, and to see how far it has gone since: each is a message more of each runner.
+pub(super) const CLOCK_READINGS: usize = 16;
+const CLOCK_AGAIN: usize = 4;
 
-/// What the run's clock says, of several readings.
+/// What the run's clock says, of so many readings.
 ///
 /// # Errors
 /// Nobody answers.
-pub(super) async fn read_clock(bus: &dyn Bus, subject: &str) -> Result<RunClock, BusError> {
+pub(super) async fn read_clock(bus: &dyn Bus, subject: &str, readings: usize) -> Result<RunClock, BusError> {
     let mut exchanges = Vec::new();
     let mut failed = None;
-    for _ in 0..CLOCK_READINGS {
+    for _ in 0..readings {
         let asked = boot_nanos();
         match bus.request(subject, Vec::new(), CLOCK_WITHIN).await {
             Ok(answer) => {

@@ -98,14 +98,12 @@ impl RecordSink {
         if self.batch.is_empty() {
             return Ok(());
         }
-        let appender = match self.appender.take() {
-            Some(appender) => appender,
-            None => {
-                let run = self.to.run.get().ok_or(RecordSinkError::NoRun)?;
-                let log = (self.to.log_of)(run);
-                Appender::start(Arc::clone(&self.fabric), log, self.producer, self.how)
-                    .map_err(RecordSinkError::Thread)?
-            }
+        let appender = if let Some(appender) = self.appender.take() {
+            appender
+        } else {
+            let run = self.to.run.get().ok_or(RecordSinkError::NoRun)?;
+            let log = (self.to.log_of)(run);
+            Appender::start(Arc::clone(&self.fabric), log, self.producer, self.how).map_err(RecordSinkError::Thread)?
         };
         let pushed = appender.push(std::mem::take(&mut self.batch));
         self.appender = Some(appender);

@@ -239,6 +239,8 @@ fn hold_uses(findings: &mut Findings, uses: &[Use], troubles: &[Trouble], quaran
     let (mut overlaps, mut longest) = (0_u64, 0);
     // Of them: those of two runners, and those whose first start did something with the account after the second had begun.
     let (mut of_two, mut used) = (0_u64, 0_u64);
+    // And how long after its process went on a start was found to be over that could not have gone on.
+    let mut latest = 0;
     // Of those that a runner had in use when it was lost: how long after it others had them.
     let mut later = Vec::new();
     for uses in by_item.values() {
@@ -249,6 +251,9 @@ fn hold_uses(findings: &mut Findings, uses: &[Use], troubles: &[Trouble], quaran
                     overlaps += 1;
                     of_two += u64::from(of.runner != next.runner);
                     used += u64::from(!matches!(of.over, Some(Over::Closed(_))));
+                    let before = |trouble: &&Trouble| trouble.runner == of.runner && trouble.until <= next.begun;
+                    let went_on = troubles.iter().filter(before).map(|trouble| trouble.until).max();
+                    latest = latest.max(went_on.map_or(u64::MAX, |went_on| free_at.saturating_sub(went_on)));
                     longest = longest.max(free_at - next.begun);
                 }
             }
@@ -267,6 +272,7 @@ fn hold_uses(findings: &mut Findings, uses: &[Use], troubles: &[Trouble], quaran
     }
     findings.equal("accounts that two had at a time", overlaps, 0);
     findings.note("of two runners | not just closed late", format!("{of_two} | {used}"));
+    findings.note("closed so long after its process went on", format!("{:.0} ms", millis(latest)));
     findings.note("for how long, at the most", format!("{:.1} ms", millis(longest)));
     findings.holds("accounts that a lost runner had in use, and others had later", later.len(), !later.is_empty());
     let soon = later.iter().filter(|after| **after < quarantine).count();

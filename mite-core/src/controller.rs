@@ -811,7 +811,7 @@ impl Controller {
             }
         }
         pack::write_str(&mut own, "num_runners");
-        pack::write_uint(&mut own, self.remote.as_ref().map_or(1, Remote::under_way));
+        pack::write_uint(&mut own, self.remote.as_ref().map_or(1, Remote::count));
         let time = self.facts.wall.seconds_at(Moment::now());
         // Who does not wait for a sink that has failed is not told either.
         let _ = self.outbox.push(wanted, Head { kind, time, place: None, own: 3, end: 0 }, &own);

@@ -426,7 +426,7 @@ fn cannot_connect(places: &str, error: ConnectError) -> BusError {
 /// What the client takes to be an error of the connection, though it is one of what was said over it.
 fn is_of_tls(error: &ConnectError) -> bool {
     let cause = error.source().and_then(|source| source.downcast_ref::<io::Error>()).and_then(io::Error::get_ref);
-    cause.is_some_and(|cause| cause.is::<async_nats::rustls::Error>())
+    cause.and_then(|cause| cause.downcast_ref::<async_nats::rustls::Error>()).is_some()
 }
 
 #[cfg(test)]

@@ -174,8 +174,12 @@ impl Follower {
             let item = figures.next().await.map_err(reading)?;
             self.figures(&item)?;
         }
-        let is_stopped = self.epoch.is_some_and(|epoch| epoch.state != State::Running);
+        let state = self.epoch.map(|epoch| epoch.state);
+        let is_stopped = matches!(state, Some(State::Draining | State::Aborted));
         self.tell(News::Resumed { since_start: self.elapsed(), is_stopped });
+        if state == Some(State::Over) {
+            self.over().await?;
+        }
         // What the controller's loop is told of the run's end, it tells back.
         let mut echoes = u32::from(is_stopped);
         let (mut wants_account, mut is_done) = (false, false);

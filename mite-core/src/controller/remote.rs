@@ -98,14 +98,14 @@ impl Remote {
         warnings
     }
 
-    /// How many have a share.
-    pub(crate) fn under_way(&self) -> u64 {
-        self.runners.values().filter(|standing| **standing == Standing::UnderWay).count() as u64
+    /// How many there are: what became of a second is told when some may have ended.
+    pub(crate) fn count(&self) -> u64 {
+        self.runners.values().filter(|standing| **standing != Standing::Lost).count() as u64
     }
 
     /// Whether anybody is under way, who will tell how it ended, or about to be: who has a share is told soon after the start.
     pub(crate) fn is_under_way(&self) -> bool {
-        self.runners.is_empty() || self.under_way() > 0
+        self.runners.is_empty() || self.runners.values().any(|standing| *standing == Standing::UnderWay)
     }
 
     /// Lets the runners go, and takes away what the run has left in the cluster; `aborted` ends when nobody wants to wait for that

@@ -803,12 +803,16 @@ impl Leader {
     /// Who has to be there before the run begins, and is not.
     async fn missing_attendant(&self) -> Result<Option<&'static str>, ClusterError> {
         let Options { with_recorder, with_collector, .. } = self.options;
-        for (who, is_wanted) in [(RECORDER, with_recorder), (COLLECTOR, with_collector)] {
+        let wanted = [(RECORDER, with_recorder), (COLLECTOR, with_collector)];
+        for (who, _) in wanted.into_iter().filter(|(_, is_wanted)| *is_wanted) {
             match attendant(&*self.register, who).await {
-                Ok(found) if found.is_none() && is_wanted => return Ok(Some(who)),
-                Ok(_) => {}
-                Err(error) if !is_wanted || !error.is_not_found() => tracing::debug!("looked again: {error}"),
-                Err(error) => return Err(ClusterError::new("see who attends the run", error)),
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(Some(who)),
+                Err(error) if error.is_not_found() => return Err(ClusterError::new("see who attends the run", error)),
+                Err(error) => {
+                    tracing::debug!("looked again: {error}");
+                    return Ok(Some(who));
+                }
             }
         }
         Ok(None)

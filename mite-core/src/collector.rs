@@ -53,14 +53,14 @@ type Filter = Box<dyn FnMut(&Message<'_>) -> bool + Send>;
 /// that of Python's mite. Journeys wait for a collector that does not keep up; a run goes on without one that has failed.
 ///
 /// ```
-/// # use mite_core::volume::at_once;
+/// # use mite_core::volume::{SECOND, at_once};
 /// # use mite_core::{Context, NoData, Result, Row, Run, Scenario};
 /// use mite_core::Collector;
 ///
 /// # let folder = std::env::temp_dir().join(format!("mite-collector-{}", std::process::id()));
 /// let scenario = Scenario::new().row(Row::new(async |_: &mut Context| Ok(()), NoData, at_once(10)).named("noop"));
 /// let failed_only = Collector::new(&folder).filter(|message| matches!(message.get("had_error"), Ok(Some(true))));
-/// let report = Run::new(scenario).sink(failed_only).run_blocking()?;
+/// let report = Run::new(scenario).sink(failed_only).max_start_lag(SECOND).run_blocking()?;
 /// assert!(report.passed());
 /// # std::fs::remove_dir_all(folder)?;
 /// # Ok::<(), mite_core::Error>(())

@@ -479,10 +479,11 @@ impl Run {
     /// }
     ///
     /// let scenario = Scenario::new().journey(browse, NoData, constant(100, 2 * SECOND));
-    /// let report = Run::new(scenario)
+    /// let run = Run::new(scenario)
     ///     .threshold(error_rate().at_most(percent(0.1)))
-    ///     .threshold(p99("browse").under(ms(300)).in_each(SECOND))
-    ///     .run_blocking()?;
+    ///     .threshold(p99("browse").under(ms(300)).in_each(SECOND));
+    /// # let run = run.max_start_lag(60 * SECOND);
+    /// let report = run.run_blocking()?;
     /// assert!(report.passed());
     /// assert_eq!(report.thresholds.len(), 2);
     /// # Ok::<(), mite_core::Error>(())

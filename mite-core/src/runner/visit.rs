@@ -311,13 +311,15 @@ where
         let mut ctx = OwnContext(context(lease.account, has_data::<P>().then_some(lease.id)));
         async move {
             let mut root = Transaction::root(&mut ctx.0, lease.account.env().moment(started));
+            let is_void = Cell::new(false);
             let called = {
                 let mut journey = pin!(async { self.journey.call(root.context(), args).await });
                 let ended = poll_fn(|cx| {
                     if lease.is_void() {
-                        return Poll::Ready(None);
+                        is_void.set(true);
+                        return Poll::Ready(Ok(Err(Error::msg("others may have its data"))));
                     }
-                    lease.account.call(|| panics::caught(|| journey.as_mut().poll(cx))).map(Some)
+                    lease.account.call(|| panics::caught(|| journey.as_mut().poll(cx)))
                 });
                 match lease.account.timeout() {
                     None => Some(ended.await),
@@ -325,12 +327,12 @@ where
                 }
             };
             // Its account says that it was cancelled.
-            if matches!(called, Some(None)) {
+            if is_void.get() {
                 return;
             }
             let account = lease.account;
             let ended = account.env().now();
-            let outcome = match called.flatten() {
+            let outcome = match called {
                 Some(Ok(result)) => match root.end_at(account.env().moment(ended), result) {
                     Ok(()) => Outcome::Completed,
                     Err(_) => Outcome::Failed,

@@ -301,8 +301,9 @@ impl Arrived {
 
     /// That nothing is missing.
     pub(crate) fn hold_whole(&self, findings: &mut Findings, report: &Report) {
-        findings.equal("missing starts", self.counted.missing.len(), 0);
-        findings.equal("started by the report", report.journeys[0].started, self.planned);
+        self.hold_missing(findings, report);
+        findings.equal_in_time("missing starts", self.counted.missing.len(), 0);
+        findings.equal_in_time("started by the report", report.journeys[0].started, self.planned);
     }
 
     /// That what is missing is what the report says was not started.

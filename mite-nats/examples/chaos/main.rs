@@ -3,7 +3,8 @@
 //!
 //! It starts itself in the roles of a controller and of runners, with a real nats-server, and holds what arrives at a target against
 //! the plan. It prints what it has measured, and ends with 1 where something is not as it has to be. `--long` repeats what happens
-//! at random often, `--only T4` carries out one test, `--list` tells them.
+//! at random often, `--only T4` (or `T4,T5`) carries out these tests and `--without CPU` leaves some out, `--list` tells them.
+//! `--counts` judges what is counted alone, and tells what goes by time: for a machine that does other things besides.
 
 mod cases;
 mod cluster;
@@ -60,25 +61,34 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let is_long = arguments.iter().any(|argument| argument == "--long");
-    if arguments.iter().any(|argument| argument == "--list") {
+    let is_said = |option: &str| arguments.iter().any(|argument| argument == option);
+    let (is_long, counts_alone) = (is_said("--long"), is_said("--counts"));
+    if is_said("--list") {
         for (test, what) in TESTS {
             println!("{test:<4} {what}");
         }
         return ExitCode::SUCCESS;
     }
-    let only = arguments
-        .iter()
-        .position(|argument| argument == "--only")
-        .map(|at| arguments.get(at + 1).cloned().unwrap_or_default());
+    let named = |option: &str| {
+        let after = arguments.iter().position(|argument| argument == option)? + 1;
+        let tests = arguments.get(after).map_or("", String::as_str);
+        Some(tests.split(',').map(str::to_owned).collect::<Vec<_>>())
+    };
+    let (only, without) = (named("--only"), named("--without").unwrap_or_default());
+    let strange = only.iter().flatten().chain(&without).find(|name| TESTS.iter().all(|(test, _)| test != name));
+    if let Some(name) = strange {
+        println!("there is no test `{name}`: `--list` tells those that there are");
+        return ExitCode::FAILURE;
+    }
+    let is_in = |tests: &[String], test: &str| tests.iter().any(|of| of == test);
     let (mut carried_out, mut missed) = (0, 0);
     for (test, what) in TESTS {
-        if only.as_ref().is_some_and(|only| only != test) {
+        if is_in(&without, test) || only.as_ref().is_some_and(|only| !is_in(only, test)) {
             continue;
         }
         let server = if test == "BUS" { cost::watched_server() } else { Server::start() };
         let Some(server) = server else { return ExitCode::SUCCESS };
-        let (mut findings, since) = (Findings::default(), Instant::now());
+        let (mut findings, since) = (Findings::new(counts_alone), Instant::now());
         let outcome = runtime.block_on(carry_out(test, server, Form { is_long }, &mut findings));
         if let Err(why) = outcome {
             findings.failed(&why);
@@ -87,10 +97,6 @@ fn main() -> ExitCode {
         findings.print(test);
         carried_out += 1;
         missed += u32::from(!findings.are_met());
-    }
-    if carried_out == 0 {
-        println!("there is no such test: `--list` tells those that there are");
-        return ExitCode::FAILURE;
     }
     println!("{} of {carried_out} tests met their bars", carried_out - missed);
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

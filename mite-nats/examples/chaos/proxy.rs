@@ -66,7 +66,7 @@ async fn carry(near: TcpStream, to: String, network: watch::Receiver<Network>) {
     }
 }
 
-/// Carries one direction until either end closes.
+/// Carries one direction until either end closes; what is under way by then arrives, unless the network is away.
 async fn pipe(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
@@ -79,7 +79,7 @@ async fn pipe(
         let next = under_way.front().cloned();
         tokio::select! {
             read = from.read(&mut buffer), if under_way.len() < 10_000 => match read {
-                Ok(0) | Err(_) => return,
+                Ok(0) | Err(_) => break,
                 Ok(read) => {
                     let waits = match *network.borrow() {
                         Network::Up(there, back) => delay(there, back),
@@ -94,6 +94,13 @@ async fn pipe(
                     return;
                 }
             }
+        }
+    }
+    while matches!(*network.borrow(), Network::Up(..))
+        && let Some(bytes) = due(under_way.pop_front(), &mut network).await
+    {
+        if to.write_all(&bytes).await.is_err() {
+            return;
         }
     }
 }

@@ -155,15 +155,22 @@ async fn use_once(ctx: &mut Context, item: u64) -> Result {
 /// One of so many starts hangs.
 const HANGS: u64 = 40;
 
-/// Uses an account for about `hold`.
+/// How often a start does something with its account.
+const USES_EVERY: Duration = Duration::from_millis(400);
+
+/// Uses an account for about `hold`, or until it is cancelled.
 async fn use_account(ctx: &mut Context, account: u64, hold: Duration) -> Result {
     let mut stream = connected(ctx).await?;
     tell(&mut stream, ctx, account, Step::Begins).await?;
     let random = hash(ctx.start_index());
-    if random.is_multiple_of(HANGS) {
-        std::future::pending::<()>().await;
+    let for_how_long = hold / 2 + hold.mul_f64((random >> 32) as f64 / f64::from(u32::MAX));
+    let mut left = if random.is_multiple_of(HANGS) { Duration::MAX } else { for_how_long };
+    while left > USES_EVERY {
+        tokio::time::sleep(USES_EVERY).await;
+        tell(&mut stream, ctx, account, Step::Uses).await?;
+        left -= USES_EVERY;
     }
-    tokio::time::sleep(hold / 2 + hold.mul_f64((random >> 32) as f64 / f64::from(u32::MAX))).await;
+    tokio::time::sleep(left).await;
     tell(&mut stream, ctx, account, Step::Ends).await?;
     ctx.worker_extension(Idle::default).0.borrow_mut().push(stream);
     Ok(())

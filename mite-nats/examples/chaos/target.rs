@@ -28,6 +28,8 @@ pub(crate) enum Step {
     Arrives,
     /// From now on it uses its item.
     Begins,
+    /// It uses it.
+    Uses,
     /// It has used its item.
     Ends,
 }
@@ -54,7 +56,8 @@ impl Told {
         bytes[20] = match step {
             Step::Arrives => 0,
             Step::Begins => 1,
-            Step::Ends => 2,
+            Step::Uses => 2,
+            Step::Ends => 3,
         };
         bytes
     }
@@ -65,6 +68,7 @@ impl Told {
         let step = match bytes[20] {
             0 => Step::Arrives,
             1 => Step::Begins,
+            2 => Step::Uses,
             _ => Step::Ends,
         };
         Self { k: word(0), runner, item: word(12), step }
@@ -77,6 +81,8 @@ pub(crate) struct Use {
     pub(crate) item: u64,
     pub(crate) runner: u32,
     pub(crate) begun: u64,
+    /// When it did something with it last.
+    pub(crate) last: u64,
     pub(crate) over: Option<Over>,
 }
 
@@ -160,13 +166,17 @@ impl Noted {
     /// Notes what a start has told on a connection; `in_use` is the place of the use that goes on there.
     fn take(&mut self, told: Told, in_use: &mut Option<usize>) {
         let (Told { k, runner, item, step }, at) = (told, boot_nanos());
-        if step == Step::Ends {
-            return self.over(in_use, Over::Ended);
+        if let Some(of) = *in_use {
+            self.uses[of].last = at;
         }
-        self.arrivals.push(Arrival { at, k, runner, item });
+        match step {
+            Step::Arrives | Step::Begins => self.arrivals.push(Arrival { at, k, runner, item }),
+            Step::Uses => {}
+            Step::Ends => self.over(in_use, Over::Ended),
+        }
         if step == Step::Begins {
             *in_use = Some(self.uses.len());
-            self.uses.push(Use { item, runner, begun: at, over: None });
+            self.uses.push(Use { item, runner, begun: at, last: at, over: None });
         }
     }
 

@@ -6,49 +6,51 @@ mod conditions;
 pub(crate) mod crew;
 mod remote;
 pub(crate) mod rows;
+mod runners;
 pub(crate) mod sinks;
 mod tally;
+mod telling;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tracing::Span;
 
 use crate::clock::{Gaps, Moment, WallClock};
-use crate::cluster::{ClusterError, News, OfSecond, Order, Part, PlanRecord, Unpacked, unaccounted};
+use crate::cluster::{News, Part};
 use crate::exchange::OnExchange;
-use crate::figures::{FiguresTold, PartFigures};
 use crate::hooks::{Hook, HookKind, Hooks, WorkerHook};
-use crate::message::Head;
 use crate::names::{NameCache, Names};
 use crate::recordings::Records;
-use crate::report::{GeneratorLimits, Report, SecondQuantiles, SecondRow, Stopped};
+use crate::report::{GeneratorLimits, Report, Stopped};
 use crate::row::CheckedRow;
 use crate::run::error::RunError;
-use crate::run::progress::{Progress, RowProgress};
+use crate::run::progress::Progress;
 use crate::runner::env::RunFacts;
 use crate::runner::permit::Permit;
-use crate::runner::protocol::{Command, Event, RowId, WorkerResult};
+use crate::runner::protocol::{Command, Event, RowId};
 use crate::runner::strand::StrandKind;
 use crate::runner::watch::LOOK;
 use crate::seconds::{Second, Seconds};
 use crate::sink::Sink;
-use crate::sink::outbox::{METRICS, Outbox};
+use crate::sink::outbox::Outbox;
 use crate::snapshot::Snapshot;
 use crate::stats::Metrics;
 use crate::threshold::Asked;
 use crate::usage::Usage;
-use crate::volume::{Answer, Segment, Unit};
-use crate::{Config, clock, pack, panics};
+use crate::volume::Answer;
+use crate::{Config, clock, panics};
 
 use account::{Ended, Left, make_report, take_results};
 use conditions::Conditions;
 use crew::{BLOCKED_AFTER, Crew, Making, sink_failed};
 use remote::Remote;
 use rows::{Row, SharedPool, planned, shared_pools};
+use runners::{news_of, plan_of};
 use sinks::{finish_sinks, start_sinks, tell_figures};
 use tally::Tally;
+use telling::Inquiry;
 
 const SECOND: u64 = 1_000_000_000;
 /// How long a worker has to tell what is new when somebody asks for it.
@@ -64,7 +66,7 @@ pub(crate) struct Control {
     pub(crate) rows: Vec<CheckedRow>,
     pub(crate) hooks: Hooks,
     pub(crate) workers: u32,
-    pub(crate) max_running: u64,
+    pub(crate) max_running: Option<u64>,
     pub(crate) sinks: Vec<Box<dyn Sink>>,
     pub(crate) records: Option<Records>,
     pub(crate) warnings: Arc<Mutex<Vec<String>>>,
@@ -105,7 +107,7 @@ pub(crate) fn facts(control: &mut Control, permit: Arc<Permit>, (runner, most_ru
         limits: control.limits,
         warm_up: control.warm_up,
         max_series_bytes: control.max_series_bytes,
-        max_running: Some(control.max_running).filter(|most| *most != u64::MAX),
+        max_running: control.max_running,
         on_exchange: control.on_exchange.take(),
         metrics: Arc::new(std::mem::take(&mut control.metrics)),
         permit,
@@ -136,7 +138,7 @@ async fn carry_out(mut control: Control) -> Result<Report, RunError> {
     let remote = control.part.take().map(|part| {
         pools = shared_pools(&rows, &row_plans, control.graceful_stop);
         let kinds = pools.iter().map(|pool| pool.kind).collect();
-        let plan = plan_of(&control, &facts, &rows);
+        let plan = plan_of(&control, &facts, &rows, &row_plans);
         Remote::new(part.begin(plan, Arc::clone(&names), kinds, &sinks.queues))
     });
     let seconds = Seconds::new(control.workers, rows.len());
@@ -282,43 +284,6 @@ impl Pace {
         Self { lead: Duration::from_secs(3), ask_ahead: 5 * SECOND / 2, tell_after: 5 * SECOND / 4 };
 }
 
-/// What the runners of a cluster are told of the run.
-fn plan_of(control: &Control, facts: &RunFacts, rows: &[Row]) -> PlanRecord {
-    let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-    PlanRecord {
-        test: facts.names.test.clone(),
-        config: facts.config.values().clone(),
-        rows: rows.iter().map(|row| row.name.clone()).collect(),
-        seed: control.seed,
-        warm_up: control.warm_up,
-        graceful_stop: nanos(control.graceful_stop),
-        stop_after: control.stop_after,
-        max_series_bytes: control.max_series_bytes,
-        max_running: facts.max_running,
-        ..PlanRecord::default()
-    }
-}
-
-/// Who has asked for the run's figures.
-#[derive(Default)]
-struct Inquiry {
-    answers: Vec<oneshot::Sender<Arc<Snapshot>>>,
-    /// The workers that were asked for what is new and have not told it yet.
-    workers: Vec<u32>,
-    /// When they are no longer waited for.
-    until: Option<Instant>,
-}
-
-/// What is told of the runners of a cluster; without one nothing is.
-async fn news_of(remote: &mut Option<Remote>) -> News {
-    match remote {
-        Some(remote) => remote.news.recv().await.unwrap_or_else(|| {
-            News::Failed(ClusterError::refused("what leads the runners has ended, which is a bug of mite"))
-        }),
-        None => std::future::pending().await,
-    }
-}
-
 impl Controller {
     /// From the workers being ready to the end of teardown.
     async fn conduct(&mut self, hooks: Hooks) -> Result<Ended, RunError> {
@@ -378,35 +343,6 @@ impl Controller {
         self.crew.call(kind, hooks, &answer).await
     }
 
-    /// Goes on with a run that another controller has begun, so many nanoseconds ago.
-    async fn resume(&mut self, teardown: Option<Hook>, since_start: u64, is_stopped: bool) -> Result<Ended, RunError> {
-        let usage = Usage::now();
-        let since = Duration::from_nanos(since_start);
-        // No process is as old as a clock is.
-        self.origin = clock::now().checked_sub(since).unwrap_or_else(clock::now);
-        self.crew.tell_all(|| Command::Go(Moment::now()));
-        self.crew.driving = true;
-        // What is over was not planned: nobody asked, and starts that are told too late would all come at once.
-        let second = since_start / SECOND;
-        if self.rows.iter().any(Row::asks) && self.asked < second && !is_stopped {
-            let first = std::mem::replace(&mut self.asked, second) + 1;
-            if let Some(remote) = &mut self.remote {
-                remote.warnings.push(format!(
-                    "the run had no controller for a while: nothing was planned by closures from second {first} to {second}"
-                ));
-            }
-        }
-        if is_stopped {
-            self.stop();
-        }
-        self.drive().await?;
-        let duration = clock::now().saturating_duration_since(self.origin);
-        let ended = Ended { duration, usage: Usage::now().since(&usage) };
-        let last = teardown.map(|hook| (0, hook)).into_iter().collect();
-        self.tear_down(Vec::new(), last).await?;
-        Ok(ended)
-    }
-
     async fn tear_down(&mut self, workers: Vec<(u32, Hook)>, last: Vec<(u32, Hook)>) -> Result<(), RunError> {
         let failed = self.call_hooks(HookKind::WorkerTeardown, workers).await?;
         let failed_last = self.call_hooks(HookKind::Teardown, last).await?;
@@ -460,7 +396,7 @@ impl Controller {
                 self.inquiry.workers.clear();
                 self.answer_asked();
             }
-            let now = crate::clock::nanos_since(origin, instant);
+            let now = clock::nanos_since(origin, instant);
             while next_ask.is_some()
                 && self.rows.iter().any(Row::asks)
                 && now >= ((self.asked + 1) * SECOND).saturating_sub(self.pace.ask_ahead)
@@ -489,9 +425,9 @@ impl Controller {
                 return Err(self.crew.blocked(worker.number));
             }
         }
-        self.account().await?;
+        self.account_for_runners().await?;
         // The seconds that are over and not told yet: the workers have told theirs.
-        let now = crate::clock::nanos_since(origin, clock::now());
+        let now = clock::nanos_since(origin, clock::now());
         while (told + 1) * SECOND <= now {
             self.tell_second(told);
             told += 1;
@@ -510,155 +446,6 @@ impl Controller {
             self.crew.tell_all(command);
         }
         remote.tell(told);
-    }
-
-    /// Waits until the runners are so far, where there are any.
-    async fn wait_for_runners(&mut self, is_so_far: impl Fn(&News) -> bool) -> Result<Option<News>, RunError> {
-        while self.remote.is_some() && self.crew.stopped.is_none() {
-            tokio::select! {
-                biased;
-                event = self.crew.event() => self.handle(event)?,
-                news = news_of(&mut self.remote) => {
-                    if is_so_far(&news) {
-                        return Ok(Some(news));
-                    }
-                    self.take(news)?;
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Takes in what is told of the runners of a cluster, each of which is a worker to what adds up.
-    fn take(&mut self, news: News) -> Result<(), RunError> {
-        let Some(remote) = &mut self.remote else { return Ok(()) };
-        match news {
-            News::Joined { rid, from } => {
-                remote.joined(rid);
-                self.seconds.joined(rid, from);
-                // Those of this process have no journeys, and nothing to tell of any second: until a runner has a share, seconds
-                // wait for it.
-                for worker in &self.crew.workers {
-                    self.seconds.finished(worker.number);
-                }
-            }
-            News::Told { rid, told } => match *told {
-                Unpacked::Part => {}
-                Unpacked::Second(OfSecond { second, figures }) => {
-                    remote.heard(rid);
-                    self.seconds.count(second.index, figures.measured.requests(), figures.measured.errors());
-                    self.tally.add(second.index, figures);
-                    self.seconds.add(rid, vec![second]);
-                }
-                Unpacked::End { result, differences, warnings } => {
-                    remote.ended(rid, result, differences, warnings);
-                    self.seconds.finished(rid);
-                }
-            },
-            News::Lost { rid, why } => {
-                remote.lost(rid, why);
-                self.seconds.finished(rid);
-            }
-            News::Back { rid } => remote.heard(rid),
-            News::Unaccounted { rid, reported, lists } => {
-                let rows: Vec<_> = self.rows.iter().map(|row| (row.unit, &row.schedule)).collect();
-                remote.results.push(unaccounted(rid, &reported, &lists, &rows, self.facts.warm_up));
-            }
-            News::Burned { pool, rid, range } => {
-                let row = self.pools.get(pool).and_then(|pool| pool.rows.first()).copied().unwrap_or_default();
-                let (first, last) = (range.start + 1, range.end);
-                remote.warnings.push(format!(
-                    "{}: items {first} to {last} of its data pool were with runner {rid} when it was lost, and nobody else was given \
-                     them: those that it had not used yet were not used",
-                    self.rows[row].name
-                ));
-            }
-            News::NotUsed { pool, items } => {
-                for row in self.pools.get(pool).map_or(&[][..], |pool| &pool.rows) {
-                    self.rows[*row].not_used = Some(items);
-                }
-            }
-            News::Recording { records, warnings } => {
-                self.records = Some(records);
-                remote.recorder_warnings = Some(warnings);
-            }
-            News::Warned(warning) => remote.warnings.push(warning),
-            News::Relayed { sent_messages } => {
-                remote.results.push(WorkerResult { sent_messages, ..WorkerResult::default() });
-            }
-            News::Accounted { generator } => remote.used = generator,
-            News::Failed(error) => return Err(error.into()),
-            News::Ordered(order) => self.recall(&order),
-            News::Asked { now: false } => self.stop(),
-            News::Asked { now: true } => self.abort(),
-            News::Gathered | News::Prepared | News::Resumed { .. } => {}
-        }
-        Ok(())
-    }
-
-    /// Takes over what the controller before has planned as it went.
-    fn recall(&mut self, order: &Order) {
-        let row = |row: u32| row as usize - 1;
-        match *order {
-            Order::Extend { row: number, running, segment } => {
-                let row = &mut self.rows[row(number)];
-                row.unit = if running { Unit::Running } else { Unit::Rate };
-                row.schedule.push(Segment::from_parts(segment));
-            }
-            Order::Complete { row: number } => self.rows[row(number)].complete = true,
-            Order::Exhausted { row: number } => self.rows[row(number)].exhausted = true,
-            Order::Asked { second } => self.asked = second,
-        }
-    }
-
-    /// Asks what is known of the runners that have not told their ends.
-    async fn account(&mut self) -> Result<(), RunError> {
-        if let Some(remote) = &self.remote {
-            remote.tell(Command::Account);
-        }
-        while self.remote.is_some() {
-            tokio::select! {
-                biased;
-                event = self.crew.event() => self.handle(event)?,
-                news = news_of(&mut self.remote) => {
-                    let is_last = matches!(news, News::Accounted { .. });
-                    self.take(news)?;
-                    if is_last {
-                        break;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Asks the workers for what is new, for who asks for the run's figures.
-    fn ask_workers(&mut self, answer: oneshot::Sender<Arc<Snapshot>>) {
-        self.inquiry.answers.push(answer);
-        if self.inquiry.until.is_none() {
-            self.inquiry.workers = self.crew.under_way().map(|worker| worker.number).collect();
-            self.inquiry.until = Some(clock::now() + MOST_ASKED);
-            self.tell_all(|| Command::Tell);
-        }
-        self.answer_asked();
-    }
-
-    /// Answers who asked for the run's figures, once all workers that were asked have told theirs.
-    fn answer_asked(&mut self) {
-        if self.inquiry.workers.is_empty() && !self.inquiry.answers.is_empty() {
-            let figures = Arc::new(self.snapshot());
-            for answer in std::mem::take(&mut self.inquiry).answers {
-                // Who does not wait any longer has asked in vain.
-                let _ = answer.send(Arc::clone(&figures));
-            }
-        }
-    }
-
-    fn snapshot(&self) -> Snapshot {
-        let elapsed =
-            if self.crew.driving { clock::now().saturating_duration_since(self.origin) } else { Duration::ZERO };
-        let rows = self.progress.borrow().rows.clone();
-        Snapshot { elapsed, rows, ..self.tally.snapshot(&self.facts.names) }
     }
 
     /// Looks for what disturbs the run: journeys that block their thread, and clocks that jump.
@@ -688,7 +475,7 @@ impl Controller {
                 }
             }
             Event::Told(worker, told) => {
-                let now = crate::clock::nanos_since(self.origin, clock::now());
+                let now = clock::nanos_since(self.origin, clock::now());
                 self.seconds.count(now / SECOND, told.measured.requests(), told.measured.errors());
                 self.tally.add(now / SECOND, *told);
                 self.inquiry.workers.retain(|asked| *asked != worker);
@@ -723,7 +510,7 @@ impl Controller {
     }
 
     fn end_rows(&mut self) {
-        let now = crate::clock::nanos_since(self.origin, clock::now());
+        let now = clock::nanos_since(self.origin, clock::now());
         for row in &mut self.rows {
             row.complete = true;
             row.schedule.cut(now + 1);
@@ -775,123 +562,5 @@ impl Controller {
             remote.tell(Command::Asked(second));
         }
         Ok(())
-    }
-
-    /// Tells what became of one second: progress, and the `controller_report` message.
-    fn tell_second(&mut self, second: u64) {
-        let (rows, response_time) = self.seconds.second(second);
-        let fresh = self.tally.take_fresh(second);
-        let progress = self.progress_of(second, &rows, response_time, &fresh);
-        self.progress.send_replace(progress);
-        if !self.figures.is_empty() {
-            tell_figures(&self.figures, self.snapshot());
-        }
-        self.hold_against(second, fresh);
-        let kind = self.names.kind("controller_report");
-        let mut wanted = self.outbox.who_wants("controller_report").lanes;
-        if second * SECOND < self.facts.warm_up {
-            wanted &= !METRICS;
-        }
-        if self.follows {
-            // Whoever leads sends it.
-            wanted &= METRICS;
-        }
-        if wanted == 0 {
-            return;
-        }
-        let mut own = Vec::new();
-        let figures = |(row, of_row): (&Row, _)| row.wanted_and_actual(second, of_row);
-        let figures: Vec<(u64, u64)> = self.rows.iter().zip(&rows).map(figures).collect();
-        for (name, of) in [("required", 0), ("actual", 1)] {
-            pack::write_str(&mut own, name);
-            pack::write_map_len(&mut own, figures.len() as u32);
-            for (index, (required, actual)) in figures.iter().enumerate() {
-                pack::write_uint(&mut own, index as u64 + 1);
-                pack::write_f64(&mut own, if of == 0 { *required } else { *actual } as f64);
-            }
-        }
-        pack::write_str(&mut own, "num_runners");
-        pack::write_uint(&mut own, self.remote.as_ref().map_or(1, Remote::count));
-        let time = self.facts.wall.seconds_at(Moment::now());
-        // Who does not wait for a sink that has failed is not told either.
-        let _ = self.outbox.push(wanted, Head { kind, time, place: None, own: 3, end: 0 }, &own);
-        self.outbox.tick();
-        if wanted & METRICS != 0 {
-            // What comes of it is told with the next second.
-            let mut told = FiguresTold::default();
-            told.measured.metrics = self.outbox.meter.tell();
-            self.tally.add(second, told);
-        }
-    }
-
-    fn progress_of(
-        &mut self,
-        second: u64,
-        rows: &[SecondRow],
-        response_time: SecondQuantiles,
-        fresh: &[FiguresTold],
-    ) -> Progress {
-        let mut stats = PartFigures::new(self.rows.len() + 1);
-        for told in fresh {
-            stats.add(&told.measured);
-        }
-        let usage = Usage::now();
-        let cpu_percent = usage.since(&self.usage).cpu_percent(Duration::from_nanos(SECOND));
-        self.usage = usage;
-        let ends = self.rows.iter().map(|row| (row.complete || row.exhausted).then(|| row.schedule.end()));
-        let mut progress = Progress {
-            seconds: second + 1,
-            planned_seconds: ends
-                .collect::<Option<Vec<_>>>()
-                .and_then(|ends| Some(ends.into_iter().max()?.div_ceil(SECOND))),
-            is_warm_up: second * SECOND < self.facts.warm_up,
-            requests: self.tally.requests(&stats),
-            errors: self.tally.errors(&stats),
-            received: tally::received(&stats),
-            cpu_percent,
-            start_lag_p99: tally::start_lag_p99(&stats),
-            response_time,
-            ..Progress::default()
-        };
-        for (index, (row, of_row)) in self.rows.iter().zip(rows).enumerate() {
-            // Summed up anew: what a worker told late is in the sums all the same.
-            let sums = self.seconds.sums(index);
-            progress.planned += match row.unit {
-                Unit::Running => sums.planned,
-                Unit::Rate if row.exhausted => sums.started,
-                Unit::Rate => row.schedule.before((second + 1) * SECOND),
-            };
-            progress.started += sums.started;
-            progress.completed += sums.completed;
-            progress.failed += sums.failed;
-            progress.running += of_row.running;
-            let (wanted, actual) = row.wanted_and_actual(second, of_row);
-            progress.rows.push(RowProgress {
-                row: of_row.row,
-                journey: row.name.clone(),
-                is_closed: row.unit == Unit::Running,
-                wanted,
-                actual,
-                started: of_row.started,
-                completed: of_row.completed,
-                failed: of_row.failed,
-                running: of_row.running,
-                response_time: of_row.response_time,
-            });
-        }
-        progress
-    }
-
-    /// Holds a second that is over against what the run was told to look at, unless the plan had ended in it.
-    fn hold_against(&mut self, second: u64, fresh: Vec<FiguresTold>) {
-        let over = (second + 1) * SECOND;
-        if self.crew.stopped.is_some() || self.last_end(over).is_some_and(|end| end < over) {
-            return;
-        }
-        let names = Arc::clone(&self.facts.names);
-        if let Some(why) = self.conditions.second(second, fresh, self.tally.measured(), &names) {
-            self.aborted = Some(why);
-            self.stop();
-        }
     }
 }

@@ -167,8 +167,9 @@ impl Row {
         self
     }
 
-    /// How many of the row's journeys may run at once in the open model (100 000 unless told otherwise), shared out among the
-    /// workers: each needs room for one at least. What then happens is [`Row::overload`].
+    /// How many of the row's journeys may run at once in the open model, shared out among the workers, those of all runners of a
+    /// [cluster](crate::cluster) included: each needs room for one at least. What then happens is [`Row::overload`]. Unless told
+    /// otherwise, it is 100 000 in each process.
     ///
     /// ```
     /// # use mite_core::volume::{HOUR, MINUTE, SECOND, at_once, constant};
@@ -177,7 +178,7 @@ impl Row {
     /// let row = Row::new(visit, NoData, constant(500, MINUTE)).max_running(2000);
     /// ```
     pub fn max_running(mut self, journeys: u64) -> Self {
-        self.options.max_running = journeys;
+        self.options.max_running = Some(journeys);
         self
     }
 
@@ -347,10 +348,12 @@ impl Row {
             }
         };
         let RowOptions { timeout, max_running: most, ramp_down, .. } = self.options;
-        if most == 0 {
+        if most == Some(0) {
             return Err(wrong("`max_running(0)` lets no journey run".into()));
         }
-        if most < workers as u64 {
+        if let Some(most) = most
+            && most < workers as u64
+        {
             return Err(wrong(format!(
                 "`max_running({most})` cannot be shared out among {workers} workers: each needs room for at least one \
                  journey. Raise it, or give the run fewer workers"

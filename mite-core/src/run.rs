@@ -963,14 +963,14 @@ fn checked_rows(
 }
 
 /// How many journeys may run at once in all, where that leaves room for each worker's.
-fn checked_max_running(most: Option<u64>, workers: usize, rows: &[CheckedRow]) -> Result<u64, RunError> {
-    let Some(most) = most else { return Ok(u64::MAX) };
+fn checked_max_running(most: Option<u64>, workers: usize, rows: &[CheckedRow]) -> Result<Option<u64>, RunError> {
+    let Some(most) = most else { return Ok(None) };
     let closed: u64 = rows.iter().map(CheckedRow::most_running).sum();
     let open = rows.iter().any(|row| row.most_running() == 0);
     if most < workers as u64 || (open && most < closed + workers as u64) {
         return Err(RunError::MaxRunning { max_running: most, closed, workers });
     }
-    Ok(most)
+    Ok(Some(most))
 }
 
 /// Raises the limit on open files, and says when it cannot carry the journeys that will run at once.

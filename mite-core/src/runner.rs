@@ -7,6 +7,7 @@ pub(crate) mod env;
 pub(crate) mod options;
 pub(crate) mod permit;
 pub(crate) mod protocol;
+mod room;
 mod slots;
 pub(crate) mod state;
 pub(crate) mod strand;

@@ -13,8 +13,8 @@ use mite_core::cluster::{Join, Lead, TookPart, join};
 use mite_core::threshold::{count, error_rate, journey, percent};
 use mite_core::volume::{HOUR, SECOND, constant, ramp};
 use mite_core::{
-    Context, Histogram, Mix, NoData, Report, RequestSample, Result, Row, Run, RunError, RunHandle, Scenario, Volume,
-    ensure,
+    Context, Histogram, Mix, NoData, Overload, Report, RequestSample, Result, Row, Run, RunError, RunHandle, Scenario,
+    Volume, ensure,
 };
 
 const BUILD: &str = "this build";
@@ -107,24 +107,84 @@ async fn the_starts_are_those_of_one_process() {
     assert_eq!(planned(&report), planned(&one));
 }
 
-#[tokio::test]
-async fn the_closed_model_has_as_many_running_in_all() {
-    let [now, most] = [(); 2].map(|()| Arc::new(AtomicI64::new(0)));
-    let scenario = || {
-        let (now, most) = (now.clone(), most.clone());
-        let journey = async move |_: &mut Context| -> Result {
+/// How many journeys run, and the most that did at once.
+#[derive(Debug, Clone, Default)]
+struct UnderWay {
+    now: Arc<AtomicI64>,
+    most: Arc<AtomicI64>,
+}
+
+impl UnderWay {
+    /// A journey that takes so long.
+    fn journey(&self, takes: Duration) -> impl AsyncFn(&mut Context) -> Result + Clone + Send + 'static + use<> {
+        let Self { now, most } = self.clone();
+        async move |_: &mut Context| -> Result {
             most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(takes).await;
             now.fetch_sub(1, SeqCst);
             Ok(())
-        };
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_closed_model_has_as_many_running_in_all() {
+    let under_way = UnderWay::default();
+    let scenario = || {
+        let journey = under_way.journey(Duration::from_millis(20));
         Scenario::new().row(Row::new(journey, NoData, constant(11, SECOND).running()).named("closed"))
     };
     let report = checked(in_cluster(scenario, |run| run).await.unwrap());
-    assert_eq!((most.load(SeqCst), now.load(SeqCst)), (11, 0));
+    assert_eq!((under_way.most.load(SeqCst), under_way.now.load(SeqCst)), (11, 0));
     let row = &report.journeys[0];
     assert_eq!((row.planned, row.completed), (row.started, row.started), "{report}");
     assert!(row.completed > 200, "{report}");
+}
+
+#[tokio::test]
+async fn the_open_model_has_no_more_running_in_all_than_it_may() {
+    // Three runners with two workers each: some of them have room for one more than others.
+    for (of_row, of_run) in [(Some(7), None), (None, Some(9))] {
+        let under_way = UnderWay::default();
+        let scenario = || {
+            let row = |name| {
+                // It does not end before the last start.
+                let row = Row::new(under_way.journey(2 * SECOND), NoData, constant(100, SECOND)).named(name);
+                let row = row.overload(Overload::Drop);
+                match of_row {
+                    Some(most) => row.max_running(most),
+                    None => row,
+                }
+            };
+            Scenario::new().row(row("one")).row(row("other"))
+        };
+        let run = |run: Run| match of_run {
+            Some(most) => run.max_running(most),
+            None => run,
+        };
+        let report = checked(in_cluster(scenario, run).await.unwrap());
+        let most = of_row.map_or(9, |of_row| 2 * of_row);
+        assert_eq!(under_way.most.load(SeqCst).cast_unsigned(), most, "{report}");
+        assert_eq!(report.journeys.iter().map(|row| row.started).sum::<u64>(), most, "{report}");
+        assert_eq!(report.journeys.iter().map(|row| row.dropped).sum::<u64>(), 200 - most, "{report}");
+    }
+}
+
+#[tokio::test]
+async fn a_runner_whose_workers_would_find_no_room_is_refused_by_name() {
+    let fabric = Arc::new(Local::new());
+    let scenario = || Scenario::new().row(Row::new(noop, NoData, constant(10, TENTH)).named("all").max_running(3));
+    let controller =
+        Run::new(scenario()).max_start_lag(HOUR).workers(2).lead(lead(&fabric, 2).at_least(1).within(SECOND)).unwrap();
+    let runner = start(&fabric, "one", Run::new(scenario())).await;
+    let error = join(fabric.clone(), me("host-7")).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`max_running` leaves room for 3 workers in all, and 2 are there: there is none for host-7 with 2. Each worker needs room for \
+         one journey of each row: raise it, or start fewer workers"
+    );
+    assert_eq!(controller.await.unwrap().journeys[0].completed, 1);
+    assert_eq!(runner.await.unwrap().started, 1);
 }
 
 /// How long a start's request is said to have taken: spread from a microsecond to a minute.

@@ -137,7 +137,7 @@ impl Joined {
         let plan = &self.plan;
         let mut run = planned(run, plan)?.workers(self.workers as usize);
         if let Some(most) = plan.max_running {
-            run = run.max_running(most.max(self.workers.into()));
+            run = run.max_running(most);
         }
         let name = Arc::new(OnceLock::from(self.run.clone()));
         run = forwarded(run, plan.is_recorded, plan.with_collector, &self.fabric, &name, (self.rid, self.boot));

@@ -3,6 +3,11 @@
 //!
 //! It is apart from that loop, which is the one of a run in one process, and from [`members`](super::members), which decides.
 
+mod attendants;
+mod items;
+mod taking_over;
+mod writing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -13,11 +18,10 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use super::account::Reported;
-use super::attendance::{Attendant, COLLECTOR, RECORDER, attendant, attendants};
 use super::clock::RunClock;
-use super::keeper::{members_key, runner_key};
+use super::keeper::runner_key;
 use super::members::{Members, Seen, Times};
-use super::pools::{Ask, LostItems, Noted, PoolKind, Pools};
+use super::pools::{LostItems, PoolKind, Pools};
 use super::protocol::{
     ClockReading, EpochRecord, Heartbeat, Hello, MembersRecord, Order, Phase, PlanRecord, State, VERSION, Welcome,
     pack, unpack,
@@ -25,10 +29,9 @@ use super::protocol::{
 use super::readings::Readings;
 use super::recording::{Recording, ended_early};
 use super::records;
-use super::runner::LAST_STARTS;
-use super::takeover::{self, Left};
+use super::takeover::{self};
 use super::wire::Unpacked;
-use super::{CURRENT, ClusterError, DIRECTORY, LOOK, OnRunnerLoss, WRITE_WITHIN, kept, random};
+use super::{CURRENT, ClusterError, DIRECTORY, LOOK, OnRunnerLoss, kept, random};
 use crate::bus::{Bus, BusError, Delivery, Fabric, Item, Log, Reader, Register, Subscription};
 use crate::clock;
 use crate::names::Names;
@@ -192,7 +195,7 @@ async fn carry_out(
         register,
         orders,
         readings: Readings::new(names, Arc::clone(&stats)),
-        members: Members::new(plan.binary.clone(), Times::with_lease(plan.lease)),
+        members: Members::new(plan.binary.clone(), plan.most_workers, Times::with_lease(plan.lease)),
         pools: Pools::new(kinds, options.lost_items),
         journal,
         noted: 0,
@@ -426,59 +429,6 @@ impl Leader {
         }
     }
 
-    /// Grants items of data to a runner, once that is written down.
-    async fn ask(&mut self, asked: Option<Delivery>) -> Result<(), ClusterError> {
-        let Some(asked) = asked.filter(Delivery::is_request) else { return Ok(()) };
-        let ask = match unpack::<Ask>("a question for data", asked.payload()) {
-            Ok(ask) => ask,
-            Err(error) => {
-                tracing::warn!("{error}");
-                return Ok(());
-            }
-        };
-        let now = self.now();
-        self.gone.remove(&ask.rid);
-        let share = self.members.is_here(ask.rid).then(|| self.members.share(ask.rid));
-        let (grant, is_new) = self.pools.answer(&ask, share, now);
-        if is_new {
-            self.note(&Noted::Answered { rid: ask.rid, ask: ask.pools, grant: grant.clone() }).await?;
-        }
-        // One that is lost is asked for again.
-        let _ = asked.respond(pack(&grant)).await;
-        Ok(())
-    }
-
-    /// Writes down who has which items.
-    async fn note(&mut self, noted: &Noted) -> Result<(), ClusterError> {
-        self.noted += 1;
-        let id = format!("{}.{}", self.epoch.term, self.noted);
-        self.append(&self.journal, "pool", &id, pack(noted)).await
-    }
-
-    /// What runners had that are gone goes to others: of those that are lost with their shares, which they have until then.
-    async fn pass_on_items(&mut self) -> Result<(), ClusterError> {
-        for rid in std::mem::take(&mut self.leaving) {
-            let has_share = self.epoch.state == State::Running && self.members.has_share(rid);
-            if has_share && !self.members.has_ended(rid) {
-                // Nobody is missed who is heard again before others have its share.
-                if !self.members.is_here(rid) {
-                    self.leaving.push(rid);
-                }
-            } else if self.gone.insert(rid) {
-                self.pass_on_items_of(rid).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn pass_on_items_of(&mut self, rid: u32) -> Result<(), ClusterError> {
-        // Nobody starts anything any more, or the last list is none of its own. It may take so long to start what was due before.
-        let last_start = self.members.lists().last().map_or(0, |list| self.epoch.origin + list.at + LAST_STARTS);
-        let at = if self.members.has_ended(rid) { self.now() } else { last_start.max(self.now()) };
-        self.pools.lost(rid, at);
-        self.note(&Noted::Lost { rid, at }).await
-    }
-
     /// What the run's clock says: this machine's boot clock where the run was begun here.
     fn now(&self) -> u64 {
         self.clock.at(boot_nanos())
@@ -562,7 +512,10 @@ impl Leader {
             // It is the bus that is silent. Who is there is heard soon after it works again.
             self.members.all_heard(now);
         }
-        for seen in self.members.look(now) {
+        for seen in self.members.look(now, |rid| self.readings.has_ended(rid)) {
+            if let Seen::Left { rid, .. } = seen {
+                self.leaving.push(rid);
+            }
             self.saw(seen);
         }
         self.pass_on_items().await?;
@@ -615,100 +568,6 @@ impl Leader {
         self.members.times().silence
     }
 
-    /// Writes a new list of members, then the epoch that names it.
-    ///
-    /// Nobody may go by the new list while somebody still may by the one before. So it is said first from when on there may be
-    /// another one: who reads that waits from then on, and who does not read it has no permit then. Only if that was written in time
-    /// the list is; otherwise a later time is said. However long a write takes, or this process stands still, no start is two
-    /// runners'.
-    async fn write_list(&mut self, mut list: MembersRecord) -> Result<(), ClusterError> {
-        while self.epoch.epoch > 0 {
-            self.write_epoch(EpochRecord { pending: Some(list.at), ..self.epoch }).await?;
-            let now = self.now().saturating_sub(self.epoch.origin);
-            let Times { lease, margin, .. } = self.members.times();
-            // What clocks are wrong by, on both sides.
-            let apart = self.beats.values().map(|beat| beat.clock_error).max().unwrap_or_default();
-            let last_permit = now + lease + 2 * apart + self.clock.error();
-            if list.at >= last_permit {
-                break;
-            }
-            list.at = last_permit + margin;
-            self.members.put_off(list.at);
-        }
-        let epoch = self.epoch.epoch + 1;
-        self.set_list(&members_key(epoch), pack(&list)).await?;
-        self.write_epoch(EpochRecord { epoch, pending: None, ..self.epoch }).await?;
-        for member in &list.members {
-            if self.joined.insert(member.rid) {
-                self.tell(News::Joined { rid: member.rid, from: list.at / 1_000_000_000 });
-            }
-        }
-        Ok(())
-    }
-
-    async fn write_epoch(&mut self, epoch: EpochRecord) -> Result<(), ClusterError> {
-        self.revision = self.set("epoch", Some(self.revision), pack(&epoch)).await?;
-        self.epoch = epoch;
-        Ok(())
-    }
-
-    /// As [`Leader::set_list`], once; says whether this one still leads.
-    async fn try_list(&self, key: &str, value: &[u8]) -> Result<bool, BusError> {
-        let before = self.register.get(key).await?;
-        if before.as_ref().is_some_and(|entry| entry.value == value) {
-            return Ok(true);
-        }
-        // Looked at after the list: whoever takes over later writes that anew, and this one is not written over it.
-        let is_leading = self.register.get("epoch").await?.is_some_and(|entry| entry.revision == self.revision);
-        if is_leading {
-            self.register.set_if(key, before.map(|entry| entry.revision), value.to_vec()).await?;
-        }
-        Ok(is_leading)
-    }
-
-    /// Sets a list that no epoch names yet. A controller before may have left another one under its number.
-    async fn set_list(&self, key: &str, value: Vec<u8>) -> Result<(), ClusterError> {
-        let since = clock::now();
-        loop {
-            match self.try_list(key, &value).await {
-                Ok(true) => return Ok(()),
-                Ok(false) => return Err(ClusterError::taken_over()),
-                Err(error) if error.is_conflict() => tracing::debug!("written again: {error}"),
-                Err(error) if clock::now() - since > WRITE_WITHIN || error.is_not_found() => {
-                    return Err(ClusterError::new("write who takes part", error));
-                }
-                Err(error) => {
-                    tracing::debug!("written again: {error}");
-                    tokio::time::sleep(LOOK).await;
-                }
-            }
-        }
-    }
-
-    /// Sets a key until it is set, or somebody else has.
-    async fn set(&self, key: &str, expected: Option<u64>, value: Vec<u8>) -> Result<u64, ClusterError> {
-        let since = clock::now();
-        loop {
-            let error = match self.register.set_if(key, expected, value.clone()).await {
-                Ok(revision) => return Ok(revision),
-                Err(error) => error,
-            };
-            if error.is_conflict() {
-                match self.register.get(key).await {
-                    // The answer to an earlier try was lost.
-                    Ok(Some(entry)) if entry.value == value => return Ok(entry.revision),
-                    Ok(_) => {
-                        return Err(ClusterError::taken_over());
-                    }
-                    Err(error) => tracing::debug!("read again: {error}"),
-                }
-            } else if clock::now() - since > WRITE_WITHIN || error.is_not_found() {
-                return Err(ClusterError::new("write what the runners should do", error));
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
     async fn command(&mut self, command: Command) -> Result<(), ClusterError> {
         match command {
             Command::Prepare => self.write_epoch(EpochRecord { state: State::Preparing, ..self.epoch }).await,
@@ -746,27 +605,6 @@ impl Leader {
         }
     }
 
-    async fn order(&mut self, order: Order) -> Result<(), ClusterError> {
-        self.order += 1;
-        let id = format!("{}.{}", self.epoch.term, self.order);
-        self.append(&self.orders, "orders", &id, pack(&order)).await
-    }
-
-    /// Appends to a log until it is there.
-    async fn append(&self, log: &Arc<dyn Log>, lane: &str, id: &str, payload: Vec<u8>) -> Result<(), ClusterError> {
-        let since = clock::now();
-        loop {
-            match log.append(lane, id, payload.clone()).await {
-                Ok(_) => return Ok(()),
-                Err(error) if clock::now() - since > WRITE_WITHIN || error.is_not_found() || error.is_invalid() => {
-                    return Err(ClusterError::new("write down what the runners should do", error));
-                }
-                Err(error) => tracing::debug!("told again: {error}"),
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
     /// Takes in what a runner tells of its figures, and tells what is known once that was waited for.
     fn figures(&mut self, item: &Item) -> Result<(), ClusterError> {
         let elapsed = Duration::from_nanos(self.now().saturating_sub(self.epoch.origin));
@@ -800,145 +638,10 @@ impl Leader {
         self.tell(News::Accounted { generator: Usage { workers, cpu_percent } });
     }
 
-    /// Who has to be there before the run begins, and is not.
-    async fn missing_attendant(&self) -> Result<Option<&'static str>, ClusterError> {
-        let Options { with_recorder, with_collector, .. } = self.options;
-        let wanted = [(RECORDER, with_recorder), (COLLECTOR, with_collector)];
-        for (who, _) in wanted.into_iter().filter(|(_, is_wanted)| *is_wanted) {
-            match attendant(&*self.register, who).await {
-                Ok(Some(_)) => {}
-                Ok(None) => return Ok(Some(who)),
-                Err(error) if error.is_not_found() => return Err(ClusterError::new("see who attends the run", error)),
-                Err(error) => {
-                    tracing::debug!("looked again: {error}");
-                    return Ok(Some(who));
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// Waits, once the run is over, until all who attend it are done: a recorder for as long as it takes, others for a while.
-    async fn await_attendants(
-        &self,
-        ears: &mut Ears,
-        commands: &mut mpsc::UnboundedReceiver<Command>,
-        records: Option<Records>,
-    ) -> Result<(), ClusterError> {
-        let since = clock::now();
-        let mut told = since;
-        loop {
-            let waited = clock::now() - since;
-            match attendants(&*self.register).await {
-                Ok(all) => {
-                    let late =
-                        |(who, of): &&(String, Attendant)| !of.is_done && (who == RECORDER || waited < ATTENDED_WITHIN);
-                    match all.iter().find(late) {
-                        Some((who, of)) if clock::now() - told >= ATTENDED_WITHIN => {
-                            told = clock::now();
-                            tracing::warn!("waiting for the {who} {}: start it again if it is gone", of.name);
-                        }
-                        Some(_) => {}
-                        None => {
-                            self.attended(&all, records.as_ref());
-                            return Ok(());
-                        }
-                    }
-                }
-                Err(error) if waited > WRITE_WITHIN => return Err(ClusterError::new("see who attends the run", error)),
-                Err(error) => tracing::debug!("looked again: {error}"),
-            }
-            let given_up = tokio::select! {
-                clock = ears.clocks.next() => {
-                    self.clock(clock.unwrap_or_default()).await;
-                    false
-                }
-                stop = ears.stops.next() => {
-                    let stop = stop.unwrap_or_default();
-                    let is_now = stop.as_ref().is_some_and(|asked| asked.payload() == [1]);
-                    if let Some(asked) = stop {
-                        let _ = asked.respond(Vec::new()).await;
-                    }
-                    is_now
-                }
-                command = commands.recv() => matches!(command, Some(Command::Abort) | None),
-                () = tokio::time::sleep(LOOK) => false,
-            };
-            if given_up {
-                let why = "the recorder has not written all that was recorded: what is in no file is in the cluster still, where a recorder \
-                           that is started again finds it, and `cluster stop` takes it away";
-                return Err(ClusterError::refused(why));
-            }
-        }
-    }
-
-    /// Takes over what those who attended have told at their ends.
-    fn attended(&self, all: &[(String, Attendant)], records: Option<&Records>) {
-        for (who, of) in all {
-            if !of.is_done {
-                self.tell(News::Warned(format!(
-                    "the {who} {} was not waited for: what it has may not be complete",
-                    of.name
-                )));
-            }
-            for warning in &of.warnings {
-                self.tell(News::Warned(warning.clone()));
-            }
-            if let Some(records) = records
-                && who == RECORDER
-            {
-                records.written_by(&of.name, &of.records);
-            }
-        }
-    }
-
     /// Takes away what the run has left in the cluster.
     async fn clean_up(&self) -> Result<(), ClusterError> {
         let forgotten = takeover::forget(&*self.fabric, &self.run).await;
         forgotten.map_err(|cause| ClusterError::new("clean up after the run", cause))
-    }
-
-    /// Goes on where another controller has left off: with what it has ordered, and with all that runners have told.
-    async fn take_over(&mut self, left: Left, figures: &mut dyn Reader, last: u64) -> Result<(), ClusterError> {
-        let now = boot_nanos();
-        self.register = left.register;
-        self.members.take_over(left.lists, left.runners, now);
-        (self.epoch, self.revision, self.clock) = (left.epoch, left.revision, left.clock);
-        (self.gathered, self.prepared) = (true, true);
-        self.write_epoch(EpochRecord { term: left.epoch.term + 1, pending: None, ..left.epoch }).await?;
-        let failed = |cause| ClusterError::new("read the run's orders", cause);
-        let end = self.orders.last().await.map_err(failed)?;
-        let mut orders = self.orders.read("orders", 0).await.map_err(failed)?;
-        recall_orders(&mut *orders, end, |order| self.tell(News::Ordered(order))).await.map_err(failed)?;
-        let failed = |cause| ClusterError::new("read who has which data", cause);
-        let end = self.journal.last().await.map_err(failed)?;
-        let mut journal = self.journal.read("pool", 0).await.map_err(failed)?;
-        let mut at = 0;
-        while at < end {
-            let item = journal.next().await.map_err(failed)?;
-            at = item.sequence;
-            self.pools.recall(&unpack("who has which data", &item.payload).map_err(failed)?);
-        }
-        // Others have their shares, and may not have their items yet.
-        self.leaving = self.members.lost().map(|(rid, _)| rid).filter(|rid| self.pools.has_any(*rid)).collect();
-        for (rid, from) in first_shares(self.members.lists()) {
-            self.joined.insert(rid);
-            self.tell(News::Joined { rid, from });
-        }
-        while self.readings.read() < last {
-            let item = figures.next().await.map_err(|cause| ClusterError::new("read the runners' figures", cause))?;
-            self.figures(&item)?;
-        }
-        // Others have their shares by now; who has not told its end is not waited for until it is heard.
-        for (rid, name) in self.members.lost() {
-            if !self.readings.has_ended(rid) {
-                self.tell(News::Lost { rid, why: format!("{name} (runner {rid}) was not heard any more") });
-            }
-        }
-        let (origin, state) = (self.epoch.origin, self.epoch.state);
-        let since_start = self.now().saturating_sub(origin);
-        self.tell(News::Resumed { since_start, is_stopped: state != State::Running });
-        Ok(())
     }
 }
 

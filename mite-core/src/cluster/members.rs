@@ -52,6 +52,8 @@ pub(crate) struct Runner {
 #[derive(Debug)]
 pub(crate) struct Members {
     binary: String,
+    /// How many workers there is room for, if there is a limit.
+    most_workers: Option<u64>,
     times: Times,
     runners: BTreeMap<u32, Runner>,
     /// The lists so far, the first one for epoch 1.
@@ -77,9 +79,10 @@ impl Runner {
 }
 
 impl Members {
-    /// Nobody yet; runners of other programs than that with this hash are refused.
-    pub(crate) fn new(binary: String, times: Times) -> Self {
-        Self { binary, times, runners: BTreeMap::new(), lists: Vec::new(), change: None }
+    /// Nobody yet; runners of other programs than that with this hash are refused, and those with more workers than there is room
+    /// for.
+    pub(crate) fn new(binary: String, most_workers: Option<u64>, times: Times) -> Self {
+        Self { binary, most_workers, times, runners: BTreeMap::new(), lists: Vec::new(), change: None }
     }
 
     /// Takes over what another controller has left: its lists, by their epochs from 1 on, and all that it has let in. Who is in the
@@ -165,6 +168,9 @@ impl Members {
             runner.heard = now;
             return Welcome::Taken { rid: *rid };
         }
+        if let Some(why) = self.no_room(&hello) {
+            return Welcome::Refused { why };
+        }
         let rid = self.runners.last_key_value().map_or(1, |(last, _)| last + 1);
         if rid > MOST_RUNNERS.into() {
             return Welcome::Refused {
@@ -183,6 +189,20 @@ impl Members {
         };
         self.runners.insert(rid, runner);
         Welcome::Taken { rid }
+    }
+
+    /// Why there is no room for a runner's workers, if there is none.
+    fn no_room(&self, hello: &Hello) -> Option<String> {
+        let there: u64 =
+            self.runners.values().filter(|runner| runner.is_wanted).map(|runner| u64::from(runner.weight)).sum();
+        let (most, more) = (self.most_workers?, u64::from(hello.weight.max(1)));
+        (there + more > most).then(|| {
+            format!(
+                "`max_running` leaves room for {most} workers in all, and {there} are there: there is none for {} with {more}. Each \
+                 worker needs room for one journey of each row: raise it, or start fewer workers",
+                hello.name
+            )
+        })
     }
 
     /// Takes in what a runner tells of itself.
@@ -231,19 +251,27 @@ impl Members {
         }
     }
 
-    /// Looks who was not heard for too long.
-    pub(crate) fn look(&mut self, now: u64) -> Vec<Seen> {
+    /// Looks who was not heard for too long. Who has told its end otherwise has gone: its last heartbeat was lost.
+    pub(crate) fn look(&mut self, now: u64, has_told_end: impl Fn(u32) -> bool) -> Vec<Seen> {
         let mut seen = Vec::new();
         for (rid, runner) in &mut self.runners {
             // One that leaves has still to tell how it ended.
             let is_expected = runner.is_wanted || (runner.phase == Phase::Leaving && !runner.is_lost);
-            if is_expected && now.saturating_sub(runner.heard) >= self.times.silence {
-                (runner.is_wanted, runner.is_lost) = (false, true);
-                seen.push(Seen::Lost { rid: *rid, name: runner.name.clone() });
+            if !is_expected || now.saturating_sub(runner.heard) < self.times.silence {
+                continue;
+            }
+            let (rid, name) = (*rid, runner.name.clone());
+            runner.is_wanted = false;
+            if has_told_end(rid) {
+                runner.phase = Phase::Done;
+                seen.push(Seen::Left { rid, name });
+            } else {
+                runner.is_lost = true;
+                seen.push(Seen::Lost { rid, name });
             }
         }
         if !seen.is_empty() {
-            self.changed(now, true);
+            self.changed(now, seen.iter().any(|seen| matches!(seen, Seen::Lost { .. })));
         }
         seen
     }
@@ -321,7 +349,7 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     fn members() -> Members {
-        Members::new("abc".to_owned(), Times::with_lease(800 * MS))
+        Members::new("abc".to_owned(), None, Times::with_lease(800 * MS))
     }
 
     fn hello(boot: u64) -> Hello {
@@ -362,8 +390,8 @@ mod tests {
         for rid in [1, 3] {
             members.heard(&heartbeat(rid, rid.into(), Phase::Running), 500 * MS);
         }
-        assert_eq!(members.look(599 * MS), []);
-        assert_eq!(members.look(600 * MS), [Seen::Lost { rid: 2, name: "host-2".to_owned() }]);
+        assert_eq!(members.look(599 * MS, |_| false), []);
+        assert_eq!(members.look(600 * MS, |_| false), [Seen::Lost { rid: 2, name: "host-2".to_owned() }]);
         let list = members.next(600 * MS, 100 * MS).unwrap();
         // The lease and the margin after it was seen.
         assert_eq!((rids(&list), list.at), (vec![1, 3], 1050 * MS));
@@ -416,7 +444,7 @@ mod tests {
         let list = second.next(10_260 * MS, 9_000 * MS).unwrap();
         assert_eq!(rids(&list), [1, 2, 3]);
         second.heard(&heartbeat(1, 1, Phase::Running), 10_100 * MS);
-        assert_eq!(second.look(10_600 * MS), [Seen::Lost { rid: 2, name: "host-2".to_owned() }]);
+        assert_eq!(second.look(10_600 * MS, |_| false), [Seen::Lost { rid: 2, name: "host-2".to_owned() }]);
         assert_eq!(rids(&second.next(10_600 * MS, 9_340 * MS).unwrap()), [1, 3]);
         assert!(matches!(second.hello(hello(5), 11_000 * MS), Welcome::Taken { rid: 4 }));
         // Another controller that takes over knows that one of them was lost.
@@ -436,17 +464,51 @@ mod tests {
         members.first();
         members.heard(&heartbeat(2, 2, Phase::Leaving), 100 * MS);
         members.heard(&heartbeat(1, 1, Phase::Running), 700 * MS);
-        assert_eq!(members.look(700 * MS), [Seen::Lost { rid: 2, name: "host-2".to_owned() }]);
-        assert_eq!(members.look(800 * MS), []);
+        assert_eq!(members.look(700 * MS, |_| false), [Seen::Lost { rid: 2, name: "host-2".to_owned() }]);
+        assert_eq!(members.look(800 * MS, |_| false), []);
         // It is heard again, and gone again.
         members.heard(&heartbeat(1, 1, Phase::Running), 1500 * MS);
         let back = Seen::Back { rid: 2, name: "host-2".to_owned() };
         assert_eq!(members.heard(&heartbeat(2, 2, Phase::Leaving), 900 * MS), Some(back));
-        assert_eq!(members.look(1500 * MS).len(), 1);
+        assert_eq!(members.look(1500 * MS, |_| false).len(), 1);
         // One that has told its end is not waited for.
         members.heard(&heartbeat(2, 2, Phase::Done), 1500 * MS);
         members.heard(&heartbeat(1, 1, Phase::Running), 2500 * MS);
-        assert_eq!(members.look(2500 * MS), []);
+        assert_eq!(members.look(2500 * MS, |_| false), []);
+    }
+
+    #[test]
+    fn who_has_told_its_end_and_is_not_heard_has_left() {
+        let mut members = members();
+        for boot in 1..=2 {
+            members.hello(hello(boot), 0);
+            members.heard(&heartbeat(boot as u32, boot, Phase::Ready), 0);
+        }
+        members.first();
+        members.heard(&heartbeat(2, 2, Phase::Running), 500 * MS);
+        // Its last heartbeat did not arrive.
+        assert_eq!(members.look(600 * MS, |rid| rid == 1), [Seen::Left { rid: 1, name: "host-1".to_owned() }]);
+        assert!(members.has_ended(1) && !members.is_here(1));
+        assert_eq!((members.present(), members.lost().count()), (1, 0));
+        assert_eq!(rids(&members.next(800 * MS, 800 * MS).unwrap()), [2]);
+        assert_eq!(members.look(1000 * MS, |rid| rid == 1), []);
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_workers() {
+        let mut members = Members::new("abc".to_owned(), Some(3), Times::with_lease(800 * MS));
+        assert!(matches!(members.hello(hello(1), 0), Welcome::Taken { rid: 1 }));
+        // Each has two.
+        let Welcome::Refused { why } = members.hello(hello(2), 0) else { panic!("there is no room for it") };
+        assert!(
+            why.starts_with(
+                "`max_running` leaves room for 3 workers in all, and 2 are there: there is none for host-2"
+            )
+        );
+        // Asked again, it is the same one.
+        assert!(matches!(members.hello(hello(1), 0), Welcome::Taken { rid: 1 }));
+        members.heard(&heartbeat(1, 1, Phase::Done), 0);
+        assert!(matches!(members.hello(hello(2), 0), Welcome::Taken { rid: 2 }));
     }
 
     #[test]

@@ -55,6 +55,9 @@ pub(crate) struct PlanRecord {
     pub(crate) stop_after: Option<u64>,
     pub(crate) max_series_bytes: u64,
     pub(crate) max_running: Option<u64>,
+    /// How many workers of all runners that and the rows' own leave room for.
+    #[serde(default)]
+    pub(crate) most_workers: Option<u64>,
     pub(crate) is_recorded: bool,
     /// By a recorder that is a process of its own.
     #[serde(default)]

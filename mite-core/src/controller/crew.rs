@@ -16,7 +16,6 @@ use crate::hooks::{Hook, HookKind, HookReport};
 use crate::report::Stopped;
 use crate::run::error::RunError;
 use crate::runner::env::RunFacts;
-use crate::runner::options::RowOptions;
 use crate::runner::protocol::{Command, Event, WorkerResult};
 use crate::runner::state::{WorkerPlan, WorkerRowPlan};
 use crate::runner::strand::{Lost, Strand, StrandKind};
@@ -59,7 +58,7 @@ pub(crate) struct Crew {
 pub(crate) struct Making {
     pub(crate) strands: StrandKind,
     pub(crate) span: Span,
-    pub(crate) max_running: u64,
+    pub(crate) max_running: Option<u64>,
     pub(crate) queues: Vec<SinkQueue>,
     pub(crate) events: mpsc::UnboundedSender<Event>,
 }
@@ -85,17 +84,13 @@ impl Crew {
                 iterations_each: *iterations_each,
                 unit: row.unit,
                 complete: row.complete,
-                // At least one each: less is refused before.
-                options: RowOptions { max_running: stripe.share(options.max_running), ..*options },
+                options: *options,
             });
             let plan = WorkerPlan {
                 number: number as u32,
                 facts: Arc::clone(&self.facts),
                 rows: rows.collect(),
-                max_running: match *max_running {
-                    u64::MAX => u64::MAX,
-                    most => stripe.share(most),
-                },
+                max_running: *max_running,
                 calling: Arc::clone(calling),
                 stripe,
                 queues: queues.clone(),

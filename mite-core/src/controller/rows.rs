@@ -57,6 +57,15 @@ pub(crate) fn shared_pools(rows: &[Row], row_plans: &[RowPlan], graceful_stop: D
     pools.into_iter().map(|(_, pool)| pool).collect()
 }
 
+/// How many workers `max_running` leaves room for, of the rows' and the run's, if any of them was said: each needs it for one
+/// journey of each row.
+pub(crate) fn most_workers(rows: &[Row], row_plans: &[RowPlan], of_run: Option<u64>) -> Option<u64> {
+    let of_rows = row_plans.iter().filter_map(|(_, options)| options.max_running);
+    let closed = |row: &Row| if row.unit == Unit::Running { row.schedule.most_running() } else { 0 };
+    let beside_closed = of_run.map(|most| most.saturating_sub(rows.iter().map(closed).sum()));
+    of_rows.chain(beside_closed).min()
+}
+
 /// The rows as the workers are told of them, and as the controller sees them.
 pub(crate) fn planned(checked: Vec<CheckedRow>, stop_after: Option<u64>) -> (Vec<RowPlan>, Vec<Row>) {
     let mut row_plans = Vec::new();

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-/// How many journeys of one row run at once at the most, unless the row says otherwise.
-const MAX_RUNNING: u64 = 100_000;
+/// How many journeys of one row run at once at the most in each process, unless the row says otherwise.
+pub(super) const MAX_RUNNING: u64 = 100_000;
 
 /// What happens to a start for which there is no room below [`Row::max_running`](crate::Row::max_running).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,18 +18,12 @@ pub enum Overload {
 }
 
 /// How a row's journeys are run.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct RowOptions {
     pub(crate) timeout: Option<Duration>,
-    /// Of the open model.
-    pub(crate) max_running: u64,
+    /// Of the open model, in all processes together.
+    pub(crate) max_running: Option<u64>,
     pub(crate) overload: Overload,
     /// Of the closed model: how long journeys may go on that are too many.
     pub(crate) ramp_down: Option<Duration>,
-}
-
-impl Default for RowOptions {
-    fn default() -> Self {
-        Self { timeout: None, max_running: MAX_RUNNING, overload: Overload::default(), ramp_down: None }
-    }
 }

@@ -13,9 +13,10 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
 use super::env::{Env, RunFacts};
-use super::options::{Overload, RowOptions};
+use super::options::{MAX_RUNNING, Overload, RowOptions};
 use super::permit::Leave;
 use super::protocol::{Command, Event, RowId};
+use super::room::Room;
 use super::slots::Slots;
 use super::watch::Calling;
 use crate::Result;
@@ -83,8 +84,8 @@ pub(crate) struct WorkerPlan {
     pub(crate) facts: Arc<RunFacts>,
     pub(crate) stripe: Stripe,
     pub(crate) rows: Vec<WorkerRowPlan>,
-    /// How many journeys of all rows together may run at once in the open model.
-    pub(crate) max_running: u64,
+    /// How many journeys of all rows together may run at once in the open model, in all processes.
+    pub(crate) max_running: Option<u64>,
     pub(crate) calling: Arc<Calling>,
     pub(crate) queues: Vec<SinkQueue>,
     pub(crate) commands: mpsc::UnboundedReceiver<Command>,
@@ -101,7 +102,6 @@ pub(crate) struct WorkerRowPlan {
     pub(crate) unit: Unit,
     /// Whether there may be more.
     pub(crate) complete: bool,
-    /// `max_running` is this worker's share.
     pub(crate) options: RowOptions,
 }
 
@@ -118,10 +118,8 @@ struct Row {
     spec: Rc<dyn WorkerRow>,
     options: RowOptions,
     plan: RefCell<Plan>,
-    /// Journeys of the open model that run, or wait for data.
-    alive: Cell<u64>,
-    /// When a start last had to wait for room and got it.
-    room_since: Cell<u64>,
+    /// For journeys of the open model that run, or wait for data.
+    room: Room,
     /// Of the closed model.
     slots: RefCell<Slots>,
     /// How often each slot runs its journey, how many have done so, and how many there are at the most.
@@ -164,8 +162,10 @@ pub(crate) struct WorkerState {
     rows: Vec<Row>,
     /// Those of the open model wait for another start once they have carried out one.
     tasks: RefCell<Slab<AbortHandle>>,
-    /// Journeys of the open model, and slots of the closed one, that are under way.
-    running: Cell<u64>,
+    /// For journeys of the open model, and slots of the closed one.
+    room: Room,
+    /// From when on this worker's part of all room is another one, in nanoseconds since the start of the run.
+    rooms_until: Cell<u64>,
     /// Wakes the dispatcher when room was made that somebody waits for, or the last journey has ended.
     pub(super) wake: Notify,
     waiting_for_room: Cell<bool>,
@@ -173,9 +173,6 @@ pub(crate) struct WorkerState {
     without_turn: Cell<usize>,
     /// All rows have ended, and the last journey is waited for.
     pub(super) waiting_for_end: Cell<bool>,
-    max_running: u64,
-    /// When a start last had to wait for room below `max_running` and got it.
-    room_since: Cell<u64>,
     /// The controller has nothing more to say.
     pub(super) exiting: Cell<bool>,
     /// The number of the latest list of members that it knows.
@@ -317,11 +314,7 @@ impl WorkerState {
     /// A journey of the open model has ended, or will not be started.
     pub(crate) fn start_ended(&self, id: RowId) {
         let row = self.row(id);
-        let before = row.alive.get();
-        row.alive.set(before - 1);
-        if before == row.options.max_running {
-            row.room_since.set(self.env.now());
-        }
+        row.room.leave(|| self.env.now());
         self.made_room();
     }
 
@@ -339,19 +332,21 @@ impl WorkerState {
     }
 
     fn made_room(&self) {
-        let before = self.running.get();
-        self.running.set(before - 1);
-        if before == self.max_running {
-            self.room_since.set(self.env.now());
-        }
-        if self.waiting_for_room.get() || (self.waiting_for_end.get() && before == 1) {
+        let left = self.room.leave(|| self.env.now());
+        if self.waiting_for_room.get() || (self.waiting_for_end.get() && left == 0) {
             self.wake.notify_one();
         }
     }
 
-    /// Whether no more journeys may be started, whatever their row.
-    fn is_full(&self) -> bool {
-        self.running.get() >= self.max_running
+    /// From `now` on this worker has its part of all room by the list of members that holds then.
+    fn resize_rooms(&self, now: u64) {
+        // All rows are shared out alike.
+        let Some(first) = self.rows.first() else { return };
+        let Plan { cursor, .. } = &*first.plan.borrow();
+        for room in self.rows.iter().map(|row| &row.room).chain([&self.room]) {
+            room.resize(now, |most| cursor.running(now, most));
+        }
+        self.rooms_until.set(cursor.next_change(now).unwrap_or(u64::MAX));
     }
 }
 
@@ -373,8 +368,7 @@ impl WorkerState {
                     cursor: Cursor::new(stripe.clone()),
                     ended: None,
                 }),
-                alive: Cell::new(0),
-                room_since: Cell::new(0),
+                room: row.options.max_running.map_or_else(|| Room::own(stripe.share(MAX_RUNNING)), Room::shared),
                 slots: RefCell::new(Slots::new(row.options.ramp_down)),
                 iterations_each: row.iterations_each,
                 spent_slots: Cell::new(0),
@@ -387,13 +381,12 @@ impl WorkerState {
             number: plan.number,
             rows: rows.collect(),
             tasks: RefCell::default(),
-            running: Cell::new(0),
+            room: plan.max_running.map_or_else(Room::endless, Room::shared),
+            rooms_until: Cell::new(0),
             wake: Notify::new(),
             waiting_for_room: Cell::new(false),
             without_turn: Cell::new(0),
             waiting_for_end: Cell::new(false),
-            max_running: plan.max_running,
-            room_since: Cell::new(0),
             exiting: Cell::new(false),
             epoch: Cell::new(0),
             fenced: Cell::new(false),
@@ -430,11 +423,17 @@ impl WorkerState {
                 return look;
             }
         }
+        if now >= self.rooms_until.get() {
+            self.resize_rooms(now);
+        }
+        if self.rooms_until.get() < u64::MAX {
+            look.at(self.rooms_until.get());
+        }
         let mut late = Vec::new();
         for row in &self.rows {
             let unit = row.plan.borrow().unit;
             match unit {
-                Unit::Rate if self.max_running < u64::MAX => late.push((row.next_due(), row)),
+                Unit::Rate if !self.room.is_endless() => late.push((row.next_due(), row)),
                 Unit::Rate => self.look_at_open(row, now, &mut look),
                 Unit::Running => self.look_at_closed(row, now, &mut look),
             }
@@ -470,7 +469,7 @@ impl WorkerState {
             }
             left -= 1;
             let over = end.is_some_and(|end| now >= end);
-            let no_room = row.alive.get() >= row.options.max_running || self.is_full();
+            let no_room = row.room.is_full() || self.room.is_full();
             if no_room {
                 if row.options.overload == Overload::Drop {
                     self.env.stats(self.env.part(due)).rows[row.id.0 as usize].dropped += 1;
@@ -489,10 +488,10 @@ impl WorkerState {
                 break None;
             }
             cursor.advance();
-            let room = due.max(row.room_since.get()).max(self.room_since.get());
+            let room = due.max(row.room.since()).max(self.room.since());
             let start = Start { row: row.id, index, due, room, task: self.next_task() };
-            row.alive.set(row.alive.get() + 1);
-            self.running.set(self.running.get() + 1);
+            row.room.take();
+            self.room.take();
             self.without_turn.set(self.without_turn.get() + 1);
             look.started = true;
             if let Some(task) = Rc::clone(&row.spec).start(self, start) {
@@ -559,7 +558,7 @@ impl WorkerState {
             let Some(number) = row.slots.borrow_mut().next() else { break };
             let slot = Slot { row: row.id, number, task: self.next_task() };
             row.slots.borrow_mut().started(number, slot.task);
-            self.running.set(self.running.get() + 1);
+            self.room.take();
             let task = Rc::clone(&row.spec).spawn_slot(self, slot);
             self.tasks.borrow_mut().insert(task);
         }
@@ -669,7 +668,7 @@ impl WorkerState {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.running.get() == 0
+        self.room.taken() == 0
     }
 
     pub(super) fn extend(&self, id: RowId, unit: Unit, segment: Segment) {
@@ -692,6 +691,7 @@ impl WorkerState {
     /// By the list of members with this number, this process has the stripe of all starts from `time` on.
     pub(super) fn share(&self, epoch: u64, time: u64, stripe: &Stripe) {
         self.epoch.set(epoch);
+        self.rooms_until.set(self.rooms_until.get().min(time));
         for row in &self.rows {
             let mut plan = row.plan.borrow_mut();
             plan.cursor.change_share(time, stripe.clone());

@@ -148,6 +148,11 @@ impl Refusal {
         self.err_code == 10_058
     }
 
+    /// A stream is there with some of its subjects: another one, or the same where somebody else is just making it too.
+    fn is_overlap(&self) -> bool {
+        self.err_code == 10_065
+    }
+
     /// The subject's last message is not the expected one.
     pub(crate) fn is_wrong_last(&self) -> bool {
         self.err_code == 10_071
@@ -266,6 +271,12 @@ impl Link {
     pub(crate) async fn make_stream(&self, what: &str, config: &StreamConfig) -> Result<StreamInfo, BusError> {
         let info = match self.api(what, &format!("STREAM.CREATE.{}", config.name), &json!(config)).await {
             Err(Failure::Refused(refusal)) if refusal.is_other_config() => self.stream(what, &config.name, false).await,
+            Err(Failure::Refused(overlap)) if overlap.is_overlap() => {
+                match self.stream(what, &config.name, false).await {
+                    Err(Failure::Refused(refusal)) if refusal.is_no_stream() => Err(Failure::Refused(overlap)),
+                    there => there,
+                }
+            }
             made => made,
         };
         let info: StreamInfo = info.map_err(|failure| self.error(what, failure))?;

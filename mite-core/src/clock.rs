@@ -235,6 +235,13 @@ impl Reading {
     }
 }
 
+/// What the wall clock says, in nanoseconds since 1970.
+pub(crate) fn unix_nanos() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    // A clock that stands before 1970 tells 1970.
+    now.unwrap_or_default().as_nanos().try_into().unwrap_or(u64::MAX)
+}
+
 /// Nanoseconds from `origin` to `instant`; 0 when that is before.
 pub(crate) fn nanos_since(origin: Instant, instant: Instant) -> u64 {
     // 584 years fit.

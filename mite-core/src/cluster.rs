@@ -47,19 +47,24 @@
 mod account;
 mod attendance;
 mod clock;
+mod clock_reading;
 mod error;
 mod follow;
 mod follower;
 mod gather;
 mod join;
+mod joined;
 mod keeper;
 mod lead;
 mod leader;
 mod leasing;
 mod members;
+mod news;
+mod places;
 mod pools;
 mod protocol;
 mod readings;
+mod recall;
 mod record;
 mod recording;
 pub(crate) mod records;
@@ -70,19 +75,14 @@ mod takeover;
 mod totals;
 mod wire;
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
-
 pub(crate) use account::unaccounted;
 pub use error::ClusterError;
 pub use follow::{Follow, Following, follow};
 pub(crate) use gather::OfSecond;
-pub use join::{Join, Joined, join};
+pub use join::{Join, join};
+pub use joined::Joined;
 pub use lead::{Lead, OnRunnerLoss};
-pub(crate) use leader::{News, Usage};
+pub(crate) use news::{Begun, News, Part, Usage};
 pub use pools::LostItems;
 pub(crate) use pools::PoolKind;
 pub(crate) use protocol::{Order, PlanRecord};
@@ -90,59 +90,3 @@ pub use record::{Recorded, record};
 pub use runner::TookPart;
 pub use status::{RunnerStatus, Status, status, stop};
 pub(crate) use wire::Unpacked;
-
-use crate::bus::{Discard, Kept};
-use crate::names::Names;
-use crate::runner::protocol::Command;
-use crate::sink::queue::SinkQueue;
-
-/// What this process is to a run that runners carry out.
-#[derive(Debug)]
-pub(crate) enum Part {
-    Leads(Lead),
-    Follows(Box<Following>),
-}
-
-/// What the loop of a run tells runners, what it is told of them, and the task in between.
-pub(crate) type Begun = (mpsc::UnboundedSender<Command>, mpsc::UnboundedReceiver<News>, JoinHandle<()>);
-
-impl Part {
-    /// Begins it. The plan and its pools are those of the run that is led.
-    pub(crate) fn begin(
-        self,
-        plan: PlanRecord,
-        names: Arc<Names>,
-        pools: Vec<PoolKind>,
-        queues: &[SinkQueue],
-    ) -> Begun {
-        let following = match self {
-            Self::Leads(lead) => return lead.begin(plan, names, pools),
-            Self::Follows(following) => following,
-        };
-        let (commands, commanded) = mpsc::unbounded_channel();
-        let (news, told) = mpsc::unbounded_channel();
-        (commands, told, tokio::spawn(follower::follow(*following, names, queues.to_vec(), commanded, news)))
-    }
-}
-
-/// The register that says which run is under way, and its key for that.
-const DIRECTORY: &str = "mite";
-const CURRENT: &str = "run";
-
-/// How often it is looked for what was not there, and tried again what could not be done.
-const LOOK: Duration = Duration::from_millis(50);
-/// For how long that is done before the run is given up.
-const WRITE_WITHIN: Duration = Duration::from_secs(60);
-
-/// A number that no other process has drawn: what the system seeds the standard library's maps with.
-fn random() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(std::process::id())
-}
-
-/// What the logs of a run keep, but for that of records. Figures and orders stay until the run is over, so that a controller that takes over knows all of
-/// them.
-fn kept() -> Kept {
-    let dedupe = Duration::from_secs(600);
-    Kept { dedupe, most_bytes: None, discard: Discard::New, age: None }
-}

@@ -134,12 +134,12 @@ async fn carry_out(mut control: Control) -> Result<Report, RunError> {
         start_sinks(std::mem::take(&mut control.sinks), &names, control.strands, &control.span, &control.events)?;
     let (row_plans, rows) = planned(std::mem::take(&mut control.rows), control.stop_after);
     let mut pools = Vec::new();
-    let follows = matches!(control.part, Some(Part::Follows(_)));
+    let follows = control.part.as_ref().is_some_and(|part| part.follows);
     let remote = control.part.take().map(|part| {
         pools = shared_pools(&rows, &row_plans, control.graceful_stop);
         let kinds = pools.iter().map(|pool| pool.kind).collect();
         let plan = plan_of(&control, &facts, &rows, &row_plans);
-        Remote::new(part.begin(plan, Arc::clone(&names), kinds, &sinks.queues))
+        Remote::new((part.begin)(plan, Arc::clone(&names), kinds, &sinks.queues))
     });
     let seconds = Seconds::new(control.workers, rows.len());
     let tally = Tally::new(rows.len() + 1, control.max_series_bytes / 2, &facts.metrics);

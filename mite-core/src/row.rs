@@ -234,14 +234,6 @@ pub(crate) struct CheckedRow {
 }
 
 impl CheckedRow {
-    /// Whether the plan says how often the journeys that run at once are run.
-    pub(crate) fn counts_slots(&self) -> bool {
-        match &self.plan {
-            Plan::Known(schedule, Unit::Running, each) => each.is_some() || schedule.limit() < u64::MAX,
-            _ => false,
-        }
-    }
-
     /// How many journeys run at once at the most, where the plan says so.
     pub(crate) fn most_running(&self) -> u64 {
         match &self.plan {

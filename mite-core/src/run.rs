@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::cluster::{ClusterError, Following, Lead, Part};
+use crate::cluster::Part;
 use crate::controller::{self, Control};
 use crate::exchange::{Exchange, OnExchange};
 use crate::limits;
@@ -757,46 +757,33 @@ impl Run {
         self.start_with(controller::run)
     }
 
-    /// Starts the run with others than this process's own workers: it becomes the controller of a cluster, waits for runners, and
-    /// adds up what they tell. The report, thresholds, sinks that watch, and the recorder's files are those of a run in one process.
-    ///
-    /// See [`cluster`](crate::cluster).
-    ///
-    /// # Errors
-    /// As [`Run::start`]; [`RunError::Cluster`] where the cluster was told something that makes no sense.
-    pub fn lead(mut self, mut lead: Lead) -> Result<RunHandle, RunError> {
-        if let Some(mistake) = lead.mistake() {
-            return Err(ClusterError::refused(mistake).into());
-        }
-        if self.record_in_memory {
-            let why =
-                "a cluster's records go to files: give the run `recorder(…)` in the place of `record_in_memory()`";
-            return Err(ClusterError::refused(why).into());
-        }
-        let folder = self.recorder.take();
-        let mut run = lead.prepare(self, folder);
-        run.workers = 1;
-        run.part = Some(Part::Leads(lead));
-        run.start()
-    }
-
     /// Adds a receiver of messages before all others.
     pub(crate) fn first_sink(mut self, sink: impl Sink) -> Self {
         self.sinks.insert(0, Box::new(sink));
         self
     }
 
-    /// Starts following a run, of which only the sinks' part is done here.
-    pub(crate) fn follow(mut self, following: Following) -> Result<RunHandle, RunError> {
-        if self.record_in_memory || self.recorder.is_some() {
-            let why =
-                "what a run of a cluster records is written by its controller or its recorder, not by who follows it";
-            return Err(ClusterError::refused(why).into());
-        }
+    /// Whether what journeys record is kept in memory.
+    pub(crate) fn records_in_memory(&self) -> bool {
+        self.record_in_memory
+    }
+
+    /// The folder that is recorded to, which is not from now on.
+    pub(crate) fn take_recorder(&mut self) -> Option<PathBuf> {
+        self.recorder.take()
+    }
+
+    /// A run whose journeys are started by other processes: this one needs one worker, for setup and teardown.
+    pub(crate) fn elsewhere(mut self, part: Part) -> Self {
         self.workers = 1;
+        self.part = Some(part);
+        self
+    }
+
+    /// Without anything that is called or judged.
+    pub(crate) fn only_watched(mut self) -> Self {
         (self.scenario.hooks, self.scenario.asked) = Default::default();
-        self.part = Some(Part::Follows(Box::new(following)));
-        self.start()
+        self
     }
 
     /// Names the scenario.
@@ -846,16 +833,6 @@ impl Run {
             return Err(RunError::Threshold { threshold, why });
         }
         let rows = checked_rows(rows, self.workers, endless_ok, self.spawn_rate)?;
-        if self.part.is_some()
-            && let Some(row) = rows.iter().find(|row| row.counts_slots())
-        {
-            return Err(ClusterError::refused(format!(
-                "{}: iterations of journeys that run at once are not shared out among the runners of a cluster: give the row a \
-                 length, or a pool with as many items",
-                row.name
-            ))
-            .into());
-        }
         if let Some(planned) = &self.planned_as {
             planned.is_planned_in(&rows, stop_after, self.warm_up)?;
         }

@@ -142,6 +142,32 @@ async fn the_closed_model_has_as_many_running_in_all() {
 }
 
 #[tokio::test]
+async fn iterations_of_the_closed_model_are_made_once_on_all_runners_together() {
+    // Fewer than there are workers, and so many that runners ask for more.
+    for iterations in [3, 23, 3000] {
+        let made = Made::default();
+        let scenario = || {
+            let model = constant(11, HOUR).running().iterations(iterations);
+            Scenario::new().row(Row::new(made.journey("counted"), NoData, model).named("counted"))
+        };
+        let report = checked(in_cluster(scenario, |run| run).await.unwrap());
+        let row = &report.journeys[0];
+        assert_eq!((row.planned, row.started, row.completed), (iterations, iterations, iterations), "{report}");
+        assert_eq!(made.sorted()["counted"], (0..iterations).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn each_of_those_that_run_at_once_makes_its_iterations() {
+    let scenario = || {
+        let model = constant(11, HOUR).running().iterations_each(7);
+        Scenario::new().row(Row::new(noop, NoData, model).named("each"))
+    };
+    let report = checked(in_cluster(scenario, |run| run).await.unwrap());
+    assert_eq!((report.journeys[0].planned, report.journeys[0].completed), (77, 77), "{report}");
+}
+
+#[tokio::test]
 async fn the_open_model_has_no_more_running_in_all_than_it_may() {
     // Three runners with two workers each: some of them have room for one more than others.
     for (of_row, of_run) in [(Some(7), None), (None, Some(9))] {

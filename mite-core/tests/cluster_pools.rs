@@ -12,8 +12,8 @@ use mite_core::bus::{Fabric, Local};
 use mite_core::cluster::{Join, Lead, LostItems, TookPart, join};
 use mite_core::volume::{HOUR, SECOND, constant};
 use mite_core::{
-    Context, DataPool, Error, FileDataPool, IterableDataPool, RecyclableIterableDataPool, Report, Result, Row, Run,
-    RunHandle, Scenario, SingleRunDataPool,
+    Context, DataPool, Error, FileDataPool, IterableDataPool, NoData, RecyclableIterableDataPool, Report, Result, Row,
+    Run, RunHandle, Scenario, SingleRunDataPool,
 };
 use through::{Connection, Through};
 use tokio::sync::watch;
@@ -315,5 +315,57 @@ async fn items_that_come_at_least_once_come_again_where_the_journeys_of_a_lost_r
     for runner in runners {
         let _ = runner.await;
     }
+    Ok(())
+}
+
+/// Of 60 iterations, with a second runner that ends none and is lost.
+async fn iterations_with_one_that_is_lost(policy: LostItems) -> Result<(Report, Vec<u64>)> {
+    let (begun, ended) = (Uses::default(), Arc::new(Mutex::new(Vec::new())));
+    let make = |number| {
+        let (begun, ended) = (Arc::clone(&begun), Arc::clone(&ended));
+        let visit = async move |ctx: &mut Context| {
+            let _in_use = InUse::begin(&begun, ctx.start_index(), number);
+            if number == 2 {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            ended.lock().unwrap().push(ctx.start_index());
+            Ok(())
+        };
+        Scenario::new().row(Row::new(visit, NoData, constant(4, HOUR).running().iterations(60)).named("visit"))
+    };
+    let Two { controller, runners, connection } = Two::start(policy, SECOND, make).await?;
+    let by = |number| begun.lock().unwrap().iter().filter(|of| of.1 == number).count();
+    until("both have begun", || by(1) > 0 && by(2) == 2).await;
+    connection.send_replace(Connection::Cut);
+    let report = controller.await?;
+    connection.send_replace(Connection::Up);
+    for runner in runners {
+        let _ = runner.await;
+    }
+    let mut ended = ended.lock().unwrap().clone();
+    ended.sort_unstable();
+    Ok((report, ended))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn iterations_of_a_lost_runner_are_told_and_not_made() -> Result {
+    let (report, ended) = iterations_with_one_that_is_lost(LostItems::Burn).await?;
+    let told = |warning: &String| {
+        let rest =
+            warning.strip_prefix("visit: ")?.split_once(" of its iterations were with runner 2 when it was lost")?;
+        rest.0.parse::<usize>().ok()
+    };
+    let burned: usize = report.warnings.iter().filter_map(told).sum();
+    assert!(burned > 0, "{report}");
+    assert_eq!(ended.len() + burned, 60, "{report}");
+    assert!(ended.is_sorted_by(|one, next| one < next), "{ended:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn iterations_of_a_lost_runner_are_made_by_others_where_the_program_says_so() -> Result {
+    let (report, ended) = iterations_with_one_that_is_lost(LostItems::Again).await?;
+    assert_eq!(ended, (0..60).collect::<Vec<_>>(), "{report}");
     Ok(())
 }

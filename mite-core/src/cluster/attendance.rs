@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::error::ClusterError;
+use super::places::{LOOK, WRITE_WITHIN, current, random};
 use super::protocol::{EpochRecord, PlanRecord, State, VERSION, pack, unpack};
-use super::{ClusterError, LOOK, WRITE_WITHIN};
 use crate::bus::{BusError, Fabric, Register};
-use crate::{clock, cluster};
+use crate::clock;
 
 /// How often a run is looked for that is not there yet, and how it stands.
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(250);
@@ -85,7 +86,7 @@ pub(super) async fn attend(
     (who, name): (&str, &str),
     is_wanted: impl Fn(&PlanRecord) -> Result<bool, ClusterError>,
 ) -> Result<Attended, ClusterError> {
-    let own = Attendant { v: VERSION, name: name.to_owned(), boot: cluster::random() | 1, ..Attendant::default() };
+    let own = Attendant { v: VERSION, name: name.to_owned(), boot: random() | 1, ..Attendant::default() };
     let mut passed_over = None;
     loop {
         match look(fabric, who, &own).await {
@@ -110,7 +111,7 @@ pub(super) async fn attend(
 /// The run that is under way, and who has the place there.
 async fn look(fabric: &dyn Fabric, who: &str, own: &Attendant) -> Result<Option<Attended>, ClusterError> {
     let failed = |cause| ClusterError::new("look for a run", cause);
-    let Some(run) = super::join::current(fabric).await? else { return Ok(None) };
+    let Some(run) = current(fabric).await? else { return Ok(None) };
     let register = fabric.register(&run).await.map_err(failed)?;
     let Some(plan) = register.get("plan").await.map_err(failed)? else { return Ok(None) };
     let plan = unpack("the run's plan", &plan.value).map_err(failed)?;

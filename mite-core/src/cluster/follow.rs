@@ -5,15 +5,22 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
+
 use super::attendance::{Attended, COLLECTOR, attend};
+use super::error::ClusterError;
+use super::follower;
 use super::join::planned;
 use super::members::other_build;
-use super::{ClusterError, random};
+use super::news::{Begun, Part};
+use super::places::random;
 use crate::Config;
 use crate::bus::Fabric;
+use crate::names::Names;
 use crate::report::Report;
 use crate::run::error::RunError;
 use crate::run::{Run, RunHandle};
+use crate::sink::queue::SinkQueue;
 
 /// Somebody who follows a run, as it asks to.
 #[derive(Debug, Clone)]
@@ -29,9 +36,9 @@ pub struct Follow {
 
 /// A run that is followed.
 pub struct Following {
-    pub(super) fabric: Arc<dyn Fabric>,
-    pub(super) attended: Attended,
-    pub(super) collects: bool,
+    fabric: Arc<dyn Fabric>,
+    attended: Attended,
+    collects: bool,
 }
 
 impl fmt::Debug for Following {
@@ -92,7 +99,20 @@ impl Following {
     /// # Errors
     /// As [`Run::start`], and [`RunError::Cluster`] where it is not the scenario that the controller has.
     pub fn start(self, run: Run) -> Result<RunHandle<Report>, RunError> {
-        let run = planned(run, &self.attended.plan)?;
-        run.follow(self)
+        let mut run = planned(run, &self.attended.plan)?;
+        if run.records_in_memory() || run.take_recorder().is_some() {
+            let why =
+                "what a run of a cluster records is written by its controller or its recorder, not by who follows it";
+            return Err(ClusterError::refused(why).into());
+        }
+        let begin = Box::new(move |_, names, _, queues: &[SinkQueue]| self.begin(names, queues.to_vec()));
+        run.only_watched().elsewhere(Part { follows: true, begin }).start()
+    }
+
+    fn begin(self, names: Arc<Names>, queues: Vec<SinkQueue>) -> Begun {
+        let of = (self.fabric, self.attended, self.collects);
+        let (commands, commanded) = mpsc::unbounded_channel();
+        let (news, told) = mpsc::unbounded_channel();
+        (commands, told, tokio::spawn(follower::follow(of, names, queues, commanded, news)))
     }
 }

@@ -10,17 +10,19 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use super::attendance::Attended;
 use super::clock::RunClock;
-use super::follow::Following;
+use super::clock_reading::{CLOCK_READINGS, read_clock};
+use super::error::ClusterError;
 use super::keeper::{self, Change};
-use super::leader::{News, Usage, first_shares, recall_orders};
+use super::news::{News, Usage};
+use super::places::{LOOK, WRITE_WITHIN, kept};
 use super::protocol::{EpochRecord, MembersRecord, State, unpack};
 use super::readings::Readings;
+use super::recall::{first_shares, recall_orders};
 use super::records::KEPT;
 use super::records::messages::{Relay, RelayError, messages_log};
-use super::runner::{CLOCK_READINGS, read_clock};
-use super::{ClusterError, LOOK, WRITE_WITHIN, kept};
-use crate::bus::{Item, Log};
+use crate::bus::{Fabric, Item, Log};
 use crate::clock;
 use crate::names::{NameCache, Names};
 use crate::runner::permit::{Permit, boot_nanos};
@@ -40,28 +42,27 @@ struct Follower {
     has_all: bool,
 }
 
-/// Follows a run until it is over and all that was told of it is handed on.
+/// Follows a run until it is over and all that was told of it is handed on; whether its messages too.
 pub(super) async fn follow(
-    following: Following,
+    (fabric, attended, collects): (Arc<dyn Fabric>, Attended, bool),
     names: Arc<Names>,
     queues: Vec<SinkQueue>,
     commands: mpsc::UnboundedReceiver<Command>,
     news: mpsc::UnboundedSender<News>,
 ) {
     let failed = news.clone();
-    if let Err(error) = carry_out(following, names, queues, commands, news).await {
+    if let Err(error) = carry_out((fabric, attended, collects), names, queues, commands, news).await {
         let _ = failed.send(News::Failed(error));
     }
 }
 
 async fn carry_out(
-    following: Following,
+    (fabric, attended, collects): (Arc<dyn Fabric>, Attended, bool),
     names: Arc<Names>,
     queues: Vec<SinkQueue>,
     mut commands: mpsc::UnboundedReceiver<Command>,
     news: mpsc::UnboundedSender<News>,
 ) -> Result<(), ClusterError> {
-    let Following { fabric, attended, collects } = following;
     let failed = |doing: &'static str| move |cause| ClusterError::new(doing, cause);
     let log = |of: &str| fabric.log(&format!("{}_{of}", attended.run), kept());
     let stats = log("stats").await.map_err(failed("open the log of figures"))?;

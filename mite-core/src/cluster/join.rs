@@ -2,18 +2,19 @@
 //!
 //! It is apart from taking part, since a program has to make the scenario in between.
 
-use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::clock::RunClock;
+use super::clock_reading::{CLOCK_READINGS, read_clock};
+use super::error::ClusterError;
+use super::joined::Joined;
+use super::places::{current, random};
 use super::protocol::{Hello, PlanRecord, VERSION, Welcome, pack, unpack};
 use super::records::messages::MessageSink;
 use super::records::sink::RecordSink;
-use super::runner::{self, CLOCK_READINGS, TookPart, read_clock};
-use super::{CURRENT, ClusterError, DIRECTORY, kept, random};
+use super::runner::{self, TookPart};
 use crate::Config;
-use crate::bus::{BusError, Fabric, Log, Register};
+use crate::bus::{BusError, Fabric};
 use crate::run::error::RunError;
 use crate::run::{Run, RunHandle};
 
@@ -31,23 +32,6 @@ pub struct Join {
     pub binary: String,
     /// Its worker threads, which are also its part of the plan beside others'.
     pub workers: u32,
-}
-
-/// A runner that was let in, and has not begun.
-pub struct Joined {
-    pub(super) fabric: Arc<dyn Fabric>,
-    pub(super) run: String,
-    pub(super) rid: u32,
-    pub(super) boot: u64,
-    pub(super) plan: PlanRecord,
-    pub(super) clock: RunClock,
-    workers: u32,
-}
-
-impl fmt::Debug for Joined {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Joined").field("run", &self.run).field("runner", &self.rid).finish_non_exhaustive()
-    }
 }
 
 /// Waits for a run, asks to take part in it, and is let in.
@@ -81,14 +65,6 @@ pub async fn join(fabric: Arc<dyn Fabric>, join: Join) -> Result<Joined, Cluster
     }
 }
 
-/// The run that is under way or about to be, if there is one.
-pub(super) async fn current(fabric: &dyn Fabric) -> Result<Option<String>, ClusterError> {
-    let failed = |cause| ClusterError::new("look for a run", cause);
-    let directory = fabric.register(DIRECTORY).await.map_err(failed)?;
-    let entry = directory.get(CURRENT).await.map_err(failed)?;
-    Ok(entry.map(|entry| String::from_utf8_lossy(&entry.value).into_owned()))
-}
-
 enum Refusal {
     Later(BusError),
     Never(ClusterError),
@@ -113,21 +89,6 @@ async fn let_in(fabric: &Arc<dyn Fabric>, run: &str, join: &Join, boot: u64) -> 
 }
 
 impl Joined {
-    /// Its number in the run, from 1: `runner_id` in messages.
-    pub fn runner(&self) -> u32 {
-        self.rid
-    }
-
-    /// The name of the scenario that is run, which the program has to make.
-    pub fn scenario(&self) -> &str {
-        &self.plan.scenario
-    }
-
-    /// The config of the run, for the scenario function: what its controller was told, and what its scenario function has set.
-    pub fn config(&self) -> Config {
-        Config::from_values(self.plan.config.clone())
-    }
-
     /// Takes part in the run with this scenario, which `run` was made of: its options are those of the controller, but for the
     /// workers and the sinks.
     ///
@@ -142,18 +103,6 @@ impl Joined {
         let name = Arc::new(OnceLock::from(self.run.clone()));
         run = forwarded(run, plan.is_recorded, plan.with_collector, &self.fabric, &name, (self.rid, self.boot));
         run.start_with(move |control| runner::run(control, self))
-    }
-
-    pub(super) fn subject(&self, of: &str) -> String {
-        format!("{}.{of}", self.run)
-    }
-
-    pub(super) async fn log(&self, of: &str) -> Result<Arc<dyn Log>, BusError> {
-        self.fabric.log(&format!("{}_{of}", self.run), kept()).await
-    }
-
-    pub(super) async fn register(&self) -> Result<Arc<dyn Register>, BusError> {
-        self.fabric.register(&self.run).await
     }
 }
 

@@ -8,15 +8,20 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::error::ClusterError;
 use super::join::forwarded;
-use super::leader::{self, Options, unix_nanos};
+use super::leader::{self, Options};
+use super::news::{Begun, Part};
+use super::places::random;
 use super::pools::{LostItems, PoolKind};
 use super::protocol::{PlanRecord, VERSION};
-use super::{Begun, random};
-use crate::Run;
 use crate::bus::Fabric;
+use crate::clock::unix_nanos;
 use crate::names::Names;
+use crate::run::error::RunError;
+use crate::run::{Run, RunHandle};
 use crate::runner::permit::boot_nanos;
+use crate::sink::queue::SinkQueue;
 
 /// How long a permit lasts unless told otherwise.
 const LEASE: Duration = Duration::from_millis(800);
@@ -39,7 +44,7 @@ pub enum OnRunnerLoss {
 #[derive(Debug, Clone)]
 #[must_use = "it does nothing until a run is led by it"]
 pub struct Lead {
-    pub(crate) fabric: Arc<dyn Fabric>,
+    fabric: Arc<dyn Fabric>,
     binary: String,
     options: Options,
     lease: Duration,
@@ -132,7 +137,7 @@ impl Lead {
 
     /// A run that is led so, and what journeys record is written to this folder, if to any. What setup and teardown send, which are
     /// called in this process, goes where all goes that runners send.
-    pub(crate) fn prepare(&mut self, run: Run, folder: Option<PathBuf>) -> Run {
+    fn prepare(&mut self, run: Run, folder: Option<PathBuf>) -> Run {
         let Options { with_recorder, with_collector, name, .. } = &self.options;
         let is_recorded = *with_recorder || folder.is_some();
         let run = forwarded(run, is_recorded, *with_collector, &self.fabric, name, (0, random() | 1));
@@ -141,7 +146,7 @@ impl Lead {
     }
 
     /// What makes no sense in it, in words.
-    pub(crate) fn mistake(&self) -> Option<String> {
+    fn mistake(&self) -> Option<String> {
         let Options { expect, least, on_loss, .. } = &self.options;
         if *least == 0 || least > expect {
             return Some(format!("a run begins with from 1 to all of its {expect} runners, not with {least}"));
@@ -158,7 +163,7 @@ impl Lead {
     }
 
     /// Begins a run; its plan is this one but for what only the cluster knows.
-    pub(crate) fn begin(self, plan: PlanRecord, names: Arc<Names>, pools: Vec<PoolKind>) -> Begun {
+    fn begin(self, plan: PlanRecord, names: Arc<Names>, pools: Vec<PoolKind>) -> Begun {
         let (commands, commanded) = mpsc::unbounded_channel();
         let (news, told) = mpsc::unbounded_channel();
         let plan = PlanRecord {
@@ -177,6 +182,30 @@ impl Lead {
         };
         let leader = tokio::spawn(leader::lead(self.fabric, (plan, pools), names, self.options, commanded, news));
         (commands, told, leader)
+    }
+}
+
+impl Run {
+    /// Starts the run with others than this process's own workers: it becomes the controller of a cluster, waits for runners, and
+    /// adds up what they tell. The report, thresholds, sinks that watch, and the recorder's files are those of a run in one process.
+    ///
+    /// See [`cluster`](crate::cluster).
+    ///
+    /// # Errors
+    /// As [`Run::start`]; [`RunError::Cluster`] where the cluster was told something that makes no sense.
+    pub fn lead(mut self, mut lead: Lead) -> Result<RunHandle, RunError> {
+        if let Some(mistake) = lead.mistake() {
+            return Err(ClusterError::refused(mistake).into());
+        }
+        if self.records_in_memory() {
+            let why =
+                "a cluster's records go to files: give the run `recorder(…)` in the place of `record_in_memory()`";
+            return Err(ClusterError::refused(why).into());
+        }
+        let folder = self.take_recorder();
+        let run = lead.prepare(self, folder);
+        let begin = Box::new(move |plan, names, pools, _: &[SinkQueue]| lead.begin(plan, names, pools));
+        run.elsewhere(Part { follows: false, begin }).start()
     }
 }
 

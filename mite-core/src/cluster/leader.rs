@@ -9,29 +9,28 @@ mod taking_over;
 mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use super::account::Reported;
+use super::OnRunnerLoss;
 use super::clock::RunClock;
+use super::error::ClusterError;
 use super::keeper::runner_key;
 use super::members::{Members, Seen, Times};
+use super::news::{News, Usage};
+use super::places::{CURRENT, DIRECTORY, LOOK, kept, random};
 use super::pools::{LostItems, PoolKind, Pools};
 use super::protocol::{
-    ClockReading, EpochRecord, Heartbeat, Hello, MembersRecord, Order, Phase, PlanRecord, State, VERSION, Welcome,
-    pack, unpack,
+    ClockReading, EpochRecord, Heartbeat, Hello, Order, Phase, PlanRecord, State, VERSION, Welcome, pack, unpack,
 };
 use super::readings::Readings;
 use super::recording::{Recording, ended_early};
 use super::records;
 use super::takeover::{self};
-use super::wire::Unpacked;
-use super::{CURRENT, ClusterError, DIRECTORY, LOOK, OnRunnerLoss, kept, random};
 use crate::bus::{Bus, BusError, Delivery, Fabric, Item, Log, Reader, Register, Subscription};
 use crate::clock;
 use crate::names::Names;
@@ -50,53 +49,6 @@ const AWAY: u64 = 1_000_000_000;
 const ATTENDED_WITHIN: Duration = Duration::from_secs(10);
 /// What nobody else is called: it tells itself whether messages arrive at all.
 const OWN: u32 = 0;
-
-/// What the controller's loop is told of its runners. A runner's number is that of its worker.
-#[derive(Debug)]
-pub(crate) enum News {
-    /// Enough runners are there.
-    Gathered,
-    /// All of them have made their workers ready.
-    Prepared,
-    /// The run was under way so long, in nanoseconds, when this controller took it over; all that was ordered and told before comes
-    /// before.
-    Resumed { since_start: u64, is_stopped: bool },
-    /// Somebody asks for the run's end: now, or once what runs has finished.
-    Asked { now: bool },
-    /// What the controller before has ordered.
-    Ordered(Order),
-    /// A runner has a share from this second on.
-    Joined { rid: u32, from: u64 },
-    /// One entry of a runner's figures.
-    Told { rid: u32, told: Box<Unpacked> },
-    /// A runner is not heard any more. It may come back.
-    Lost { rid: u32, why: String },
-    /// One that was not heard is heard again, and will tell its end.
-    Back { rid: u32 },
-    /// What is known of a runner that has not told its end: what it told so far, and its share.
-    Unaccounted { rid: u32, reported: Reported, lists: Vec<MembersRecord> },
-    /// Items of a pool, counted from 0, that a runner had and nobody is given any more.
-    Burned { pool: usize, rid: u32, range: Range<u64> },
-    /// So many items of a pool were given to nobody.
-    NotUsed { pool: usize, items: u64 },
-    /// What is recorded is accounted for here.
-    Recording { records: Records, warnings: Arc<Mutex<Vec<String>>> },
-    /// What people should know.
-    Warned(String),
-    /// How many messages were handed to each sink of this process, where it follows a run.
-    Relayed { sent_messages: Vec<u64> },
-    /// All that was asked for was told.
-    Accounted { generator: Usage },
-    /// The run cannot go on.
-    Failed(ClusterError),
-}
-
-/// What the runners' processes have used together.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Usage {
-    pub(crate) workers: u32,
-    pub(crate) cpu_percent: f64,
-}
 
 /// How a run is led: see [`Run::lead`](crate::Run::lead).
 #[derive(Debug, Clone)]
@@ -271,15 +223,8 @@ async fn carry_out(
 
 /// A run's name in the cluster: when it was begun, in milliseconds, and a random number, so that names sort by time.
 fn run_id() -> String {
-    let now = Duration::from_nanos(unix_nanos());
+    let now = Duration::from_nanos(clock::unix_nanos());
     format!("{:011x}{:08x}", now.as_millis(), random() & 0xffff_ffff)
-}
-
-/// What the wall clock says, in nanoseconds since 1970.
-pub(super) fn unix_nanos() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH);
-    // A clock that stands before 1970 tells 1970.
-    now.unwrap_or_default().as_nanos().try_into().unwrap_or(u64::MAX)
 }
 
 /// Says which run it is that runners should join.
@@ -643,33 +588,4 @@ impl Leader {
         let forgotten = takeover::forget(&*self.fabric, &self.run).await;
         forgotten.map_err(|cause| ClusterError::new("clean up after the run", cause))
     }
-}
-
-/// Reads the orders up to this item of their log.
-///
-/// # Errors
-/// They cannot be read.
-pub(super) async fn recall_orders(
-    orders: &mut dyn Reader,
-    end: u64,
-    mut recall: impl FnMut(Order),
-) -> Result<(), BusError> {
-    let mut at = 0;
-    while at < end {
-        let item = orders.next().await?;
-        at = item.sequence;
-        recall(unpack("an order", &item.payload)?);
-    }
-    Ok(())
-}
-
-/// From which second on each runner has had a share.
-pub(super) fn first_shares(lists: &[MembersRecord]) -> BTreeMap<u32, u64> {
-    let mut first = BTreeMap::new();
-    for list in lists {
-        for member in &list.members {
-            first.entry(member.rid).or_insert(list.at / 1_000_000_000);
-        }
-    }
-    first
 }

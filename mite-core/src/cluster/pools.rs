@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-/// How many items are granted at once at the least, where there are so many.
+/// How many items are granted at once at the least, where there are so many, and the pool is not a small one.
 const LEAST: u64 = 100;
 /// How many at the most.
 const MOST: u64 = 1_000_000;
@@ -305,9 +305,13 @@ impl Pool {
         let (has, generation) = (held.ranges.iter().map(len).sum::<u64>(), held.generation);
         if self.kind.ends {
             if of.want > 0 {
-                // Few at once of what is nearly used up, so that others have some too.
-                let fair = self.kind.items.map_or(MOST, |_| (left as f64 * share / 2.0).ceil() as u64).max(1);
-                want = of.want.clamp(LEAST, MOST).min(fair.max(of.want.min(LEAST)));
+                // Few at once of what is nearly used up, or of a small pool, so that others have some too, where there are any.
+                let part = |of: u64, parts: f64| ((of as f64 * share / parts).ceil() as u64).max(1);
+                let (fair, least) = match self.kind.items {
+                    Some(items) if share < 1.0 => (part(left, 2.0), part(items, 4.0).min(LEAST)),
+                    _ => (MOST, LEAST),
+                };
+                want = of.want.clamp(least, MOST).min(fair.max(of.want.min(least)));
             }
         } else if let Some(items) = self.kind.items {
             let fair = ((items as f64 * share).ceil() as u64).max(1);
@@ -403,6 +407,16 @@ mod tests {
             }
         }
         assert_eq!(rest.iter().map(|(start, end)| end - start).sum::<u64>(), 1000 - 579);
+    }
+
+    #[test]
+    fn a_small_pool_is_not_one_runners() {
+        let mut pools = Pools::new(vec![once(23)], LostItems::Burn);
+        let want = AskOfPool { want: 1000, ..AskOfPool::default() };
+        let mut granted =
+            |rid, seq| pools.answer(&ask(rid, seq, want.clone()), Some(1.0 / 3.0), 0).0.pools[0].ranges.clone();
+        assert_eq!([1, 2, 3].map(|rid| granted(rid, 1)), [[(0, 4)], [(4, 8)], [(8, 11)]]);
+        assert_eq!([1, 2, 3].map(|rid| granted(rid, 2)), [[(11, 13)], [(13, 15)], [(15, 17)]]);
     }
 
     #[test]

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::account::Reported;
-use super::leader::News;
+use super::error::ClusterError;
+use super::news::News;
+use super::places::{LOOK, WRITE_WITHIN};
 use super::protocol::MembersRecord;
 use super::wire::{Unpacked, Unpacker};
-use super::{ClusterError, LOOK, WRITE_WITHIN};
 use crate::bus::{Item, Log};
 use crate::clock;
 use crate::names::Names;

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
-use super::ClusterError;
 use super::attendance::{RECORDER, attend};
+use super::error::ClusterError;
 use super::recording::{Recording, ended_early};
 use super::records::{KEPT, log_name};
 use crate::bus::Fabric;

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
 
-use super::ClusterError;
-use super::records::log_recorder::{Finished, LogRecorder, LogRecorderError};
+use super::error::ClusterError;
+use super::records::error::LogRecorderError;
+use super::records::log_recorder::{Finished, LogRecorder};
 use crate::bus::{Fabric, Log};
 use crate::recordings::Records;
 

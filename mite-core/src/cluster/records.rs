@@ -9,6 +9,7 @@
 mod appender;
 mod batch;
 mod cursor;
+pub(super) mod error;
 pub(crate) mod log_recorder;
 pub(crate) mod messages;
 pub(crate) mod sink;

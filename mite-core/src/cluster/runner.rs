@@ -10,19 +10,20 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 
-use super::ClusterError;
-use super::clock::{Exchange, RunClock};
+use super::clock::RunClock;
+use super::clock_reading::{CLOCK_AGAIN, read_clock};
+use super::error::ClusterError;
 use super::gather::{Entry, Gathered};
-use super::join::Joined;
+use super::joined::Joined;
 use super::keeper::{self, Change};
 use super::leasing::{self, Leased};
-use super::protocol::{ClockReading, EpochRecord, Heartbeat, MOST_RUNNERS, Order, Phase, State, VERSION, pack, unpack};
+use super::protocol::{EpochRecord, Heartbeat, MOST_RUNNERS, Order, Phase, State, VERSION, pack, unpack};
 use super::reporter::{self, Lane};
 use super::wire::Packer;
 use crate::bus::{Bus, BusError, Item, Log, Reader};
 use crate::clock::{Gaps, Moment};
 use crate::controller::crew::{BLOCKED_AFTER, Crew, Making, sink_failed};
-use crate::controller::rows::{Row, RowPlan, SharedPool, planned, shared_pools};
+use crate::controller::rows::{Numbers, Row, RowPlan, SharedPool, planned, shared_pools};
 use crate::controller::sinks::{finish_sinks, start_sinks};
 use crate::controller::{Control, facts};
 use crate::datapool::leases::Leases;
@@ -41,8 +42,6 @@ use crate::{clock, panics};
 const HEARTBEAT: Duration = Duration::from_millis(200);
 /// How often it asks what the run's clock says, once the run is under way.
 const CLOCK_EVERY: Duration = Duration::from_secs(10);
-/// How long an answer to that is waited for.
-const CLOCK_WITHIN: Duration = Duration::from_millis(500);
 /// How long a runner that leaves waits for others to have its share.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -142,14 +141,14 @@ async fn carry_out(
     let runner = u16::try_from(joined.rid).map_err(|_| unknown())?;
     let facts = facts(&mut control, Arc::clone(permit), (runner, MOST_RUNNERS));
     let sinks = start_sinks(control.sinks, &facts.names, control.strands, &control.span, &control.events)?;
-    let (row_plans, rows) = planned(control.rows, control.stop_after);
+    let (row_plans, mut rows) = planned(control.rows, control.stop_after);
     // Nothing is ordered where all is planned, and asking for what does not come is most of what a runner would say.
     let orders = if rows.iter().any(Row::asks) {
         Some(joined.log("orders").await.map_err(failed("open the log of orders"))?)
     } else {
         None
     };
-    let Shared { leased, low, come_back, may_hold } = share_pools(&rows, &row_plans, facts.graceful_stop, permit);
+    let Shared { leased, low, come_back, may_hold } = share_pools(&mut rows, &row_plans, facts.graceful_stop, permit);
     let making = Making {
         strands: control.strands,
         span: control.span,
@@ -244,15 +243,18 @@ struct Shared {
     may_hold: Option<u64>,
 }
 
-/// From now on rows have what the controller grants of the pools that are shared out.
-fn share_pools(rows: &[Row], row_plans: &[RowPlan], graceful_stop: Duration, permit: &Arc<Permit>) -> Shared {
+/// From now on rows have what the controller grants of what is shared out by numbers.
+fn share_pools(rows: &mut [Row], row_plans: &[RowPlan], graceful_stop: Duration, permit: &Arc<Permit>) -> Shared {
     let low = Arc::new(Notify::new());
     let (mut leased, mut come_back) = (Vec::new(), Vec::new());
     let (mut keeps, mut may_hold) = (u64::MAX, None);
-    for SharedPool { kind, rows: drawn_by } in shared_pools(rows, row_plans, graceful_stop) {
+    for SharedPool { kind, rows: drawn_by, of } in shared_pools(rows, row_plans, graceful_stop) {
         let leases = Arc::new(Leases::new(kind.ends, Arc::clone(permit), Arc::clone(&low)));
         for row in &drawn_by {
-            rows[*row].pool.lease(Arc::clone(&leases));
+            match of {
+                Numbers::Items => rows[*row].pool.lease(Arc::clone(&leases)),
+                Numbers::Turns => rows[*row].turns = Some(Arc::clone(&leases)),
+            }
         }
         if !kind.ends {
             keeps = keeps.min(kind.quarantine);
@@ -590,31 +592,6 @@ async fn ask_clock(bus: Arc<dyn Bus>, subject: String, found: mpsc::UnboundedSen
             return;
         }
     }
-}
-
-/// How often the clock is asked for to know it at first, and to see how far it has gone since: each is a message more of each runner.
-pub(super) const CLOCK_READINGS: usize = 16;
-const CLOCK_AGAIN: usize = 4;
-
-/// What the run's clock says, of so many readings.
-///
-/// # Errors
-/// Nobody answers.
-pub(super) async fn read_clock(bus: &dyn Bus, subject: &str, readings: usize) -> Result<RunClock, BusError> {
-    let mut exchanges = Vec::new();
-    let mut failed = None;
-    for _ in 0..readings {
-        let asked = boot_nanos();
-        match bus.request(subject, Vec::new(), CLOCK_WITHIN).await {
-            Ok(answer) => {
-                let answered = boot_nanos();
-                let ClockReading { now } = unpack("the run's clock", &answer)?;
-                exchanges.push(Exchange { asked, told: now, answered });
-            }
-            Err(error) => failed = Some(error),
-        }
-    }
-    RunClock::of(&exchanges).ok_or_else(|| failed.unwrap_or_else(|| BusError::other("the run's clock did not answer")))
 }
 
 /// How many nanoseconds have passed since the start; 0 before it.

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::ClusterError;
-use super::join::current;
+use super::error::ClusterError;
+use super::places::current;
 use super::protocol::{EpochRecord, Heartbeat, PlanRecord, State, pack, unpack};
 use super::takeover::{forget, is_led};
 use crate::bus::Fabric;

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use super::attendance::{RECORDER, attendant};
 use super::clock::RunClock;
-use super::join::current;
+use super::error::ClusterError;
 use super::keeper::{members_key, runner_key};
-use super::leader::unix_nanos;
+use super::places::current;
+use super::places::{CURRENT, DIRECTORY};
 use super::protocol::{EpochRecord, MembersRecord, PlanRecord, RunnerRecord, State, unpack};
-use super::{CURRENT, ClusterError, DIRECTORY};
 use crate::bus::{Bus, BusError, Fabric, Register};
+use crate::clock::unix_nanos;
 use crate::runner::permit::boot_nanos;
 
 /// How long a controller's answer is waited for.

@@ -82,6 +82,7 @@ impl Crew {
                 spec: row.pool.for_worker(),
                 schedule: row.schedule.clone(),
                 iterations_each: *iterations_each,
+                turns: row.turns.clone(),
                 unit: row.unit,
                 complete: row.complete,
                 options: *options,

@@ -2,11 +2,13 @@
 //!
 //! They are apart from the controller's loop, which goes by them, and from the workers, which have rows of their own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::SECOND;
 use crate::cluster::PoolKind;
 use crate::datapool::Numbered;
+use crate::datapool::leases::Leases;
 use crate::report::SecondRow;
 use crate::row::{CheckedRow, Plan};
 use crate::runner::options::RowOptions;
@@ -29,16 +31,29 @@ pub(crate) struct Row {
     pub(crate) exhausted: bool,
     /// How many items of its pool nobody was given, where a cluster shares them out.
     pub(crate) not_used: Option<u64>,
+    /// The starts that this process may make, where a cluster shares out those of the closed model by their number.
+    pub(crate) turns: Option<Arc<Leases>>,
     pub(crate) pool: Box<dyn RowSpec>,
 }
 
-/// A pool that a cluster shares out, and the rows that draw from it, counted from 0.
+/// What a cluster shares out by numbers, and the rows that draw from it, counted from 0.
 pub(crate) struct SharedPool {
     pub(crate) kind: PoolKind,
     pub(crate) rows: Vec<usize>,
+    pub(crate) of: Numbers,
 }
 
-/// The pools that a cluster shares out, in the order of their first rows, which is the same in all processes.
+/// What has the numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Numbers {
+    /// The items of a data pool.
+    Items,
+    /// Starts of the closed model, where a row is to make so many in all.
+    Turns,
+}
+
+/// The pools that a cluster shares out, in the order of their first rows, and then the rows that count their starts: in the same order in
+/// all processes.
 pub(crate) fn shared_pools(rows: &[Row], row_plans: &[RowPlan], graceful_stop: Duration) -> Vec<SharedPool> {
     let mut pools: Vec<(usize, SharedPool)> = Vec::new();
     for (at, (row, (_, options))) in rows.iter().zip(row_plans).enumerate() {
@@ -52,9 +67,14 @@ pub(crate) fn shared_pools(rows: &[Row], row_plans: &[RowPlan], graceful_stop: D
         }
         let Numbered { items, is_in_order, .. } = numbered;
         let kind = PoolKind { items, ends: row.pool.ends(), is_in_order, quarantine };
-        pools.push((numbered.identity, SharedPool { kind, rows: vec![at] }));
+        pools.push((numbered.identity, SharedPool { kind, rows: vec![at], of: Numbers::Items }));
     }
-    pools.into_iter().map(|(_, pool)| pool).collect()
+    let counted = |row: &Row| row.unit == Unit::Running && row.schedule.limit() < u64::MAX;
+    let turns = rows.iter().enumerate().filter(|(_, row)| counted(row)).map(|(at, row)| {
+        let kind = PoolKind { items: Some(row.schedule.limit()), ends: true, is_in_order: false, quarantine: 0 };
+        SharedPool { kind, rows: vec![at], of: Numbers::Turns }
+    });
+    pools.into_iter().map(|(_, pool)| pool).chain(turns).collect()
 }
 
 /// How many workers `max_running` leaves room for, of the rows' and the run's, if any of them was said: each needs it for one
@@ -88,6 +108,7 @@ pub(crate) fn planned(checked: Vec<CheckedRow>, stop_after: Option<u64>) -> (Vec
             ask,
             exhausted: false,
             not_used: None,
+            turns: None,
             pool: row.spec,
         });
     }

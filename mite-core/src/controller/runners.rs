@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::account::Ended;
 use super::remote::Remote;
-use super::rows::{Row, RowPlan, most_workers};
+use super::rows::{Numbers, Row, RowPlan, SharedPool, most_workers};
 use super::{Control, Controller, SECOND};
 use crate::clock::{self, Moment};
 use crate::cluster::{ClusterError, News, OfSecond, Order, PlanRecord, Unpacked, unaccounted};
@@ -137,17 +137,26 @@ impl Controller {
                 remote.results.push(unaccounted(rid, &reported, &lists, &rows, self.facts.warm_up));
             }
             News::Burned { pool, rid, range } => {
-                let row = self.pools.get(pool).and_then(|pool| pool.rows.first()).copied().unwrap_or_default();
+                let Some(SharedPool { rows, of, .. }) = self.pools.get(pool) else { return Ok(()) };
+                let row = &self.rows[rows.first().copied().unwrap_or_default()].name;
                 let (first, last) = (range.start + 1, range.end);
-                remote.warnings.push(format!(
-                    "{}: items {first} to {last} of its data pool were with runner {rid} when it was lost, and nobody else was given \
-                     them: those that it had not used yet were not used",
-                    self.rows[row].name
-                ));
+                remote.warnings.push(match of {
+                    Numbers::Items => format!(
+                        "{row}: items {first} to {last} of its data pool were with runner {rid} when it was lost, and nobody else was \
+                         given them: those that it had not used yet were not used"
+                    ),
+                    Numbers::Turns => format!(
+                        "{row}: {} of its iterations were with runner {rid} when it was lost, and nobody else made them: those that it \
+                         had not begun yet were not made",
+                        range.end - range.start
+                    ),
+                });
             }
             News::NotUsed { pool, items } => {
-                for row in self.pools.get(pool).map_or(&[][..], |pool| &pool.rows) {
-                    self.rows[*row].not_used = Some(items);
+                if let Some(SharedPool { rows, of: Numbers::Items, .. }) = self.pools.get(pool) {
+                    for row in rows {
+                        self.rows[*row].not_used = Some(items);
+                    }
                 }
             }
             News::Recording { records, warnings } => {

@@ -21,7 +21,7 @@ use super::slots::Slots;
 use super::watch::Calling;
 use crate::Result;
 use crate::datapool::Numbered;
-use crate::datapool::leases::Leases;
+use crate::datapool::leases::{Leased, Leases};
 use crate::figures::RowStats;
 use crate::part::Part;
 use crate::schedule::{Cursor, Schedule, Stripe};
@@ -78,6 +78,23 @@ pub(crate) struct Slot {
     pub(crate) task: u32,
 }
 
+/// A start of the closed model that may be made: of those that all processes share out, or of no number in particular.
+pub(crate) struct Turn(Option<Box<(Arc<Leases>, Leased)>>);
+
+impl Turn {
+    fn number(&self) -> Option<u64> {
+        self.0.as_ref().map(|turn| turn.1.number)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some((leases, leased)) = self.0.as_deref() {
+            leases.give_back(*leased);
+        }
+    }
+}
+
 /// What a worker is made of.
 pub(crate) struct WorkerPlan {
     pub(crate) number: u32,
@@ -99,6 +116,8 @@ pub(crate) struct WorkerRowPlan {
     pub(crate) schedule: Schedule,
     /// How often each slot of the closed model runs its journey.
     pub(crate) iterations_each: Option<u64>,
+    /// The starts of the closed model that may be made, where all processes share them out by their number.
+    pub(crate) turns: Option<Arc<Leases>>,
     pub(crate) unit: Unit,
     /// Whether there may be more.
     pub(crate) complete: bool,
@@ -122,10 +141,10 @@ struct Row {
     room: Room,
     /// Of the closed model.
     slots: RefCell<Slots>,
-    /// How often each slot runs its journey, how many have done so, and how many there are at the most.
+    /// How often each slot runs its journey, and how many have done so.
     iterations_each: Option<u64>,
     spent_slots: Cell<u64>,
-    peak_slots: u64,
+    turns: Option<Arc<Leases>>,
     closed_starts: Cell<u64>,
 }
 
@@ -216,16 +235,44 @@ impl WorkerState {
         if row.iterations_each.is_some_and(|each| runs >= each) {
             row.slots.borrow_mut().spent(slot.number);
             row.spent_slots.set(row.spent_slots.get() + 1);
-            if row.spent_slots.get() >= row.peak_slots {
+            if row.spent_slots.get() >= self.peak_slots(row) {
                 self.end_by_plan(row);
             }
             return false;
         }
-        if self.closed_index(row.closed_starts.get()) >= row.plan.borrow().schedule.limit() {
+        if row.turns.is_none() && self.closed_index(row.closed_starts.get()) >= row.plan.borrow().schedule.limit() {
             self.end_by_plan(row);
             return false;
         }
         true
+    }
+
+    /// How many slots the row has at the most, as this worker's part is now.
+    fn peak_slots(&self, row: &Row) -> u64 {
+        let Plan { cursor, schedule, .. } = &*row.plan.borrow();
+        cursor.running(self.env.now(), schedule.most_running())
+    }
+
+    /// A start that a slot may make, waited for where all processes share them out; `None` where the slot is not wanted any more, or
+    /// there are no more.
+    pub(crate) async fn turn(&self, slot: Slot) -> Option<Turn> {
+        match &self.row(slot.row).turns {
+            None => Some(Turn(None)),
+            Some(turns) => Box::pin(self.turn_of(slot, turns)).await,
+        }
+    }
+
+    async fn turn_of(&self, slot: Slot, turns: &Arc<Leases>) -> Option<Turn> {
+        loop {
+            if let Some(turn) = turns.take() {
+                return Some(Turn(Some(Box::new((Arc::clone(turns), turn)))));
+            }
+            if turns.is_exhausted() {
+                self.end_by_plan(self.row(slot.row));
+                return None;
+            }
+            self.while_wanted(slot, turns.available()).await?;
+        }
     }
 
     fn end_by_plan(&self, row: &Row) {
@@ -239,13 +286,13 @@ impl WorkerState {
     }
 
     /// Counts a start of the closed model, whose slot was free so many nanoseconds after the start of the run, and numbers it.
-    pub(crate) fn next_closed_start(&self, row: RowId, part: Part, free: u64) -> u64 {
+    pub(crate) fn next_closed_start(&self, row: RowId, part: Part, free: u64, turn: &Turn) -> u64 {
         let starts = &self.row(row).closed_starts;
         let own = starts.get();
         starts.set(own + 1);
         self.env.stats(part).rows[row.0 as usize].planned += 1;
         self.env.seconds.borrow_mut().planned(free, row.0);
-        self.closed_index(own)
+        turn.number().unwrap_or_else(|| self.closed_index(own))
     }
 
     /// The number of a start of the closed model, of which each worker of each process has its own.
@@ -355,26 +402,23 @@ impl WorkerState {
     pub(super) fn new(plan: WorkerPlan, outbox: Outbox) -> (Rc<Self>, mpsc::UnboundedReceiver<Command>) {
         let env = Env::new(plan.facts, outbox, plan.number, plan.calling);
         let stripe = plan.stripe;
-        let rows = plan.rows.into_iter().enumerate().map(|(index, row)| {
-            let peak_slots = stripe.share(row.schedule.most_running());
-            Row {
-                id: RowId(index as u32 + 1),
-                spec: row.spec.into_rc(),
-                options: row.options,
-                plan: RefCell::new(Plan {
-                    schedule: row.schedule,
-                    unit: row.unit,
-                    complete: row.complete,
-                    cursor: Cursor::new(stripe.clone()),
-                    ended: None,
-                }),
-                room: row.options.max_running.map_or_else(|| Room::own(stripe.share(MAX_RUNNING)), Room::shared),
-                slots: RefCell::new(Slots::new(row.options.ramp_down)),
-                iterations_each: row.iterations_each,
-                spent_slots: Cell::new(0),
-                peak_slots,
-                closed_starts: Cell::new(0),
-            }
+        let rows = plan.rows.into_iter().enumerate().map(|(index, row)| Row {
+            id: RowId(index as u32 + 1),
+            spec: row.spec.into_rc(),
+            options: row.options,
+            plan: RefCell::new(Plan {
+                schedule: row.schedule,
+                unit: row.unit,
+                complete: row.complete,
+                cursor: Cursor::new(stripe.clone()),
+                ended: None,
+            }),
+            room: row.options.max_running.map_or_else(|| Room::own(stripe.share(MAX_RUNNING)), Room::shared),
+            slots: RefCell::new(Slots::new(row.options.ramp_down)),
+            iterations_each: row.iterations_each,
+            spent_slots: Cell::new(0),
+            turns: row.turns,
+            closed_starts: Cell::new(0),
         });
         let state = Self {
             env,

@@ -17,7 +17,7 @@ use tokio::task::AbortHandle;
 use super::carrier::Carrier;
 use super::env::Env;
 use super::protocol::RowId;
-use super::state::{RowCopy, RowSpec, Slot, Start, WorkerRow, WorkerState};
+use super::state::{RowCopy, RowSpec, Slot, Start, Turn, WorkerRow, WorkerState};
 use crate::context::{Transaction, VisitIds};
 use crate::datapool::leases::{Leased, Leases};
 use crate::datapool::{Checkout, DataPool, Numbered};
@@ -147,8 +147,9 @@ where
                 runs = runs.saturating_add(1);
                 // A journey that never waits must let the others run all the same.
                 tokio::task::coop::consume_budget().await;
+                let Some(turn) = guard.worker.turn(guard.slot).await else { continue };
                 let free = guard.worker.env().now();
-                let account = Account::of_slot(&guard, free);
+                let account = Account::of_slot(&guard, free, &turn);
                 let Some(item) = self.row.item_for_slot(&account).await else { continue };
                 let started = TypedRow::<J, P, Args>::item_at(&account, free);
                 let data_wait = started.saturating_sub(free);
@@ -507,11 +508,19 @@ impl Account {
     }
 
     /// The slot was free so many nanoseconds after the start of the run.
-    fn of_slot(guard: &SlotGuard, free: u64) -> Self {
+    fn of_slot(guard: &SlotGuard, free: u64, turn: &Turn) -> Self {
         let Slot { row, number, task } = guard.slot;
         let (worker, stands) = (Rc::clone(&guard.worker), Cell::new(Stands::Planned));
         let part = worker.env().part(free);
-        Self { index: worker.next_closed_start(row, part, free), worker, row: row.0, part, task, slot: number, stands }
+        Self {
+            index: worker.next_closed_start(row, part, free, turn),
+            worker,
+            row: row.0,
+            part,
+            task,
+            slot: number,
+            stands,
+        }
     }
 
     fn row(&self) -> RowId {

@@ -10,7 +10,7 @@ use mite_nats::testing::Server;
 use serde::Deserialize;
 use tokio::time::sleep;
 
-use crate::cluster::{Arrived, Cluster, Outcome, SECOND, Setting, told};
+use crate::cluster::{Arrived, Cluster, Outcome, SECOND, Setting, random, told};
 use crate::proxy::{Network, Proxy};
 use crate::roles::told_time;
 use crate::table::Findings;
@@ -31,12 +31,6 @@ pub(crate) const MS: u64 = 1_000_000;
 
 pub(crate) fn millis(nanos: u64) -> f64 {
     nanos as f64 / 1e6
-}
-
-/// A number of some range that nobody can foresee.
-pub(crate) fn random(range: std::ops::Range<u64>) -> u64 {
-    use std::hash::{BuildHasher as _, RandomState};
-    range.start + RandomState::new().hash_one(0) % (range.end - range.start)
 }
 
 /// Nothing happens.

@@ -15,7 +15,6 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::sleep;
 
-use crate::cases::random;
 use crate::process::Process;
 use crate::roles::{Data, Plan};
 use crate::table::Findings;
@@ -27,6 +26,12 @@ const LONG: Duration = Duration::from_secs(60);
 
 /// How late a start may arrive that counts for the second in which it was due.
 const IN_TIME: u64 = SECOND / 2;
+
+/// A number of some range that nobody can foresee.
+pub(crate) fn random(range: std::ops::Range<u64>) -> u64 {
+    use std::hash::{BuildHasher as _, RandomState};
+    range.start + RandomState::new().hash_one(0) % (range.end - range.start)
+}
 
 /// How a run is set up.
 #[derive(Debug, Clone)]

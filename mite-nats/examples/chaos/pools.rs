@@ -10,8 +10,8 @@ use mite_core::Report;
 use mite_nats::testing::Server;
 use tokio::time::sleep;
 
-use crate::cases::{Form, MS, millis, random};
-use crate::cluster::{Arrived, Cluster, Outcome, SECOND, Setting, told};
+use crate::cases::{Form, MS, millis};
+use crate::cluster::{Arrived, Cluster, Outcome, SECOND, Setting, random, told};
 use crate::proxy::{Network, Proxy};
 use crate::roles::{Data, items_file};
 use crate::table::Findings;

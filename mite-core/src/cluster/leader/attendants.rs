@@ -4,10 +4,12 @@
 
 use tokio::sync::mpsc;
 
-use super::{ATTENDED_WITHIN, Ears, Leader, News, Options};
+use super::{ATTENDED_WITHIN, Ears, Leader, Options};
 use crate::clock;
 use crate::cluster::attendance::{Attendant, COLLECTOR, RECORDER, attendant, attendants};
-use crate::cluster::{ClusterError, LOOK, WRITE_WITHIN};
+use crate::cluster::error::ClusterError;
+use crate::cluster::news::News;
+use crate::cluster::places::{LOOK, WRITE_WITHIN};
 use crate::recordings::Records;
 use crate::runner::protocol::Command;
 

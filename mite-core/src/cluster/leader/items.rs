@@ -4,7 +4,7 @@
 
 use super::Leader;
 use crate::bus::Delivery;
-use crate::cluster::ClusterError;
+use crate::cluster::error::ClusterError;
 use crate::cluster::pools::{Ask, Noted};
 use crate::cluster::protocol::{State, pack, unpack};
 use crate::cluster::runner::LAST_STARTS;
@@ -20,6 +20,10 @@ impl Leader {
                 return Ok(());
             }
         };
+        if !self.gathered {
+            // Until all are there, nobody's part is known. It is asked again.
+            return Ok(());
+        }
         let now = self.now();
         self.gone.remove(&ask.rid);
         let share = self.members.is_here(ask.rid).then(|| self.members.share(ask.rid));

@@ -3,10 +3,12 @@
 //! It is apart from the [loop](super), which then goes on as if it had led from the start, and from
 //! [`takeover`](crate::cluster::takeover), which finds what there is.
 
-use super::{Leader, News, first_shares, recall_orders};
+use super::Leader;
 use crate::bus::Reader;
-use crate::cluster::ClusterError;
+use crate::cluster::error::ClusterError;
+use crate::cluster::news::News;
 use crate::cluster::protocol::{EpochRecord, State, unpack};
+use crate::cluster::recall::{first_shares, recall_orders};
 use crate::cluster::takeover::Left;
 use crate::runner::permit::boot_nanos;
 

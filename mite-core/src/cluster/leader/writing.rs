@@ -5,13 +5,15 @@
 
 use std::sync::Arc;
 
-use super::{Leader, News};
+use super::Leader;
 use crate::bus::{BusError, Log};
 use crate::clock;
+use crate::cluster::error::ClusterError;
 use crate::cluster::keeper::members_key;
 use crate::cluster::members::Times;
+use crate::cluster::news::News;
+use crate::cluster::places::{LOOK, WRITE_WITHIN};
 use crate::cluster::protocol::{EpochRecord, MembersRecord, Order, pack};
-use crate::cluster::{ClusterError, LOOK, WRITE_WITHIN};
 
 impl Leader {
     /// Writes a new list of members, then the epoch that names it.

@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, sleep};
 
+use super::error::LogRecorderError;
 use super::store::RecordStore;
 use super::{KEPT, is_transient, log_name};
 use crate::bus::{BusError, Fabric, Log, Reader};
+use crate::cluster::places::random;
 use crate::recorder::{Folder, RecorderError};
 use crate::recordings::Records;
 
@@ -22,34 +24,6 @@ const COMMIT_EVERY: Duration = Duration::from_millis(100);
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 /// The lane of items by which a recorder finds out whether it reads the log from where it should.
 const MARKS: &str = "recorder";
-
-/// Why a cluster's records cannot be recorded any more.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum LogRecorderError {
-    /// A file cannot be written.
-    #[error(transparent)]
-    Files(#[from] RecorderError),
-    /// The log cannot be read.
-    #[error("failed to {doing} the log of the run's records: {source}")]
-    Log { doing: &'static str, source: BusError },
-    /// What was in the log is not, and was not taken by this recorder or one before it.
-    #[error(
-        "items {from} to {to} of the log of the run's records are gone, and no recorder has taken them to {}: a recorder that \
-         goes on after another one needs its folder",
-        .folder.display()
-    )]
-    Lost { from: u64, to: u64, folder: PathBuf },
-    /// A batch is not in the log, and its runner has gone on as if it were.
-    #[error("batch {batch} of runner {runner}'s records is not in the log, and later ones are")]
-    BatchLost { runner: u32, batch: u64 },
-    /// Nobody says any more when the run is over.
-    #[error("whoever leads the run is gone: another recorder goes on where this one was")]
-    Abandoned,
-    /// An item that no runner of this version has written.
-    #[error("item {sequence} of the log of the run's records cannot be read: {why}")]
-    Unreadable { sequence: u64, why: String },
-}
 
 /// Takes a run's records from the log to `FOLDER/NAME.msgpack`, each once, whatever dies meanwhile.
 #[derive(Debug)]
@@ -179,7 +153,7 @@ impl Taking {
     async fn read(&self) -> Result<Box<dyn Reader>, LogRecorderError> {
         // All that this recorder and those before it have not made durable must still be there. The mark is an item that comes after
         // it: so there is one to look at, even if all the others are gone.
-        let mark = format!("{:x}", crate::cluster::random());
+        let mark = format!("{:x}", random());
         loop {
             match self.log.append(MARKS, &mark, Vec::new()).await {
                 Ok(_) => break,

@@ -12,7 +12,7 @@ use std::fs;
 
 use super::batch::{self, BatchId, Producer, Unreadable};
 use super::cursor::{Bytes, Cursor, CursorFile, FileState, HeldBatch, ProducerState};
-use super::log_recorder::LogRecorderError;
+use super::error::LogRecorderError;
 use super::{LANE, WINDOW};
 use crate::bus::Item;
 use crate::recorder::{Folder, Record, RecordFile, RecorderError, check_name, io_error};

@@ -12,7 +12,8 @@ use std::time::Duration;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::oneshot;
 
-use super::log_recorder::{LogRecorder, LogRecorderError};
+use super::error::LogRecorderError;
+use super::log_recorder::LogRecorder;
 use super::sink::RecordSink;
 use super::{KEPT, log_name};
 use crate::bus::{Bus, BusError, Fabric, Item, Kept, Later, Local, Log, Reader, Register};

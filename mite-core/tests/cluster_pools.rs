@@ -369,3 +369,32 @@ async fn iterations_of_a_lost_runner_are_made_by_others_where_the_program_says_s
     assert_eq!(ended, (0..60).collect::<Vec<_>>(), "{report}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_loss_of_the_last_runner_after_the_plans_end_costs_no_report() -> Result {
+    let make = |number| {
+        let visit = async move |_ctx: &mut Context| {
+            if number == 2 {
+                std::future::pending::<()>().await;
+            }
+            Ok(())
+        };
+        Scenario::new().row(Row::new(visit, NoData, constant(20, SECOND)).named("visit"))
+    };
+    let Two { controller, runners, connection } = Two::start(LostItems::Burn, 60 * SECOND, make).await?;
+    let [first, second] = <[_; 2]>::try_from(runners).expect("there are two");
+    assert_eq!(first.await?.started, 10);
+    connection.send_replace(Connection::Cut);
+    let report = controller.await?;
+    let row = &report.journeys[0];
+    assert_eq!((row.planned, row.completed, row.started + row.lost, row.failed), (20, 10, 20, 0), "{report}");
+    assert!(
+        report.warnings.iter().any(|warning| warning.contains("runner 2 (runner 2) is not heard any more")),
+        "{report}"
+    );
+    assert!(report.reasons.iter().all(|reason| !reason.contains("a bug of mite")), "{report}");
+    connection.send_replace(Connection::Up);
+    // The run is over, and it has something to tell that nobody hears any more.
+    let _ = second.await;
+    Ok(())
+}

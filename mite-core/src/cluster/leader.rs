@@ -440,7 +440,8 @@ impl Leader {
         let all = self.members.runners().count();
         let gone = self.members.runners().filter(|(_, runner)| runner.is_lost || runner.phase == Phase::Failed).count();
         let too_many = match self.options.on_loss {
-            OnRunnerLoss::Rebalance => self.members.present() == 0,
+            // Where one has ended by itself, the plan is over: what the others did not tell is told as lost.
+            OnRunnerLoss::Rebalance => self.members.present() == 0 && !self.members.has_any_finished(),
             OnRunnerLoss::Fail => true,
             OnRunnerLoss::Tolerate(percent) => gone as f64 * 100.0 > percent * all as f64,
         };

@@ -46,6 +46,8 @@ pub(crate) struct Runner {
     is_wanted: bool,
     /// It was not heard, and its share went to others: until it is heard again.
     pub(crate) is_lost: bool,
+    /// It was told to leave.
+    leaves: bool,
 }
 
 /// The runners of a run.
@@ -93,7 +95,8 @@ impl Members {
             let was_member = lists.iter().any(|list| is_in(list, rid));
             let is_wanted = !was_member || lists.last().is_some_and(|list| is_in(list, rid));
             let phase = if was_member { Phase::Running } else { Phase::Joined };
-            let runner = Runner { name, boot, weight, heard: now, phase, is_wanted, is_lost: !is_wanted };
+            let is_lost = !is_wanted;
+            let runner = Runner { name, boot, weight, heard: now, phase, is_wanted, is_lost, leaves: false };
             self.runners.insert(rid, runner);
         }
         self.lists = lists;
@@ -148,6 +151,11 @@ impl Members {
         self.runners.get(&rid).is_some_and(|runner| matches!(runner.phase, Phase::Done | Phase::Failed))
     }
 
+    /// Whether some runner has ended by itself: there is nothing more to start.
+    pub(crate) fn has_any_finished(&self) -> bool {
+        self.runners.values().any(|runner| runner.phase == Phase::Done && !runner.leaves)
+    }
+
     /// Whether a runner has a share by the last list.
     pub(crate) fn has_share(&self, rid: u32) -> bool {
         self.lists.last().is_some_and(|list| list.members.iter().any(|member| member.rid == rid))
@@ -186,6 +194,7 @@ impl Members {
             phase: Phase::Joined,
             is_wanted: true,
             is_lost: false,
+            leaves: false,
         };
         self.runners.insert(rid, runner);
         Welcome::Taken { rid }
@@ -214,6 +223,7 @@ impl Members {
         }
         runner.heard = now;
         let before = std::mem::replace(&mut runner.phase, heartbeat.phase);
+        runner.leaves |= heartbeat.phase == Phase::Leaving;
         let name = runner.name.clone();
         match heartbeat.phase {
             Phase::Joined | Phase::Ready | Phase::Running if runner.is_lost => {
@@ -473,6 +483,7 @@ mod tests {
         assert_eq!(members.look(1500 * MS, |_| false).len(), 1);
         // One that has told its end is not waited for.
         members.heard(&heartbeat(2, 2, Phase::Done), 1500 * MS);
+        assert!(!members.has_any_finished(), "it was told to leave");
         members.heard(&heartbeat(1, 1, Phase::Running), 2500 * MS);
         assert_eq!(members.look(2500 * MS, |_| false), []);
     }
@@ -488,7 +499,7 @@ mod tests {
         members.heard(&heartbeat(2, 2, Phase::Running), 500 * MS);
         // Its last heartbeat did not arrive.
         assert_eq!(members.look(600 * MS, |rid| rid == 1), [Seen::Left { rid: 1, name: "host-1".to_owned() }]);
-        assert!(members.has_ended(1) && !members.is_here(1));
+        assert!(members.has_ended(1) && !members.is_here(1) && members.has_any_finished());
         assert_eq!((members.present(), members.lost().count()), (1, 0));
         assert_eq!(rids(&members.next(800 * MS, 800 * MS).unwrap()), [2]);
         assert_eq!(members.look(1000 * MS, |rid| rid == 1), []);

@@ -45,6 +45,9 @@ const CLOCK_EVERY: Duration = Duration::from_secs(10);
 /// How long a runner that leaves waits for others to have its share.
 const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long it waits for its last heartbeat to arrive.
+const LAST_WORD_WITHIN: Duration = Duration::from_secs(1);
+
 /// How long after its share has gone to others a runner still starts what was due before, in nanoseconds.
 pub(super) const LAST_STARTS: u64 = 250_000_000;
 
@@ -96,6 +99,9 @@ async fn take_part(control: Control, joined: Joined) -> Result<TookPart, RunErro
     // The last one tells how it ended.
     drop(status);
     let _ = beats.await;
+    // It has arrived once what is asked after it is answered, or nobody is there any more.
+    let (bus, clock) = (joined.fabric.bus(), joined.subject("clk"));
+    let _ = tokio::time::timeout(LAST_WORD_WITHIN, read_clock(&*bus, &clock, 1)).await;
     outcome
 }
 

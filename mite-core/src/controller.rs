@@ -378,7 +378,8 @@ impl Controller {
                 .then(|| ((self.asked + 1) * SECOND).saturating_sub(self.pace.ask_ahead));
             let next_tell = (told + 1) * SECOND + self.pace.tell_after;
             let wake = origin + Duration::from_nanos(next_ask.unwrap_or(u64::MAX).min(next_tell));
-            let wake = give_up.map_or(wake, |give_up| wake.min(give_up));
+            let give_up_at = give_up.filter(|_| self.crew.under_way().next().is_some());
+            let wake = give_up_at.map_or(wake, |give_up| wake.min(give_up));
             let wake = next_look.map_or(wake, |next_look| wake.min(next_look));
             let wake = self.inquiry.until.map_or(wake, |until| wake.min(until));
             tokio::select! {

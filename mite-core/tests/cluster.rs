@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{TENTH, checked, noop, ran};
+use common::{TENTH, checked, forever, noop, ran};
 use mite_core::bus::Local;
 use mite_core::cluster::{Join, Lead, TookPart, join};
 use mite_core::threshold::{count, error_rate, journey, percent};
@@ -107,35 +107,21 @@ async fn the_starts_are_those_of_one_process() {
     assert_eq!(planned(&report), planned(&one));
 }
 
-/// How many journeys run, and the most that did at once.
-#[derive(Debug, Clone, Default)]
-struct UnderWay {
-    now: Arc<AtomicI64>,
-    most: Arc<AtomicI64>,
-}
-
-impl UnderWay {
-    /// A journey that takes so long.
-    fn journey(&self, takes: Duration) -> impl AsyncFn(&mut Context) -> Result + Clone + Send + 'static + use<> {
-        let Self { now, most } = self.clone();
-        async move |_: &mut Context| -> Result {
-            most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
-            tokio::time::sleep(takes).await;
-            now.fetch_sub(1, SeqCst);
-            Ok(())
-        }
-    }
-}
-
 #[tokio::test]
 async fn the_closed_model_has_as_many_running_in_all() {
-    let under_way = UnderWay::default();
+    let [now, most] = [(); 2].map(|()| Arc::new(AtomicI64::new(0)));
     let scenario = || {
-        let journey = under_way.journey(Duration::from_millis(20));
+        let (now, most) = (now.clone(), most.clone());
+        let journey = async move |_: &mut Context| -> Result {
+            most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            now.fetch_sub(1, SeqCst);
+            Ok(())
+        };
         Scenario::new().row(Row::new(journey, NoData, constant(11, SECOND).running()).named("closed"))
     };
     let report = checked(in_cluster(scenario, |run| run).await.unwrap());
-    assert_eq!((under_way.most.load(SeqCst), under_way.now.load(SeqCst)), (11, 0));
+    assert_eq!((most.load(SeqCst), now.load(SeqCst)), (11, 0));
     let row = &report.journeys[0];
     assert_eq!((row.planned, row.completed), (row.started, row.started), "{report}");
     assert!(row.completed > 200, "{report}");
@@ -170,13 +156,11 @@ async fn each_of_those_that_run_at_once_makes_its_iterations() {
 #[tokio::test]
 async fn the_open_model_has_no_more_running_in_all_than_it_may() {
     // Three runners with two workers each: some of them have room for one more than others.
-    for (of_row, of_run) in [(Some(7), None), (None, Some(9))] {
-        let under_way = UnderWay::default();
+    for (of_row, of_run, most) in [(Some(7), None, 14), (None, Some(9), 9)] {
         let scenario = || {
             let row = |name| {
-                // It does not end before the last start.
-                let row = Row::new(under_way.journey(2 * SECOND), NoData, constant(100, SECOND)).named(name);
-                let row = row.overload(Overload::Drop);
+                // Nothing makes room.
+                let row = Row::new(forever, NoData, constant(100, SECOND)).named(name).overload(Overload::Drop);
                 match of_row {
                     Some(most) => row.max_running(most),
                     None => row,
@@ -185,14 +169,13 @@ async fn the_open_model_has_no_more_running_in_all_than_it_may() {
             Scenario::new().row(row("one")).row(row("other"))
         };
         let run = |run: Run| match of_run {
-            Some(most) => run.max_running(most),
-            None => run,
+            Some(most) => run.graceful_stop(TENTH).max_running(most),
+            None => run.graceful_stop(TENTH),
         };
         let report = checked(in_cluster(scenario, run).await.unwrap());
-        let most = of_row.map_or(9, |of_row| 2 * of_row);
-        assert_eq!(under_way.most.load(SeqCst).cast_unsigned(), most, "{report}");
-        assert_eq!(report.journeys.iter().map(|row| row.started).sum::<u64>(), most, "{report}");
-        assert_eq!(report.journeys.iter().map(|row| row.dropped).sum::<u64>(), 200 - most, "{report}");
+        let sum = |of: fn(&mite_core::JourneyReport) -> u64| report.journeys.iter().map(of).sum::<u64>();
+        let found = (sum(|row| row.started), sum(|row| row.cancelled), sum(|row| row.dropped + row.unstarted));
+        assert_eq!(found, (most, most, 200 - most), "{report}");
     }
 }
 
@@ -200,8 +183,7 @@ async fn the_open_model_has_no_more_running_in_all_than_it_may() {
 async fn a_runner_whose_workers_would_find_no_room_is_refused_by_name() {
     let fabric = Arc::new(Local::new());
     let scenario = || Scenario::new().row(Row::new(noop, NoData, constant(10, TENTH)).named("all").max_running(3));
-    let controller =
-        Run::new(scenario()).max_start_lag(HOUR).workers(2).lead(lead(&fabric, 2).at_least(1).within(SECOND)).unwrap();
+    let controller = Run::new(scenario()).max_start_lag(HOUR).workers(2).lead(lead(&fabric, 1)).unwrap();
     let runner = start(&fabric, "one", Run::new(scenario())).await;
     let error = join(fabric.clone(), me("host-7")).await.unwrap_err();
     assert_eq!(

@@ -41,6 +41,7 @@
 //!
 //! Its tasks run in the runtime in which [`Nats::connect`] was called; it is of no use once that has ended.
 
+mod ahead;
 mod bus;
 mod jetstream;
 mod link;

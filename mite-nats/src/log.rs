@@ -7,6 +7,7 @@ use std::sync::Arc;
 use mite_core::bus::{BusError, Item, Later, Log, Reader, check_id, check_pattern, check_subject};
 use serde_json::{Value, json};
 
+use crate::ahead::{Ahead, Next};
 use crate::jetstream::{EXPECTED_STREAM, Failure, MESSAGE_ID, StreamInfo, headers};
 use crate::link::{Again, Link};
 use crate::tail::{Tail, TailMessage, Told};
@@ -65,7 +66,7 @@ impl NatsLog {
         let what = format!("to read the log {}", self.name);
         let filter = format!("{}{lanes}", self.before);
         let tail = Tail::open(Arc::clone(&self.link), self.stream.clone(), filter, from, what.clone()).await?;
-        Ok(Box::new(NatsReader {
+        Ok(Box::new(NatsReader(Ahead::of(Items {
             tail,
             link: Arc::clone(&self.link),
             what,
@@ -76,7 +77,7 @@ impl NatsLog {
             is_checked: false,
             read: None,
             told: None,
-        }))
+        }))))
     }
 }
 
@@ -101,7 +102,17 @@ impl Log for NatsLog {
 }
 
 #[derive(Debug)]
-struct NatsReader {
+struct NatsReader(Ahead<Item>);
+
+impl Reader for NatsReader {
+    fn next(&mut self) -> Later<'_, Item> {
+        Box::pin(self.0.next())
+    }
+}
+
+/// The items of a log, and the proof that none of them is missing.
+#[derive(Debug)]
+struct Items {
     tail: Tail,
     link: Arc<Link>,
     what: String,
@@ -118,8 +129,10 @@ struct NatsReader {
     told: Option<(u64, TailMessage)>,
 }
 
-impl NatsReader {
-    async fn item(&mut self) -> Result<Item, BusError> {
+impl Next for Items {
+    type Told = Item;
+
+    async fn next(&mut self) -> Result<Item, BusError> {
         loop {
             if let Some((due, sequence)) = self.told.as_ref().map(|(due, message)| (*due, message.sequence)) {
                 if self.is_of_all && sequence > due {
@@ -142,7 +155,9 @@ impl NatsReader {
             }
         }
     }
+}
 
+impl Items {
     fn made(&self, message: TailMessage) -> Item {
         let lane = message.subject.strip_prefix(&self.before).unwrap_or(&message.subject).to_owned();
         let id = message.header(MESSAGE_ID).unwrap_or_default().to_owned();
@@ -216,11 +231,5 @@ impl NatsReader {
                 Err(failure) => self.link.wait_out(self.link.error(&self.what, failure)).await?,
             }
         }
-    }
-}
-
-impl Reader for NatsReader {
-    fn next(&mut self) -> Later<'_, Item> {
-        Box::pin(self.item())
     }
 }

@@ -8,6 +8,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use mite_core::bus::{BusError, Entry, Later, Register, Watch, check_pattern, check_subject};
 use serde_json::json;
 
+use crate::ahead::{Ahead, Next};
 use crate::jetstream::{EXPECTED_LAST, EXPECTED_STREAM, Failure, OPERATION, StoredMessage, StreamInfo, headers};
 use crate::link::{Again, Link};
 use crate::tail::{Tail, Told};
@@ -159,7 +160,7 @@ impl Register for NatsRegister {
             };
             let tail =
                 Tail::open(Arc::clone(&self.link), self.stream.clone(), format!("{}{key}", self.before), from, what);
-            Ok(Box::new(NatsWatch { tail: tail.await? }) as Box<dyn Watch>)
+            Ok(Box::new(NatsWatch(Ahead::of(Values { tail: tail.await? }))) as Box<dyn Watch>)
         })
     }
 
@@ -170,20 +171,30 @@ impl Register for NatsRegister {
 }
 
 #[derive(Debug)]
-struct NatsWatch {
-    tail: Tail,
-}
+struct NatsWatch(Ahead<Option<Entry>>);
 
 impl Watch for NatsWatch {
     fn next(&mut self) -> Later<'_, Option<Entry>> {
-        Box::pin(async {
-            loop {
-                // It may have begun anew: each message is the newest of its key all the same.
-                if let Told::Message(told) = self.tail.tell().await? {
-                    let is_end = is_end(told.header(OPERATION));
-                    return Ok((!is_end).then(|| Entry { revision: told.sequence, value: told.payload.into() }));
-                }
+        Box::pin(self.0.next())
+    }
+}
+
+/// The values of a key.
+#[derive(Debug)]
+struct Values {
+    tail: Tail,
+}
+
+impl Next for Values {
+    type Told = Option<Entry>;
+
+    async fn next(&mut self) -> Result<Self::Told, BusError> {
+        loop {
+            // It may have begun anew: each message is the newest of its key all the same.
+            if let Told::Message(told) = self.tail.tell().await? {
+                let is_end = is_end(told.header(OPERATION));
+                return Ok((!is_end).then(|| Entry { revision: told.sequence, value: told.payload.into() }));
             }
-        })
+        }
     }
 }

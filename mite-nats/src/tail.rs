@@ -11,7 +11,7 @@ use futures_util::StreamExt as _;
 use mite_core::bus::BusError;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::link::{Breaks, Link};
 
@@ -49,6 +49,8 @@ struct Consumer {
     delivered: u64,
     /// How many it still will.
     asked: usize,
+    /// When the server has been silent for too long, also for a future that is dropped and made anew.
+    silent_at: Instant,
 }
 
 /// What a tail tells.
@@ -161,7 +163,7 @@ impl Tail {
         }});
         let made = link.api(what, &format!("CONSUMER.CREATE.{stream}"), &body).await;
         let Made { name } = made.map_err(|failure| link.error(what, failure))?;
-        Ok(Consumer { name, inbox, messages, breaks, delivered: 0, asked: 0 })
+        Ok(Consumer { name, inbox, messages, breaks, delivered: 0, asked: 0, silent_at: Instant::now() + SILENCE })
     }
 }
 
@@ -179,20 +181,21 @@ impl Consumer {
         let body = json!({"batch": BATCH, "expires": nanoseconds(EXPIRES), "idle_heartbeat": nanoseconds(HEARTBEAT)});
         let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{}", self.name);
         link.send_with_reply(what, subject, self.inbox.clone(), body.to_string().into_bytes()).await?;
-        self.asked = BATCH;
+        (self.asked, self.silent_at) = (BATCH, Instant::now() + SILENCE);
         Ok(())
     }
 
     async fn hear(&mut self) -> Heard {
         let message = tokio::select! {
             biased;
-            message = timeout(SILENCE, self.messages.next()) => match message {
+            message = timeout_at(self.silent_at, self.messages.next()) => match message {
                 Ok(Some(message)) => message,
                 Ok(None) => return Heard::Doubt("the connection is closed".to_owned()),
                 Err(_) => return Heard::Doubt("the server is silent".to_owned()),
             },
             () = self.breaks.broken() => return Heard::Doubt("the connection has broken".to_owned()),
         };
+        self.silent_at = Instant::now() + SILENCE;
         match message.status {
             None | Some(StatusCode::OK) => {}
             Some(StatusCode::IDLE_HEARTBEAT) => return Heard::Nothing,

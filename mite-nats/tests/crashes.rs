@@ -289,3 +289,62 @@ async fn a_server_that_is_gone_is_waited_for() {
         }
     }
 }
+
+/// A way to the server on which what it says is lost for as long as that is so.
+async fn deafened(server: &Server) -> (String, tokio::sync::watch::Sender<bool>) {
+    let (to, listener) = (server.address(), tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let url = format!("nats://{}", listener.local_addr().unwrap());
+    let (deaf, is_deaf) = tokio::sync::watch::channel(false);
+    tokio::spawn(async move {
+        while let Ok((near, _)) = listener.accept().await {
+            let far = tokio::net::TcpStream::connect(&to).await.unwrap();
+            let ((mut near_read, mut near_write), (mut far_read, mut far_write)) =
+                (near.into_split(), far.into_split());
+            tokio::spawn(async move { tokio::io::copy(&mut near_read, &mut far_write).await });
+            let is_deaf = is_deaf.clone();
+            tokio::spawn(async move {
+                use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+                let mut bytes = vec![0; 65_536];
+                while let Ok(read @ 1..) = far_read.read(&mut bytes).await {
+                    let mut heard = &bytes[..read];
+                    if *is_deaf.borrow() {
+                        // The connection goes on all the same.
+                        let is_pong = heard.windows(6).any(|bytes| bytes == b"PONG\r\n");
+                        heard = if is_pong { b"PONG\r\n" } else { b"" };
+                    }
+                    if near_write.write_all(heard).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (url, deaf)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_waits_beside_others_asks_again_when_it_is_not_answered() {
+    let Some(server) = Server::start() else { return };
+    let (url, deaf) = deafened(&server).await;
+    let (direct, through) = (connect(&server).await, Nats::connect(Options::new(url)).await.unwrap());
+    let log = direct.log("run7", KEPT).await.unwrap();
+    let mut reader = through.log("run7", KEPT).await.unwrap().read("a", 0).await.unwrap();
+    let mut next = async || {
+        let waited = Instant::now();
+        loop {
+            // Something else is there first, again and again.
+            if let Ok(item) = timeout(Duration::from_millis(10), reader.next()).await {
+                return item.unwrap().sequence;
+            }
+            assert!(waited.elapsed() < LONG, "it waits for ever");
+        }
+    };
+    append(&*log, "first").await;
+    assert_eq!(next().await, 1);
+    deaf.send_replace(true);
+    // By then the server has said that it has forgotten what it was asked for.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    deaf.send_replace(false);
+    append(&*log, "second").await;
+    assert_eq!(next().await, 2);
+}

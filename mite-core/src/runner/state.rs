@@ -78,20 +78,13 @@ pub(crate) struct Slot {
     pub(crate) task: u32,
 }
 
-/// A start of the closed model that may be made: of those that all processes share out, or of no number in particular.
-pub(crate) struct Turn(Option<Box<(Arc<Leases>, Leased)>>);
-
-impl Turn {
-    fn number(&self) -> Option<u64> {
-        self.0.as_ref().map(|turn| turn.1.number)
-    }
-}
+/// One of the starts of the closed model that all processes share out: it may be made.
+pub(crate) struct Turn(Box<(Arc<Leases>, Leased)>);
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        if let Some((leases, leased)) = self.0.as_deref() {
-            leases.give_back(*leased);
-        }
+        let (leases, leased) = &*self.0;
+        leases.give_back(*leased);
     }
 }
 
@@ -253,19 +246,16 @@ impl WorkerState {
         cursor.running(self.env.now(), schedule.most_running())
     }
 
-    /// A start that a slot may make, waited for where all processes share them out; `None` where the slot is not wanted any more, or
-    /// there are no more.
-    pub(crate) async fn turn(&self, slot: Slot) -> Option<Turn> {
-        match &self.row(slot.row).turns {
-            None => Some(Turn(None)),
-            Some(turns) => Box::pin(self.turn_of(slot, turns)).await,
-        }
+    /// Where all processes share out the starts of a slot's row.
+    pub(crate) fn turns(&self, slot: Slot) -> Option<&Arc<Leases>> {
+        self.row(slot.row).turns.as_ref()
     }
 
-    async fn turn_of(&self, slot: Slot, turns: &Arc<Leases>) -> Option<Turn> {
+    /// A start that a slot may make, of those that are shared out; `None` where the slot is not wanted any more, or there are no more.
+    pub(crate) async fn turn(&self, slot: Slot, turns: &Arc<Leases>) -> Option<Turn> {
         loop {
             if let Some(turn) = turns.take() {
-                return Some(Turn(Some(Box::new((Arc::clone(turns), turn)))));
+                return Some(Turn(Box::new((Arc::clone(turns), turn))));
             }
             if turns.is_exhausted() {
                 self.end_by_plan(self.row(slot.row));
@@ -286,13 +276,13 @@ impl WorkerState {
     }
 
     /// Counts a start of the closed model, whose slot was free so many nanoseconds after the start of the run, and numbers it.
-    pub(crate) fn next_closed_start(&self, row: RowId, part: Part, free: u64, turn: &Turn) -> u64 {
+    pub(crate) fn next_closed_start(&self, row: RowId, part: Part, free: u64, turn: Option<&Turn>) -> u64 {
         let starts = &self.row(row).closed_starts;
         let own = starts.get();
         starts.set(own + 1);
         self.env.stats(part).rows[row.0 as usize].planned += 1;
         self.env.seconds.borrow_mut().planned(free, row.0);
-        turn.number().unwrap_or_else(|| self.closed_index(own))
+        turn.map_or_else(|| self.closed_index(own), |turn| turn.0.1.number)
     }
 
     /// The number of a start of the closed model, of which each worker of each process has its own.

@@ -147,9 +147,15 @@ where
                 runs = runs.saturating_add(1);
                 // A journey that never waits must let the others run all the same.
                 tokio::task::coop::consume_budget().await;
-                let Some(turn) = guard.worker.turn(guard.slot).await else { continue };
+                let turn = match guard.worker.turns(guard.slot) {
+                    None => None,
+                    Some(turns) => match Box::pin(guard.worker.turn(guard.slot, turns)).await {
+                        None => continue,
+                        turn => turn,
+                    },
+                };
                 let free = guard.worker.env().now();
-                let account = Account::of_slot(&guard, free, &turn);
+                let account = Account::of_slot(&guard, free, turn.as_ref());
                 let Some(item) = self.row.item_for_slot(&account).await else { continue };
                 let started = TypedRow::<J, P, Args>::item_at(&account, free);
                 let data_wait = started.saturating_sub(free);
@@ -508,7 +514,7 @@ impl Account {
     }
 
     /// The slot was free so many nanoseconds after the start of the run.
-    fn of_slot(guard: &SlotGuard, free: u64, turn: &Turn) -> Self {
+    fn of_slot(guard: &SlotGuard, free: u64, turn: Option<&Turn>) -> Self {
         let Slot { row, number, task } = guard.slot;
         let (worker, stands) = (Rc::clone(&guard.worker), Cell::new(Stands::Planned));
         let part = worker.env().part(free);

@@ -13,6 +13,8 @@ use super::protocol::{
 pub(crate) struct Times {
     /// A runner that was not heard for so long is taken to be lost.
     pub(crate) silence: u64,
+    /// The same where nobody is heard: it may be the way to them all, and there is nobody who could have their shares.
+    pub(crate) silence_of_all: u64,
     /// How long a permit lasts.
     pub(crate) lease: u64,
     /// What is added to it: for writing the new list, and for what clocks are wrong by.
@@ -27,7 +29,14 @@ impl Times {
     /// As they are unless told otherwise, with this lease.
     pub(crate) fn with_lease(lease: u64) -> Self {
         const MS: u64 = 1_000_000;
-        Self { silence: 600 * MS, lease, margin: 150 * MS, notice: 1000 * MS, together: 200 * MS }
+        Self {
+            silence: 600 * MS,
+            silence_of_all: 10_000 * MS,
+            lease,
+            margin: 150 * MS,
+            notice: 1000 * MS,
+            together: 200 * MS,
+        }
     }
 }
 
@@ -264,10 +273,14 @@ impl Members {
     /// Looks who was not heard for too long. Who has told its end otherwise has gone: its last heartbeat was lost.
     pub(crate) fn look(&mut self, now: u64, has_told_end: impl Fn(u32) -> bool) -> Vec<Seen> {
         let mut seen = Vec::new();
+        // One that leaves has still to tell how it ended.
+        let is_expected = |runner: &Runner| runner.is_wanted || (runner.phase == Phase::Leaving && !runner.is_lost);
+        let silent_for = |runner: &Runner| now.saturating_sub(runner.heard);
+        let Times { silence, silence_of_all, .. } = self.times;
+        let is_anybody_heard = self.runners.values().any(|runner| is_expected(runner) && silent_for(runner) < silence);
         for (rid, runner) in &mut self.runners {
-            // One that leaves has still to tell how it ended.
-            let is_expected = runner.is_wanted || (runner.phase == Phase::Leaving && !runner.is_lost);
-            if !is_expected || now.saturating_sub(runner.heard) < self.times.silence {
+            let most = if is_anybody_heard || has_told_end(*rid) { silence } else { silence_of_all };
+            if !is_expected(runner) || silent_for(runner) < most {
                 continue;
             }
             let (rid, name) = (*rid, runner.name.clone());
@@ -503,6 +516,27 @@ mod tests {
         assert_eq!((members.present(), members.lost().count()), (1, 0));
         assert_eq!(rids(&members.next(800 * MS, 800 * MS).unwrap()), [2]);
         assert_eq!(members.look(1000 * MS, |rid| rid == 1), []);
+    }
+
+    #[test]
+    fn where_nobody_is_heard_it_may_be_the_way_to_them() {
+        let mut members = members();
+        for boot in 1..=3 {
+            members.hello(hello(boot), 0);
+            members.heard(&heartbeat(boot as u32, boot, Phase::Ready), 0);
+        }
+        members.first();
+        // One was lost before.
+        members.heard(&heartbeat(1, 1, Phase::Running), 100 * MS);
+        members.heard(&heartbeat(2, 2, Phase::Running), 100 * MS);
+        assert_eq!(members.look(600 * MS, |_| false), [Seen::Lost { rid: 3, name: "host-3".to_owned() }]);
+        assert_eq!(members.look(10_099 * MS, |_| false), []);
+        assert_eq!(rids(&members.next(10_099 * MS, 10_099 * MS).unwrap()), [1, 2]);
+        // One is heard again: it was not the way to the other.
+        members.heard(&heartbeat(1, 1, Phase::Running), 10_099 * MS);
+        assert_eq!(members.look(10_100 * MS, |_| false), [Seen::Lost { rid: 2, name: "host-2".to_owned() }]);
+        assert_eq!(members.look(20_098 * MS, |_| false), []);
+        assert_eq!(members.look(20_099 * MS, |_| false).len(), 1);
     }
 
     #[test]

@@ -30,7 +30,7 @@ use super::protocol::{
 use super::readings::Readings;
 use super::recording::{Recording, ended_early};
 use super::records;
-use super::takeover::{self};
+use super::takeover;
 use crate::bus::{Bus, BusError, Delivery, Fabric, Item, Log, Reader, Register, Subscription};
 use crate::clock;
 use crate::names::Names;

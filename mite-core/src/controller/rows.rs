@@ -82,8 +82,10 @@ pub(crate) fn shared_pools(rows: &[Row], row_plans: &[RowPlan], graceful_stop: D
 pub(crate) fn most_workers(rows: &[Row], row_plans: &[RowPlan], of_run: Option<u64>) -> Option<u64> {
     let of_rows = row_plans.iter().filter_map(|(_, options)| options.max_running);
     let closed = |row: &Row| if row.unit == Unit::Running { row.schedule.most_running() } else { 0 };
-    let beside_closed = of_run.map(|most| most.saturating_sub(rows.iter().map(closed).sum()));
-    of_rows.chain(beside_closed).min()
+    // Journeys of the closed model are never held back: without others there is nothing to share out beside them.
+    let is_any_open = rows.iter().any(|row| closed(row) == 0);
+    let taken: u64 = if is_any_open { rows.iter().map(closed).sum() } else { 0 };
+    of_rows.chain(of_run.map(|most| most.saturating_sub(taken))).min()
 }
 
 /// The rows as the workers are told of them, and as the controller sees them.

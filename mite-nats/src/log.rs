@@ -76,7 +76,6 @@ impl NatsLog {
             is_of_all: lanes == ">",
             is_checked: false,
             read: None,
-            told: None,
         }))))
     }
 }
@@ -125,8 +124,6 @@ struct Items {
     is_checked: bool,
     /// The item that was read last, which must still be what it was.
     read: Option<(u64, String)>,
-    /// What was told and not given yet, and the number that was due.
-    told: Option<(u64, TailMessage)>,
 }
 
 impl Next for Items {
@@ -134,16 +131,6 @@ impl Next for Items {
 
     async fn next(&mut self) -> Result<Item, BusError> {
         loop {
-            if let Some((due, sequence)) = self.told.as_ref().map(|(due, message)| (*due, message.sequence)) {
-                if self.is_of_all && sequence > due {
-                    self.check_jump(due, sequence).await?;
-                }
-                if let Some((_, message)) = self.told.take() {
-                    let item = self.made(message);
-                    self.read = Some((item.sequence, item.id.clone()));
-                    return Ok(item);
-                }
-            }
             if !self.is_checked {
                 self.check().await?;
                 self.is_checked = true;
@@ -151,7 +138,14 @@ impl Next for Items {
             let due = self.tail.next();
             match self.tail.tell().await? {
                 Told::Anew => self.is_checked = false,
-                Told::Message(message) => self.told = Some((due, message)),
+                Told::Message(message) => {
+                    if self.is_of_all && message.sequence > due {
+                        self.check_jump(due, message.sequence).await?;
+                    }
+                    let item = self.made(message);
+                    self.read = Some((item.sequence, item.id.clone()));
+                    return Ok(item);
+                }
             }
         }
     }

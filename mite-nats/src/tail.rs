@@ -11,7 +11,7 @@ use futures_util::StreamExt as _;
 use mite_core::bus::BusError;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
 use crate::link::{Breaks, Link};
 
@@ -49,8 +49,6 @@ struct Consumer {
     delivered: u64,
     /// How many it still will.
     asked: usize,
-    /// When the server has been silent for too long, also for a future that is dropped and made anew.
-    silent_at: Instant,
 }
 
 /// What a tail tells.
@@ -101,7 +99,8 @@ impl Tail {
         self.next
     }
 
-    /// Waits for what comes next. A future of it that is dropped loses nothing.
+    /// Waits for what comes next. It is read by a task of its own ([`Ahead`](crate::ahead::Ahead)): a future of it that is dropped again
+    /// and again would never notice that the server is silent.
     ///
     /// # Errors
     /// The stream is not there any more, or the connection was closed for good.
@@ -163,7 +162,7 @@ impl Tail {
         }});
         let made = link.api(what, &format!("CONSUMER.CREATE.{stream}"), &body).await;
         let Made { name } = made.map_err(|failure| link.error(what, failure))?;
-        Ok(Consumer { name, inbox, messages, breaks, delivered: 0, asked: 0, silent_at: Instant::now() + SILENCE })
+        Ok(Consumer { name, inbox, messages, breaks, delivered: 0, asked: 0 })
     }
 }
 
@@ -181,21 +180,20 @@ impl Consumer {
         let body = json!({"batch": BATCH, "expires": nanoseconds(EXPIRES), "idle_heartbeat": nanoseconds(HEARTBEAT)});
         let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{}", self.name);
         link.send_with_reply(what, subject, self.inbox.clone(), body.to_string().into_bytes()).await?;
-        (self.asked, self.silent_at) = (BATCH, Instant::now() + SILENCE);
+        self.asked = BATCH;
         Ok(())
     }
 
     async fn hear(&mut self) -> Heard {
         let message = tokio::select! {
             biased;
-            message = timeout_at(self.silent_at, self.messages.next()) => match message {
+            message = timeout(SILENCE, self.messages.next()) => match message {
                 Ok(Some(message)) => message,
                 Ok(None) => return Heard::Doubt("the connection is closed".to_owned()),
                 Err(_) => return Heard::Doubt("the server is silent".to_owned()),
             },
             () = self.breaks.broken() => return Heard::Doubt("the connection has broken".to_owned()),
         };
-        self.silent_at = Instant::now() + SILENCE;
         match message.status {
             None | Some(StatusCode::OK) => {}
             Some(StatusCode::IDLE_HEARTBEAT) => return Heard::Nothing,

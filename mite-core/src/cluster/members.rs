@@ -160,9 +160,10 @@ impl Members {
         self.runners.get(&rid).is_some_and(|runner| matches!(runner.phase, Phase::Done | Phase::Failed))
     }
 
-    /// Whether some runner has ended by itself: there is nothing more to start.
+    /// Whether some runner that had a share has ended by itself: there is nothing more to start.
     pub(crate) fn has_any_finished(&self) -> bool {
-        self.runners.values().any(|runner| runner.phase == Phase::Done && !runner.leaves)
+        let had_share = |rid| self.lists.iter().any(|list| list.members.iter().any(|member| member.rid == rid));
+        self.runners.iter().any(|(rid, runner)| runner.phase == Phase::Done && !runner.leaves && had_share(*rid))
     }
 
     /// Whether a runner has a share by the last list.

@@ -22,8 +22,8 @@ pub(super) fn random() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 
-/// What the logs of a run keep, but for that of records. Figures and orders stay until the run is over, so that a controller that takes over knows all of
-/// them.
+/// What the logs of a run keep, but for that of records. Figures and orders stay until the run is over, so that a controller that
+/// takes over knows all of them.
 pub(super) fn kept() -> Kept {
     let dedupe = Duration::from_secs(600);
     Kept { dedupe, most_bytes: None, discard: Discard::New, age: None }

@@ -311,6 +311,13 @@ struct Noting {
     places: String,
 }
 
+impl Drop for Noting {
+    /// The client's task has ended, whether it has said so or not. Nobody waits for it any more, or asks again and again.
+    fn drop(&mut self) {
+        self.told.send_modify(|state| (state.is_connected, state.is_closed) = (false, true));
+    }
+}
+
 impl Noting {
     fn note(&self, event: &Event) {
         let places = &self.places;
@@ -432,6 +439,16 @@ fn is_of_tls(error: &ConnectError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_the_clients_task_has_ended_it_is_closed() {
+        let (told, state) = watch::channel(State { is_connected: true, is_closed: false, broken: 0 });
+        let noting = Noting { told, complaint: Arc::default(), places: String::new() };
+        noting.note(&Event::Connected);
+        assert!(!state.borrow().is_closed);
+        drop(noting);
+        assert!(state.borrow().is_closed && !state.borrow().is_connected);
+    }
 
     #[test]
     fn attempts_come_later_and_never_much_later() {

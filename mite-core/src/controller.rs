@@ -183,6 +183,7 @@ async fn carry_out(mut control: Control) -> Result<Report, RunError> {
         Ok(()) => run.conduct(control.hooks).await,
         Err(error) => Err(error),
     };
+    let aborted = run.crew.hang_up();
     // A sink that has failed ends the run with its own error.
     let _ = run.outbox.finish().await;
     let mut sent = run.outbox.sent();
@@ -197,7 +198,7 @@ async fn carry_out(mut control: Control) -> Result<Report, RunError> {
     }
     let mut bugs = take_results(results, &mut run.tally, &mut sent);
     bugs.append(&mut remote_bugs);
-    // Who still asks for figures is told that the run is over, and has those of the whole run.
+    // Who asks for figures now has those of the whole run.
     if let Ok(ended) = &outcome {
         let last = Snapshot { elapsed: ended.duration, is_last: true, ..run.tally.snapshot(&run.facts.names) };
         tell_figures(&run.figures, last);
@@ -206,7 +207,7 @@ async fn carry_out(mut control: Control) -> Result<Report, RunError> {
     let served = finish_sinks(sinks, sent).await;
     // What this process has sent is taken before the run is over.
     if let Some(mut remote) = apart {
-        finished = remote.finish(async || run.crew.aborted().await).await;
+        finished = remote.finish(aborted).await;
         control.warnings.lock().unwrap_or_else(PoisonError::into_inner).append(&mut remote.take_warnings());
     }
     let Crew { stopped, hooks, watch, .. } = run.crew;

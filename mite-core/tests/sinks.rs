@@ -3,6 +3,7 @@
 mod common;
 
 use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use common::{Kept, TENTH, failed, forever, noop, ran};
@@ -227,6 +228,48 @@ async fn figures_are_told_once_a_second_and_whenever_they_are_asked_for() {
         };
         assert_eq!(figures(&last.transactions), figures(&report.transactions));
     }
+}
+
+/// Asks for figures once it has been told that there are no more.
+#[derive(Default)]
+struct Late {
+    live: Option<LiveFigures>,
+    /// What it is answered; nothing for as long as it waits.
+    answer: Arc<Mutex<Option<Option<Arc<Snapshot>>>>>,
+}
+
+impl Sink for Late {
+    fn name(&self) -> &'static str {
+        "late"
+    }
+
+    fn wants(&self) -> Wants {
+        Wants::Types(&[])
+    }
+
+    fn open(&mut self, live: &LiveFigures) -> Result<(), SinkError> {
+        self.live = Some(live.clone());
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), SinkError> {
+        let live = self.live.take().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let asks =
+            thread::spawn(move || runtime.block_on(async { tokio::time::timeout(10 * SECOND, live.now()).await }));
+        *self.answer.lock().unwrap() = Some(asks.join().unwrap()?);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn who_asks_while_the_sinks_end_is_told_that_the_run_is_over() {
+    let late = Late::default();
+    let answer = Arc::clone(&late.answer);
+    let scenario = Scenario::new().journey(busy, NoData, constant(10, SECOND / 10));
+    let report = Run::new(scenario).max_start_lag(HOUR).sink(late).start().unwrap().await.unwrap();
+    assert!(report.sinks[0].failure.is_none(), "{:?}", report.sinks);
+    assert!(matches!(*answer.lock().unwrap(), Some(None)));
 }
 
 #[tokio::test]

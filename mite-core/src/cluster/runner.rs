@@ -198,6 +198,8 @@ async fn carry_out(
         Ok(()) => runner.conduct(control.hooks, joined, orders.as_deref()).await,
         Err(error) => Err(error),
     };
+    // From here on nobody is answered, and an abort changes nothing.
+    drop(runner.crew.hang_up());
     let (results, ended) = runner.crew.join(outcome.is_err()).await;
     let sent = results.iter().fold(Vec::new(), |mut sent: Vec<u64>, result| {
         sent.resize(sent.len().max(result.sent_messages.len()), 0);

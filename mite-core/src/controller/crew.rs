@@ -4,6 +4,7 @@
 //! belong to.
 
 use std::any::Any;
+use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -156,9 +157,26 @@ impl Crew {
         self.received.recv().await.unwrap_or(Event::Abort)
     }
 
-    /// Waits until somebody wants all of it to end now.
-    pub(crate) async fn aborted(&mut self) {
-        while !matches!(self.event().await, Event::Abort) {}
+    /// Hears nobody any more, once nothing is under way: who asks for figures is told that the run is over, however long the rest
+    /// takes. What it gives ends when somebody does not want to wait for the rest.
+    pub(crate) fn hang_up(&mut self) -> impl Future<Output = ()> + use<> {
+        let (abort, aborted) = oneshot::channel();
+        let mut received = std::mem::replace(&mut self.received, mpsc::unbounded_channel().1);
+        tokio::spawn(async move {
+            while let Some(event) = received.recv().await {
+                if matches!(event, Event::Abort) {
+                    // Where there is nothing to wait for, nobody does.
+                    let _ = abort.send(());
+                    break;
+                }
+            }
+        });
+        async {
+            if aborted.await.is_err() {
+                // Nobody is left who could.
+                pending().await
+            }
+        }
     }
 
     /// Waits until all workers are ready.

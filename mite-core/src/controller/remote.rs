@@ -113,11 +113,11 @@ impl Remote {
     ///
     /// # Errors
     /// What is recorded could not be written, or the cluster cannot be used any more.
-    pub(crate) async fn finish(&mut self, aborted: impl AsyncFnOnce()) -> Result<(), ClusterError> {
+    pub(crate) async fn finish(&mut self, aborted: impl Future<Output = ()>) -> Result<(), ClusterError> {
         self.tell(Command::Exit);
         let ended = tokio::select! {
             ended = &mut self.leader => ended,
-            () = aborted() => {
+            () = aborted => {
                 self.tell(Command::Abort);
                 (&mut self.leader).await
             }

@@ -3,10 +3,11 @@
 
 use std::any::Any;
 use std::io;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tracing::subscriber::NoSubscriber;
 use tracing::{Dispatch, Span, dispatcher};
 
@@ -36,8 +37,8 @@ pub(crate) enum StrandKind {
 pub(crate) enum Strand<T> {
     Thread {
         thread: JoinHandle<T>,
-        /// Disconnected when the thread has done its work.
-        ended: Receiver<()>,
+        /// Its sender is dropped when the thread has done its work.
+        ended: oneshot::Receiver<()>,
     },
     #[cfg(feature = "testing")]
     Task(tokio::task::JoinHandle<T>),
@@ -53,9 +54,9 @@ pub(crate) enum Lost {
 
 impl<T: Send + 'static> Strand<T> {
     pub(crate) fn thread(name: String, span: Span, work: impl FnOnce() -> T + Send + 'static) -> io::Result<Self> {
-        let (at_end, ended) = channel();
+        let (at_end, ended) = oneshot::channel();
         let body = traced(span, move || {
-            let _at_end: std::sync::mpsc::Sender<()> = at_end;
+            let _at_end: oneshot::Sender<()> = at_end;
             work()
         });
         let thread = std::thread::Builder::new().name(name).spawn(body)?;
@@ -67,19 +68,19 @@ impl<T: Send + 'static> Strand<T> {
         Self::Task(tokio::task::spawn_local(work))
     }
 
-    /// What it has given, once it has ended; it is waited for so long at the most.
-    #[cfg_attr(not(feature = "testing"), expect(clippy::unused_async, reason = "a task can only be awaited"))]
+    /// What it has given, once it has ended; it is waited for so long at the most, and what else there is on this thread goes on: in
+    /// a cluster others listen for this process all the while.
     pub(crate) async fn join(self, at_most: Duration) -> Result<T, Lost> {
         match self {
             Self::Thread { thread, ended } => {
-                // Nothing is ever sent: that its end was dropped tells that the thread's work is done.
-                if ended.recv_timeout(at_most) == Err(RecvTimeoutError::Timeout) {
-                    return Err(Lost::Blocked);
+                // Nothing is ever sent: that its end was dropped tells that the thread's work is done, so that joining it blocks nobody.
+                match timeout(at_most, ended).await {
+                    Err(_) => Err(Lost::Blocked),
+                    Ok(_) => thread.join().map_err(Lost::Panicked),
                 }
-                thread.join().map_err(Lost::Panicked)
             }
             #[cfg(feature = "testing")]
-            Self::Task(task) => match tokio::time::timeout(at_most, task).await {
+            Self::Task(task) => match timeout(at_most, task).await {
                 Err(_) => Err(Lost::Blocked),
                 Ok(joined) => joined.map_err(|error| match error.try_into_panic() {
                     Ok(payload) => Lost::Panicked(payload),

@@ -14,7 +14,7 @@ use mite_core::threshold::{count, error_rate, journey, percent};
 use mite_core::volume::{HOUR, SECOND, constant, ramp};
 use mite_core::{
     Context, Histogram, Mix, NoData, Overload, Report, RequestSample, Result, Row, Run, RunError, RunHandle, Scenario,
-    Volume, ensure,
+    Sink, SinkError, Volume, Wants, ensure,
 };
 
 const BUILD: &str = "this build";
@@ -485,4 +485,44 @@ async fn who_comes_late_has_a_share_and_who_leaves_loses_nothing() {
     assert_eq!(left.started + second.started + third.started, 4500);
     assert!(third.started > 200 && left.started < 2000, "{left:?} {second:?} {third:?}");
     assert!(!second.has_left && !third.has_left);
+}
+
+/// Takes its time when all is over, as one on a slow disk does.
+struct Slow;
+
+impl Sink for Slow {
+    fn name(&self) -> &'static str {
+        "slow"
+    }
+
+    fn wants(&self) -> Wants {
+        Wants::Types(&[])
+    }
+
+    fn end(&mut self) -> Result<(), SinkError> {
+        std::thread::sleep(3 * SECOND);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_runner_whose_sink_ends_slowly_is_heard_all_the_while() {
+    let fabric = Arc::new(Local::new());
+    // The other has journeys under way for longer than that, and is heard too.
+    let scenario = |lasts: Duration| {
+        let journey = async move |_: &mut Context| -> Result {
+            tokio::time::sleep(lasts).await;
+            Ok(())
+        };
+        Scenario::new().row(Row::new(journey, NoData, constant(100, SECOND)).named("all"))
+    };
+    let lead = Lead::new(fabric.clone(), BUILD).expect(2).lease(SECOND);
+    let controller = Run::new(scenario(Duration::ZERO)).max_start_lag(HOUR).lead(lead).unwrap();
+    let other = start(&fabric, "other", Run::new(scenario(5 * SECOND))).await;
+    let slow = start(&fabric, "slow", Run::new(scenario(Duration::ZERO)).sink(Slow)).await;
+    let report = checked(controller.await.unwrap());
+    let row = &report.journeys[0];
+    assert_eq!((row.planned, row.completed, row.lost), (100, 100, 0), "{report}");
+    assert_eq!(report.warnings, [""; 0]);
+    assert_eq!(other.await.unwrap().started + slow.await.unwrap().started, 100);
 }

@@ -44,7 +44,7 @@ pub struct Server {
     program: PathBuf,
     folder: TempDir,
     port: u16,
-    /// None while it is killed.
+    /// None while it is not there.
     child: Option<Child>,
     said: Arc<Mutex<String>>,
 }
@@ -125,6 +125,18 @@ impl Server {
     /// Kills it by SIGKILL, and waits until it is gone. What it has stored stays.
     pub fn kill9(&mut self) {
         self.end();
+    }
+
+    /// Ends it by SIGTERM, as an operator does, and waits until it is gone. What it has stored stays.
+    ///
+    /// # Panics
+    /// It cannot be waited for.
+    #[track_caller]
+    pub fn stop(&mut self) {
+        self.signal(Signal::TERM);
+        if let Some(mut child) = self.child.take() {
+            child.wait().expect("a process of one's own can be waited for");
+        }
     }
 
     /// Starts it again on the same port and store, and waits until it is ready; one that runs is killed before.

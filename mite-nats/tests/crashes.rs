@@ -112,6 +112,40 @@ async fn a_reader_survives_kill_9() {
     }
 }
 
+/// It says goodbye to its clients, and is gone for longer than they try at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_stopped_and_started_again_is_found_again() {
+    let Some(mut server) = Server::start() else { return };
+    let nats = connect(&server).await;
+    let register = nats.register("run7").await.unwrap();
+    let log = nats.log("run7", KEPT).await.unwrap();
+    let mut reader = log.read(">", 1).await.unwrap();
+    for round in 1..=3_u64 {
+        let id = format!("r{round}");
+        assert_eq!(append(&*log, &id).await, round);
+        assert_eq!(read(&mut *reader, 1).await[0].id, id);
+        server = tokio::task::spawn_blocking(move || {
+            server.stop();
+            server
+        })
+        .await
+        .unwrap();
+        // Each of these takes as long as a request may.
+        for _ in 0..round {
+            let error = register.get("volume").await.unwrap_err();
+            assert!(error.is_disconnected() || error.is_timeout(), "{error}");
+            assert!(!error.to_string().contains("for good"), "{error}");
+        }
+        server = tokio::task::spawn_blocking(move || {
+            server.restart();
+            server
+        })
+        .await
+        .unwrap();
+        register.set_if(&id, None, b"100".to_vec()).await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_register_survives_kill_9() {
     let Some(server) = Server::start() else { return };

@@ -385,6 +385,17 @@ mod tests {
         Heartbeat { v: VERSION, rid, boot, phase, epoch: 0, running: 0, cpu_percent: 0.0, clock_error: 0, why }
     }
 
+    /// So many, which were there when the run began.
+    fn begun(runners: u64) -> Members {
+        let mut members = members();
+        for boot in 1..=runners {
+            members.hello(hello(boot), 0);
+            members.heard(&heartbeat(boot as u32, boot, Phase::Ready), 0);
+        }
+        members.first();
+        members
+    }
+
     fn rids(list: &MembersRecord) -> Vec<u32> {
         list.members.iter().map(|member| member.rid).collect()
     }
@@ -433,10 +444,7 @@ mod tests {
 
     #[test]
     fn who_joins_late_and_who_leaves_make_one_list_if_they_do_so_together() {
-        let mut members = members();
-        members.hello(hello(1), 0);
-        members.heard(&heartbeat(1, 1, Phase::Ready), 0);
-        members.first();
+        let mut members = begun(1);
         members.hello(hello(2), 50 * MS);
         assert_eq!(members.next(300 * MS, 300 * MS), None, "it is not ready");
         members.heard(&heartbeat(2, 2, Phase::Ready), 300 * MS);
@@ -452,12 +460,7 @@ mod tests {
 
     #[test]
     fn who_takes_over_goes_by_the_lists_that_are_there() {
-        let mut first = members();
-        for boot in 1..=2 {
-            first.hello(hello(boot), 0);
-            first.heard(&heartbeat(boot as u32, boot, Phase::Ready), 0);
-        }
-        first.first();
+        let mut first = begun(2);
         // It was let in, and was not ready yet.
         first.hello(hello(3), 0);
         let mut second = members();
@@ -480,12 +483,7 @@ mod tests {
 
     #[test]
     fn who_is_not_heard_while_it_leaves_is_lost_too() {
-        let mut members = members();
-        for boot in 1..=2 {
-            members.hello(hello(boot), 0);
-            members.heard(&heartbeat(boot as u32, boot, Phase::Ready), 0);
-        }
-        members.first();
+        let mut members = begun(2);
         members.heard(&heartbeat(2, 2, Phase::Leaving), 100 * MS);
         members.heard(&heartbeat(1, 1, Phase::Running), 700 * MS);
         assert_eq!(members.look(700 * MS, |_| false), [Seen::Lost { rid: 2, name: "host-2".to_owned() }]);
@@ -504,12 +502,7 @@ mod tests {
 
     #[test]
     fn who_has_told_its_end_and_is_not_heard_has_left() {
-        let mut members = members();
-        for boot in 1..=2 {
-            members.hello(hello(boot), 0);
-            members.heard(&heartbeat(boot as u32, boot, Phase::Ready), 0);
-        }
-        members.first();
+        let mut members = begun(2);
         members.heard(&heartbeat(2, 2, Phase::Running), 500 * MS);
         // Its last heartbeat did not arrive.
         assert_eq!(members.look(600 * MS, |rid| rid == 1), [Seen::Left { rid: 1, name: "host-1".to_owned() }]);
@@ -521,12 +514,7 @@ mod tests {
 
     #[test]
     fn where_nobody_is_heard_it_may_be_the_way_to_them() {
-        let mut members = members();
-        for boot in 1..=3 {
-            members.hello(hello(boot), 0);
-            members.heard(&heartbeat(boot as u32, boot, Phase::Ready), 0);
-        }
-        members.first();
+        let mut members = begun(3);
         // One was lost before.
         members.heard(&heartbeat(1, 1, Phase::Running), 100 * MS);
         members.heard(&heartbeat(2, 2, Phase::Running), 100 * MS);
@@ -559,10 +547,7 @@ mod tests {
 
     #[test]
     fn a_heartbeat_that_is_lost_keeps_nobody_out() {
-        let mut members = members();
-        members.hello(hello(1), 0);
-        members.heard(&heartbeat(1, 1, Phase::Ready), 0);
-        members.first();
+        let mut members = begun(1);
         members.hello(hello(2), 0);
         // The one that said that it was ready did not arrive.
         members.heard(&heartbeat(2, 2, Phase::Running), 10 * MS);

@@ -174,7 +174,7 @@ impl Crew {
         async {
             if aborted.await.is_err() {
                 // Nobody is left who could.
-                pending().await
+                pending::<()>().await;
             }
         }
     }

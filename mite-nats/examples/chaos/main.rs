@@ -2,9 +2,8 @@
 //! stand still: `cargo run --release -p mite-nats --example chaos`.
 //!
 //! It starts itself in the roles of a controller and of runners, with a real nats-server, and holds what arrives at a target against
-//! the plan. It prints what it has measured, and ends with 1 where something is not as it has to be. `--long` repeats what happens
-//! at random often, `--only T4` (or `T4,T5`) carries out these tests and `--without CPU` leaves some out, `--list` tells them.
-//! `--counts` judges what is counted alone, and tells what goes by time: for a machine that does other things besides.
+//! the plan. It prints what it has measured, and ends with 1 where something is not as it has to be; `--help` tells what can be asked
+//! of it.
 
 mod cases;
 mod cluster;
@@ -19,6 +18,7 @@ mod target;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use clap::{Arg, ArgAction, Command};
 use mite_nats::testing::Server;
 
 use cases::Form;
@@ -61,29 +61,19 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let is_said = |option: &str| arguments.iter().any(|argument| argument == option);
-    let (is_long, counts_alone) = (is_said("--long"), is_said("--counts"));
-    if is_said("--list") {
+    let asked = command().get_matches();
+    if asked.get_flag("list") {
         for (test, what) in TESTS {
             println!("{test:<4} {what}");
         }
         return ExitCode::SUCCESS;
     }
-    let named = |option: &str| {
-        let after = arguments.iter().position(|argument| argument == option)? + 1;
-        let tests = arguments.get(after).map_or("", String::as_str);
-        Some(tests.split(',').map(str::to_owned).collect::<Vec<_>>())
-    };
-    let (only, without) = (named("--only"), named("--without").unwrap_or_default());
-    let strange = only.iter().flatten().chain(&without).find(|name| TESTS.iter().all(|(test, _)| test != name));
-    if let Some(name) = strange {
-        println!("there is no test `{name}`: `--list` tells those that there are");
-        return ExitCode::FAILURE;
-    }
-    let is_in = |tests: &[String], test: &str| tests.iter().any(|of| of == test);
+    let (is_long, counts_alone) = (asked.get_flag("long"), asked.get_flag("counts"));
+    let is_named =
+        |option: &str, test: &str| asked.get_many::<String>(option).is_some_and(|mut tests| tests.any(|of| of == test));
     let (mut carried_out, mut missed) = (0, 0);
     for (test, what) in TESTS {
-        if is_in(&without, test) || only.as_ref().is_some_and(|only| !is_in(only, test)) {
+        if is_named("without", test) || (asked.contains_id("only") && !is_named("only", test)) {
             continue;
         }
         let server = if test == "BUS" { cost::watched_server() } else { Server::start() };
@@ -100,6 +90,22 @@ fn main() -> ExitCode {
     }
     println!("{} of {carried_out} tests met their bars", carried_out - missed);
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What can be asked of it.
+fn command() -> Command {
+    let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
+    let tests = |name: &'static str, help: &'static str| {
+        let names = TESTS.map(|(test, _)| test);
+        Arg::new(name).long(name).value_name("TEST,…").value_delimiter(',').value_parser(names).help(help)
+    };
+    Command::new("chaos")
+        .about("Holds what arrives at a target against the plan of a run over several processes that are killed, stopped and cut off.")
+        .arg(flag("list", "Tells the tests that there are"))
+        .arg(tests("only", "Carries out these tests alone"))
+        .arg(tests("without", "Leaves these tests out"))
+        .arg(flag("long", "Repeats what happens at random often"))
+        .arg(flag("counts", "Judges what is counted alone, and tells what goes by time: for a machine that does other things besides"))
 }
 
 async fn carry_out(test: &str, server: Server, form: Form, findings: &mut Findings) -> Result<(), String> {

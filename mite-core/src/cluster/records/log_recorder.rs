@@ -8,7 +8,7 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, sleep};
+use tokio::time::{Instant, MissedTickBehavior, sleep};
 
 use super::error::LogRecorderError;
 use super::store::RecordStore;
@@ -22,6 +22,8 @@ use crate::recordings::Records;
 const COMMIT_EVERY: Duration = Duration::from_millis(100);
 /// How long to wait before the log is asked again.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
+/// How long files that somebody holds may be those of a recorder that has ended: it lets go of one thing after the other.
+const FREE_WITHIN: Duration = Duration::from_secs(5);
 /// The lane of items by which a recorder finds out whether it reads the log from where it should.
 const MARKS: &str = "recorder";
 
@@ -34,6 +36,8 @@ pub(crate) struct LogRecorder {
     records: Records,
     /// None while another process still holds the folder.
     store: Option<RecordStore>,
+    /// Since when somebody holds a file of a run that nobody records any more.
+    held_since: Option<Instant>,
 }
 
 impl LogRecorder {
@@ -53,19 +57,33 @@ impl LogRecorder {
                 Err(source) => return Err(LogRecorderError::Log { doing: "open", source }),
             }
         };
-        let mut recorder =
-            Self { log, run: run.to_owned(), folder: Folder::new(folder), records: Records::default(), store: None };
+        let mut recorder = Self {
+            log,
+            run: run.to_owned(),
+            folder: Folder::new(folder),
+            records: Records::default(),
+            store: None,
+            held_since: None,
+        };
         // What can be known to be wrong by now is told now.
         recorder.store = recorder.open_store()?;
         Ok(recorder)
     }
 
-    /// The files; none where another recorder of this run is at work. That may be one whose controller was stopped, and which ends
+    /// The files; none where another recorder of this run is at work, or has just ended. That may be one whose controller was stopped, and which ends
     /// as soon as it finds that another one leads: what comes meanwhile waits in the log.
-    fn open_store(&self) -> Result<Option<RecordStore>, RecorderError> {
+    fn open_store(&mut self) -> Result<Option<RecordStore>, RecorderError> {
         match RecordStore::open(self.folder.clone(), &self.run, self.records.clone()) {
             Ok(store) => Ok(Some(store)),
-            Err(RecorderError::Busy { .. }) => Ok(None),
+            Err(RecorderError::Busy { .. }) => {
+                self.held_since = None;
+                Ok(None)
+            }
+            Err(RecorderError::Locked { .. })
+                if self.held_since.get_or_insert_with(Instant::now).elapsed() < FREE_WITHIN =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }

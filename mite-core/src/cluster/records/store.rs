@@ -22,7 +22,6 @@ use crate::recordings::Records;
 #[derive(Debug)]
 pub(super) struct RecordStore {
     folder: Folder,
-    cursor_file: CursorFile,
     /// What is durable.
     durable: Cursor,
     /// The number of the last item that was taken.
@@ -30,6 +29,8 @@ pub(super) struct RecordStore {
     producers: BTreeMap<Producer, Batches>,
     files: BTreeMap<String, StoredFile>,
     records: Records,
+    /// The last, so that who may go on finds that nobody has the files.
+    cursor_file: CursorFile,
 }
 
 /// The batches of a runner.
@@ -76,7 +77,7 @@ impl RecordStore {
             (state.producer, Batches { last: state.last, held })
         });
         let producers = producers.collect();
-        Ok(Self { folder, cursor_file, taken: durable.taken, durable, producers, files, records })
+        Ok(Self { folder, taken: durable.taken, durable, producers, files, records, cursor_file })
     }
 
     pub(super) fn records(&self) -> &Records {

@@ -253,6 +253,45 @@ fn of_two_recorders_of_a_run_the_second_waits_for_the_end_of_the_first() {
     });
 }
 
+#[cfg(feature = "testing")]
+#[test]
+fn a_file_that_the_recorder_before_has_not_let_go_of_yet_is_waited_for() {
+    runtime().block_on(async {
+        let fabric: Arc<dyn Fabric> = Arc::new(Local::new());
+        let dir = tempfile::tempdir().unwrap();
+        for thread in record(&fabric, 1, 10) {
+            thread.join().unwrap();
+        }
+        let last = fabric.log(&log_name(RUN), KEPT).await.unwrap().last().await.unwrap();
+        let first = LogRecorder::open(&*fabric, RUN, dir.path()).await.unwrap();
+        drop(first.run(std::future::ready(Some(last))).await.unwrap());
+        let users = dir.path().join("users.msgpack");
+        for is_let_go in [false, true] {
+            let held = crate::recorder::RecordFile::open(users.clone()).unwrap();
+            let second = LogRecorder::open(&*fabric, RUN, dir.path()).await.unwrap();
+            let mut second = Box::pin(second.run(std::future::ready(Some(last))));
+            tokio::time::pause();
+            assert!(tokio::time::timeout(Duration::from_secs(4), &mut second).await.is_err());
+            let held = (!is_let_go).then_some(held);
+            let recorded = second.await;
+            tokio::time::resume();
+            drop(held);
+            match recorded {
+                Ok(finished) => {
+                    assert!(is_let_go);
+                    finished.close().unwrap();
+                }
+                // Another run has it, for as long as it lasts.
+                Err(error) => {
+                    assert!(!is_let_go);
+                    assert!(error.to_string().contains("users.msgpack is being written by another run"), "{error}");
+                }
+            }
+        }
+        assert_eq!(check_order(&rows(dir.path(), "users")), BTreeMap::from([(0, 10)]));
+    });
+}
+
 #[test]
 fn a_recorder_that_nobody_will_tell_of_the_end_makes_room_for_another() {
     runtime().block_on(async {

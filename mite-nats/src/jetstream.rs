@@ -9,12 +9,14 @@ use std::fmt::{self, Display};
 use async_nats::{HeaderMap, HeaderValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use mite_core::bus::BusError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
-use crate::link::{Again, Link, Unanswered};
+use crate::link::{Again, Link, PAUSE, Unanswered};
 
 /// The header that a stream knows an item again by.
 pub(crate) const MESSAGE_ID: &str = "Nats-Msg-Id";
@@ -206,16 +208,26 @@ impl Link {
         self.answer(what, &format!("$JS.API.{request}"), None, payload, Again::Yes).await
     }
 
-    /// Publishes to a stream, and waits until it is stored.
+    /// Publishes to a stream, by its name and one of its subjects, and waits until it is stored.
     pub(crate) async fn store(
         &self,
         what: &str,
-        subject: &str,
+        (stream, subject): (&str, &str),
         headers: HeaderMap,
         payload: Vec<u8>,
         again: Again,
     ) -> Result<Stored, Failure> {
-        self.answer(what, subject, Some(headers), payload, again).await
+        let (payload, deadline) = (Bytes::from(payload), Instant::now() + self.within);
+        loop {
+            let stored = self.answer(what, subject, Some(headers.clone()), payload.clone(), again).await;
+            // A stream that somebody made a moment ago is there before it listens. What nobody has heard may be said again.
+            let is_early =
+                matches!(stored, Err(Failure::NobodyListens)) && self.stream(what, stream, false).await.is_ok();
+            if !is_early || Instant::now() >= deadline {
+                return stored;
+            }
+            sleep(PAUSE).await;
+        }
     }
 
     async fn answer<T: DeserializeOwned>(
@@ -223,7 +235,7 @@ impl Link {
         what: &str,
         subject: &str,
         headers: Option<HeaderMap>,
-        payload: Vec<u8>,
+        payload: impl Into<Bytes>,
         again: Again,
     ) -> Result<T, Failure> {
         let answer = match self.ask(what, subject, headers, payload, self.within, again).await {

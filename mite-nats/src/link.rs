@@ -28,7 +28,7 @@ const PING: Duration = Duration::from_secs(1);
 const MOST_DELAY: Duration = Duration::from_millis(500);
 
 /// What is waited before a server that was not ready is asked again.
-const PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const PAUSE: Duration = Duration::from_millis(50);
 
 /// A connection that is made again whenever it breaks.
 pub(crate) struct Link {
@@ -127,13 +127,13 @@ impl Link {
         what: &str,
         subject: &str,
         headers: Option<HeaderMap>,
-        payload: Vec<u8>,
+        payload: impl Into<Bytes>,
         within: Duration,
         again: Again,
     ) -> Result<Message, Unanswered> {
         let deadline = Instant::now() + within;
         let mut state = self.state.clone();
-        let payload = Bytes::from(payload);
+        let payload = payload.into();
         loop {
             let State { broken, .. } = self.connected(&mut state, deadline, what).await.map_err(Unanswered::Error)?;
             let mut request = Request::new().payload(payload.clone()).timeout(None);

@@ -36,7 +36,7 @@ impl NatsLog {
         let subject = format!("{}{lane}", self.before);
         let with = headers([(MESSAGE_ID, id), (EXPECTED_STREAM, self.stream.as_str())]);
         // Again, since the stream knows the id.
-        let stored = self.link.store(&what, &subject, with, payload, Again::Yes).await;
+        let stored = self.link.store(&what, (&self.stream, &subject), with, payload, Again::Yes).await;
         stored.map(|stored| stored.seq).map_err(|failure| self.link.error(&what, failure))
     }
 

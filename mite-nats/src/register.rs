@@ -42,7 +42,7 @@ impl NatsRegister {
         let subject = format!("{}{key}", self.before);
         let with = headers([(EXPECTED_STREAM, self.stream.as_str()), (EXPECTED_LAST, &last.to_string())]);
         // Not again: the second time would conflict with the first.
-        Ok(self.link.store(what, &subject, with, value, Again::No).await?.seq)
+        Ok(self.link.store(what, (&self.stream, &subject), with, value, Again::No).await?.seq)
     }
 
     async fn write(&self, key: &str, expected: Option<u64>, value: Vec<u8>) -> Result<u64, BusError> {
@@ -116,7 +116,7 @@ impl NatsRegister {
         }
         let subject = format!("{}{key}", self.before);
         let with = headers([(EXPECTED_STREAM, self.stream.as_str()), (OPERATION, "DEL")]);
-        let stored = self.link.store(&what, &subject, with, Vec::new(), Again::No).await;
+        let stored = self.link.store(&what, (&self.stream, &subject), with, Vec::new(), Again::No).await;
         stored.map(|_| ()).map_err(|failure| self.link.error(&what, failure))
     }
 }

@@ -63,7 +63,7 @@ async fn what_is_there_has_the_names_that_are_documented() {
     assert_eq!(nats.description(), format!("{} (nats-server {})", server.url(), client.server_info().version));
 }
 
-/// A run's processes come up together, and each of them opens what is not there yet.
+/// A run's processes come up together, and each of them opens what is not there yet, and uses it at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_opens_the_same_at_once_has_the_same() {
     const TOGETHER: usize = 4;
@@ -75,25 +75,27 @@ async fn who_opens_the_same_at_once_has_the_same() {
     let kept = Kept { dedupe: Duration::from_secs(120), most_bytes: None, discard: Discard::New, age: None };
     for round in 0..50 {
         let together = std::sync::Arc::new(tokio::sync::Barrier::new(TOGETHER));
-        let open = |nats: &std::sync::Arc<Nats>| {
+        let open = |(who, nats): (usize, &std::sync::Arc<Nats>)| {
             let (nats, together) = (std::sync::Arc::clone(nats), std::sync::Arc::clone(&together));
             tokio::spawn(async move {
                 together.wait().await;
                 let register = nats.register(&format!("run{round}")).await?;
+                register.set_if(&format!("runner{who}"), None, b"1".to_vec()).await?;
                 let log = nats.log(&format!("run{round}"), kept).await?;
+                log.append("a", &who.to_string(), b"x".to_vec()).await?;
                 Ok::<_, mite_core::bus::BusError>((register, log))
             })
         };
-        let opened: Vec<_> = all.iter().map(open).collect();
+        let opened: Vec<_> = all.iter().enumerate().map(open).collect();
         let mut places = Vec::new();
         for opened in opened {
             places.push(opened.await.unwrap().unwrap_or_else(|error| panic!("in round {round}: {error:?}")));
         }
-        places[0].0.set_if("volume", None, b"1".to_vec()).await.unwrap();
-        places[1].1.append("a", "1", b"x".to_vec()).await.unwrap();
         for (register, log) in &places {
-            assert_eq!(register.get("volume").await.unwrap().unwrap().value, b"1");
-            assert_eq!(log.last().await.unwrap(), 1);
+            for who in 0..TOGETHER {
+                assert_eq!(register.get(&format!("runner{who}")).await.unwrap().unwrap().value, b"1");
+            }
+            assert_eq!(log.last().await.unwrap(), TOGETHER as u64);
         }
     }
 }

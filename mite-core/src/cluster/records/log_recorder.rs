@@ -20,6 +20,9 @@ use crate::recordings::Records;
 
 /// How often what was taken is made durable.
 const COMMIT_EVERY: Duration = Duration::from_millis(100);
+/// How often the log is told to forget what is durable. Seldom: a nats-server of version 2.9.10 that is killed while it does so may
+/// lose all that is in a file of the log, what was acknowledged included.
+const PURGE_EVERY: Duration = Duration::from_secs(2);
 /// How long to wait before the log is asked again.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 /// How long files that somebody holds may be those of a recorder that has ended: it lets go of one thing after the other.
@@ -124,7 +127,7 @@ impl LogRecorder {
             }
             store = self.open_store()?;
         };
-        Taking { log: self.log, store, purged: 0 }.run(last, until).await
+        Taking { log: self.log, store, purged: 0, purge_at: Instant::now() + PURGE_EVERY }.run(last, until).await
     }
 }
 
@@ -134,6 +137,7 @@ struct Taking {
     store: RecordStore,
     /// Up to which item the log has forgotten what is durable.
     purged: u64,
+    purge_at: Instant,
 }
 
 impl Taking {
@@ -153,7 +157,10 @@ impl Taking {
                     if self.store.is_dirty() {
                         self.store.commit()?;
                     }
-                    self.purge().await?;
+                    if Instant::now() >= self.purge_at {
+                        self.purge().await?;
+                        self.purge_at = Instant::now() + PURGE_EVERY;
+                    }
                 }
                 told = &mut last, if until.is_none() => until = Some(told.ok_or(LogRecorderError::Abandoned)?),
                 item = reader.next() => {

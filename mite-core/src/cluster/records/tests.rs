@@ -193,6 +193,16 @@ fn all_is_recorded_once_and_in_order_though_requests_are_lost_and_the_recorder_d
     }
 }
 
+/// Where ten records of one runner wait, and the number of the last item of their log.
+async fn ten_recorded() -> (Arc<dyn Fabric>, u64) {
+    let fabric: Arc<dyn Fabric> = Arc::new(Local::new());
+    for thread in record(&fabric, 1, 10) {
+        thread.join().unwrap();
+    }
+    let last = fabric.log(&log_name(RUN), KEPT).await.unwrap().last().await.unwrap();
+    (fabric, last)
+}
+
 #[test]
 fn what_is_durable_is_purged_from_the_log_but_for_the_last() {
     runtime().block_on(async {
@@ -212,12 +222,8 @@ fn what_is_durable_is_purged_from_the_log_but_for_the_last() {
 #[test]
 fn a_recorder_without_the_folder_of_the_one_before_it_says_so() {
     runtime().block_on(async {
-        let fabric: Arc<dyn Fabric> = Arc::new(Local::new());
-        for thread in record(&fabric, 1, 10) {
-            thread.join().unwrap();
-        }
+        let (fabric, last) = ten_recorded().await;
         let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let last = fabric.log(&log_name(RUN), KEPT).await.unwrap().last().await.unwrap();
         let recorder = LogRecorder::open(&*fabric, RUN, first.path()).await.unwrap();
         recorder.run(std::future::ready(Some(last))).await.unwrap();
         // All is purged: without its own mark it would wait for ever.
@@ -230,12 +236,8 @@ fn a_recorder_without_the_folder_of_the_one_before_it_says_so() {
 #[test]
 fn of_two_recorders_of_a_run_the_second_waits_for_the_end_of_the_first() {
     runtime().block_on(async {
-        let fabric: Arc<dyn Fabric> = Arc::new(Local::new());
+        let (fabric, last) = ten_recorded().await;
         let dir = tempfile::tempdir().unwrap();
-        for thread in record(&fabric, 1, 10) {
-            thread.join().unwrap();
-        }
-        let last = fabric.log(&log_name(RUN), KEPT).await.unwrap().last().await.unwrap();
         let first = LogRecorder::open(&*fabric, RUN, dir.path()).await.unwrap();
         let account = first.records();
         let mut first = Box::pin(first.run(std::future::pending()));
@@ -257,12 +259,8 @@ fn of_two_recorders_of_a_run_the_second_waits_for_the_end_of_the_first() {
 #[test]
 fn a_file_that_the_recorder_before_has_not_let_go_of_yet_is_waited_for() {
     runtime().block_on(async {
-        let fabric: Arc<dyn Fabric> = Arc::new(Local::new());
+        let (fabric, last) = ten_recorded().await;
         let dir = tempfile::tempdir().unwrap();
-        for thread in record(&fabric, 1, 10) {
-            thread.join().unwrap();
-        }
-        let last = fabric.log(&log_name(RUN), KEPT).await.unwrap().last().await.unwrap();
         let first = LogRecorder::open(&*fabric, RUN, dir.path()).await.unwrap();
         drop(first.run(std::future::ready(Some(last))).await.unwrap());
         let users = dir.path().join("users.msgpack");
